@@ -1,0 +1,11 @@
+//! Sealport's decisions. Nothing here reads a clock, a file, a socket, the environment or the system's randomness:
+//! the node passes those in. `FORMATS.md` beside this crate gives every byte that is written.
+
+pub mod api;
+pub mod error;
+pub mod id;
+pub mod port;
+pub mod secret;
+pub mod time;
+
+pub use error::{Code, Error};

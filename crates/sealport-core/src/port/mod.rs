@@ -1,0 +1,1 @@
+//! Port configurations: the lossless reading, editing and writing of BizTalk binding files.

@@ -1,0 +1,504 @@
+// Generated from sealport-core/src/api by tests/types.rs. Do not edit.
+
+/**
+ * Something that needs a person.
+ */
+export type AlertView = { 
+/**
+ * Stable id, as in `docs/alerts.md`.
+ */
+id: string, severity: Severity, message: string, hint: string, };
+
+export type ApplicationFacetView = { 
+/**
+ * Empty where the file names no application.
+ */
+name: string, receive_ports: number, send_ports: number, send_port_groups: number, missing_secrets: number, };
+
+/**
+ * A new value for one property. The value may be a secret, so it is treated as one.
+ */
+export type Assignment = { 
+/**
+ * Path of the property, or an end of it that fits only one.
+ */
+path: string, value: string, };
+
+export type AuditListView = { entries: Array<AuditView>, 
+/**
+ * Whether the chain of hashes holds over the whole trail; else the first entry where it does not.
+ */
+broken_at: number | null, total: number, };
+
+export type AuditView = { seq: number, at: Timestamp, who: string, 
+/**
+ * Where it came from: "command line", "window", "socket", "service".
+ */
+origin: string, 
+/**
+ * What was done, as `noun.verb`: `port.reveal`, `backup.create`.
+ */
+act: string, 
+/**
+ * On what: a name, never a value.
+ */
+object: string, detail: string, };
+
+export type BackupHeaderView = { format: number, system: SystemId, system_name: string, created: Timestamp, product: string, generation: Generation, active_version: KeyVersion, versions: Array<KeyVersionView>, reminder: string | null, secret_only: boolean, ports: number, records: number, };
+
+/**
+ * A backup that was written or drilled.
+ */
+export type BackupRecordView = { file: string, created: Timestamp, proven: Timestamp, secret_only: boolean, ports: number, records: number, reminder: string | null, 
+/**
+ * Generation of the database when it was written.
+ */
+generation: Generation, };
+
+export type BackupStatusView = { 
+/**
+ * Seconds since a backup of the active secret version last passed its drill.
+ */
+proven_age_seconds: number | null, 
+/**
+ * Backups and drills, newest first.
+ */
+history: Array<BackupRecordView>, };
+
+/**
+ * A backup file.
+ */
+export type BackupView = { file: string, bytes: number, header: BackupHeaderView, 
+/**
+ * Set where it was opened and every record in it with it.
+ */
+proven: ProofView | null, };
+
+/**
+ * One property, before and after.
+ */
+export type ChangeView = { path: string, label: string, section: string, 
+/**
+ * `None`: it was not there. Always `None` for secrets.
+ */
+before: string | null, 
+/**
+ * `None`: it is no longer there. Always `None` for secrets.
+ */
+after: string | null, 
+/**
+ * A secret changed: values are not shown.
+ */
+secret: boolean, };
+
+/**
+ * What a caller may branch on. The exit code of a command follows from it.
+ */
+export type Code = "internal" | "usage" | "malformed_document" | "not_found" | "no_system" | "system_exists" | "encryption_unavailable" | "refused" | "cancelled" | "not_permitted" | "integrity" | "wrong_passphrase" | "revision_conflict" | "already_exists" | "keyring_locked" | "keyring_missing" | "keyring_denied" | "keyring_timeout" | "unavailable" | "busy";
+
+export type CountsView = { receive_ports: number, send_ports: number, send_port_groups: number, deleted: number, documents: number, missing_secrets: number, applications: number, };
+
+/**
+ * How custody is to be kept. The choice is explicit and never falls back.
+ */
+export type CustodyChoice = { "custody": "keyring" } | { "custody": "passphrase", passphrase: string, };
+
+/**
+ * Where the master secret rests.
+ */
+export type CustodyKind = "keyring" | "passphrase" | "memory";
+
+export type DiffView = { id: RecordId, name: string, from: Revision, to: Revision, changes: Array<ChangeView>, };
+
+export type DocumentListView = { documents: Array<DocumentView>, };
+
+export type DocumentView = { id: RecordId, name: string, encoding: string, bytes: number, ports: number, imported: Timestamp, 
+/**
+ * A later document of the same name holds all of its ports; it is exported only when it is named.
+ */
+superseded: boolean, };
+
+/**
+ * An error as it crosses the door: `{"code","message","hint"}`.
+ */
+export type Error = { 
+/**
+ * What to branch on.
+ */
+code: Code, 
+/**
+ * What failed, and on what.
+ */
+message: string, 
+/**
+ * What to do next; empty where there is nothing to add.
+ */
+hint: string, 
+/**
+ * Where in a document it went wrong, for the window to point at.
+ */
+place?: Place | null, };
+
+/**
+ * Whether an export carries secret values.
+ */
+export type ExportSecrets = "mask" | "include";
+
+export type ExportView = { folder: string, files: Array<ExportedFileView>, secrets: ExportSecrets, };
+
+export type ExportedFileView = { document: RecordId, name: string, bytes: number, ports: number, };
+
+export type FacetView = { name: string, ports: number, };
+
+export type FacetsView = { applications: Array<ApplicationFacetView>, adapters: Array<FacetView>, };
+
+export type FillProblemView = { 
+/**
+ * Row number from 1, the heading not counted.
+ */
+row: number, reason: string, };
+
+/**
+ * One row of a fill list.
+ */
+export type FillRow = { application: string, 
+/**
+ * Name or id of the port.
+ */
+port: string, 
+/**
+ * Path of the property; empty fits where the port misses just one.
+ */
+property: string, 
+/**
+ * User name; empty fits any.
+ */
+user: string, value: string, };
+
+export type FillView = { filled: number, ports: number, still_missing: number, dry_run: boolean, 
+/**
+ * Rows that fit nothing, with the reason; where there are any, nothing is written.
+ */
+problems: Array<FillProblemView>, };
+
+/**
+ * The backup that a new system starts with.
+ */
+export type FirstBackup = { "when": "now", file: LocalPath, passphrase: string, reminder: string | null, } | { "when": "later" };
+
+/**
+ * Counts the writes of the database.
+ */
+export type Generation = number;
+
+export type HistoryView = { id: RecordId, name: string, revisions: Array<RevisionView>, };
+
+/**
+ * One binding file as it is on disk.
+ */
+export type ImportFile = { 
+/**
+ * File name without folders; export writes it again.
+ */
+name: string, 
+/**
+ * The bytes, in base64: a binding file may be UTF-16 and may hold secrets.
+ */
+content: string, };
+
+export type ImportOutcome = "created" | "changed" | "unchanged";
+
+export type ImportPlanView = { document: string, kind: PortKind, application: string, name: string, adapter: string, address: string, outcome: ImportOutcome, 
+/**
+ * For a changed port: what changes.
+ */
+changes: Array<ChangeView>, 
+/**
+ * Secrets that will be missing.
+ */
+missing: Array<MissingView>, };
+
+export type ImportView = { documents: Array<ImportedDocumentView>, created: number, changed: number, unchanged: number, 
+/**
+ * Whether anything was written.
+ */
+dry_run: boolean, 
+/**
+ * What happens to each port.
+ */
+plan: Array<ImportPlanView>, };
+
+export type ImportedDocumentView = { id: RecordId, name: string, 
+/**
+ * How many ports it holds.
+ */
+ports: number, 
+/**
+ * How many of their secrets are missing, after what was filled in before is kept.
+ */
+missing_secrets: number, warnings: Array<string>, };
+
+/**
+ * Numbers a version of the master secret.
+ */
+export type KeyVersion = number;
+
+export type KeyVersionView = { version: KeyVersion, 
+/**
+ * Key check value, 16 bytes in hex.
+ */
+kcv: string, created: Timestamp, };
+
+/**
+ * A path on the machine of the service. The window never holds one: the shell swaps its tokens for paths with
+ * [`Request::map_paths`].
+ */
+export type LocalPath = string;
+
+export type MissingListView = { missing: Array<MissingView>, };
+
+export type MissingView = { 
+/**
+ * Id of the port; in the plan of an import, empty for a port that is not there yet.
+ */
+port: string, application: string, name: string, 
+/**
+ * Path of the property.
+ */
+property: string, label: string, 
+/**
+ * User name beside it.
+ */
+user: string, adapter: string, address: string, };
+
+/**
+ * What a node can do now.
+ */
+export type NodeState = "no_system" | "no_secret" | "synced";
+
+export type NodeView = { name: string, role: string, epoch: number, };
+
+/**
+ * What the service says of its own accord.
+ */
+export type Notice = { "notice": "progress", doing: string, done: number, total: number, seconds_left: number | null, } | { "notice": "changed", generation: Generation, };
+
+/**
+ * A place in a document: line and column, both from 1, the column in characters.
+ */
+export type Place = { 
+/**
+ * Line, from 1.
+ */
+line: number, 
+/**
+ * Column in characters, from 1.
+ */
+column: number, };
+
+/**
+ * Which ports to list.
+ */
+export type PortFilter = { 
+/**
+ * Words that must all occur in name, address, adapter, user or application, ignoring case.
+ */
+search: string | null, application: string | null, adapter: string | null, kind: PortKind | null, 
+/**
+ * Only ports with missing secrets.
+ */
+missing: boolean, 
+/**
+ * Only deleted ports.
+ */
+deleted: boolean, };
+
+/**
+ * What a port is.
+ */
+export type PortKind = "receive_port" | "send_port" | "send_port_group";
+
+export type PortListView = { ports: Array<PortSummaryView>, 
+/**
+ * How many fit the filter in all.
+ */
+total: number, 
+/**
+ * Applications and adapters over all ports, for the tree and the filters.
+ */
+facets: FacetsView, };
+
+export type PortSummaryView = { id: RecordId, kind: PortKind, application: string, name: string, 
+/**
+ * Adapters of its transports or locations, without repeats, joined by ", ".
+ */
+adapter: string, 
+/**
+ * Address of the first transport or location; secrets in it are masked.
+ */
+address: string, 
+/**
+ * User names, joined by ", ".
+ */
+user: string, revision: Revision, missing_secrets: number, 
+/**
+ * For receive ports: whether all (`true`) or none (`false`) of its locations are enabled.
+ */
+enabled: boolean | null, deleted: boolean, changed_at: Timestamp, changed_by: string, };
+
+export type PortView = { id: RecordId, kind: PortKind, application: string, name: string, revision: Revision, deleted: boolean, changed_at: Timestamp, changed_by: string, description: string, missing_secrets: number, 
+/**
+ * Name of the document that it came from.
+ */
+document: string, transports: Array<TransportView>, 
+/**
+ * Every value of the port, in the order of the document.
+ */
+properties: Array<PropertyView>, };
+
+export type ProofView = { at: Timestamp, records_opened: number, seconds: number, };
+
+export type PropertyView = { 
+/**
+ * Address of the value within the port, as `port set` and `port reveal` take it.
+ */
+path: string, 
+/**
+ * The last step of the path, or the label that the adapter's table gives it.
+ */
+label: string, 
+/**
+ * Where it belongs: "General", "Primary transport", "Receive location NAME", "Pipeline", "Filter", ...
+ */
+section: string, 
+/**
+ * How deep it is nested below its section, from 0.
+ */
+depth: number, value_type: ValueType, 
+/**
+ * The value as text; `None` for secrets, and for what has no value.
+ */
+value: string | null, 
+/**
+ * Set where the property is a secret.
+ */
+secret: SecretState | null, 
+/**
+ * Whether an administrator marked it as secret.
+ */
+marked: boolean, 
+/**
+ * Values that the adapter knows, where it knows them.
+ */
+choices: Array<string>, 
+/**
+ * Whether `port set` may change it.
+ */
+writable: boolean, };
+
+/**
+ * One sealed record: a port configuration or a binding document.
+ */
+export type RecordId = string;
+
+/**
+ * An answer on the local socket: notices come first, then one of the other two.
+ */
+export type Reply = { "notice": Notice } | { "response": Response } | { "error": Error };
+
+/**
+ * Everything that can be asked. What the window can do, the command can do.
+ */
+export type Request = { "act": "status" } | { "act": "init", name: string, custody: CustodyChoice, backup: FirstBackup, } | { "act": "port_import", files: Array<ImportFile>, dry_run: boolean, } | { "act": "document_list" } | { "act": "port_list", filter: PortFilter, offset: number, limit: number | null, } | { "act": "port_show", port: string, revision: Revision | null, } | { "act": "port_set", port: string, changes: Array<Assignment>, if_revision: Revision | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, };
+
+/**
+ * What came of a request.
+ */
+export type Response = { "kind": "status" } & StatusView | { "kind": "imported" } & ImportView | { "kind": "documents" } & DocumentListView | { "kind": "ports" } & PortListView | { "kind": "port" } & PortView | { "kind": "saved" } & SaveView | { "kind": "revealed" } & RevealView | { "kind": "missing" } & MissingListView | { "kind": "filled" } & FillView | { "kind": "exported" } & ExportView | { "kind": "history" } & HistoryView | { "kind": "diff" } & DiffView | { "kind": "backup" } & BackupView | { "kind": "restored" } & RestoreView | { "kind": "audit" } & AuditListView;
+
+export type RestoreView = { system: SystemView, ports: number, records: number, };
+
+export type RevealView = { path: string, value: string, };
+
+/**
+ * Counts the writes of one record.
+ */
+export type Revision = number;
+
+export type RevisionView = { revision: Revision, at: Timestamp, by: string, 
+/**
+ * What was done: "imported", "edited", "secret filled", "reverted to 3", "deleted", "brought back".
+ */
+what: string, note: string | null, 
+/**
+ * Labels of what changed against the revision before.
+ */
+changed: Array<string>, deleted: boolean, };
+
+export type SaveView = { id: RecordId, 
+/**
+ * The revision that was written; the present one where nothing changed or `dry_run`.
+ */
+revision: Revision, dry_run: boolean, changes: Array<ChangeView>, };
+
+export type SealingView = { possible: boolean, 
+/**
+ * Why not, in a sentence.
+ */
+reason: string | null, hint: string | null, since: Timestamp | null, };
+
+/**
+ * What is known of a secret.
+ */
+export type SecretState = "set" | "missing" | "reference" | "unused";
+
+export type SecretStatusView = { active_version: KeyVersion, 
+/**
+ * Versions with their public key check values.
+ */
+versions: Array<KeyVersionView>, custody: CustodyKind, 
+/**
+ * What the kind of custody is called on this machine.
+ */
+custody_name: string, };
+
+export type Severity = "info" | "warning" | "critical";
+
+/**
+ * State of this installation.
+ */
+export type StatusView = { 
+/**
+ * `None` until `init` or `restore`.
+ */
+system: SystemView | null, node: NodeView | null, state: NodeState, generation: Generation | null, secret: SecretStatusView | null, sealing: SealingView, backup: BackupStatusView, counts: CountsView, alerts: Array<AlertView>, data_dir: string, version: string, store: string, };
+
+/**
+ * The nodes that share one master secret and one SSO database.
+ */
+export type SystemId = string;
+
+export type SystemView = { id: SystemId, name: string, created: Timestamp, };
+
+/**
+ * Milliseconds since 1970-01-01T00:00:00Z. As text and in JSON: RFC 3339 in UTC.
+ */
+export type Timestamp = string;
+
+/**
+ * A transport of a send port, or a receive location.
+ */
+export type TransportView = { 
+/**
+ * Path of the element.
+ */
+path: string, 
+/**
+ * "Primary transport", "Secondary transport", or the name of the receive location.
+ */
+label: string, adapter: string, address: string, handler: string, enabled: boolean | null, };
+
+/**
+ * How a value is spelt.
+ */
+export type ValueType = "text" | "boolean" | "integer" | "null" | "reference";
