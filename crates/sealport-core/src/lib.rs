@@ -2,9 +2,13 @@
 //! the node passes those in. `FORMATS.md` beside this crate gives every byte that is written.
 
 pub mod api;
+pub mod backup;
+pub mod bundle;
 pub mod error;
 pub mod id;
 pub mod port;
+pub mod record;
+pub mod seal;
 pub mod secret;
 pub mod time;
 

@@ -138,6 +138,7 @@ pub enum Request {
 }
 
 /// What came of a request.
+#[allow(clippy::large_enum_variant, reason = "one answer at a time, never kept in numbers")]
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(tag = "kind", rename_all = "snake_case")]
