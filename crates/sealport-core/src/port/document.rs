@@ -1,0 +1,246 @@
+//! A binding file: the ports in it, and the file again around them.
+//!
+//! Writing with every port kept gives the bytes that were read.
+
+use std::{collections::BTreeSet, ops::Range};
+
+use zeroize::Zeroizing;
+
+use super::{
+    Limits, Marks, Replacement,
+    encoding::{self, Encoding},
+    escape::unescape,
+    slots::Slots,
+    tree::Tree,
+    xml::{Attribute, Fault, Token, scan},
+};
+use crate::{Error, api::PortKind, secret::SecretText};
+
+/// A binding file that was read.
+pub struct Document {
+    text: Zeroizing<String>,
+    encoding: Encoding,
+    ports: Vec<PortElement>,
+    warnings: Vec<String>,
+    limits: Limits,
+}
+
+/// A port in a document.
+#[derive(Clone, Debug)]
+pub struct PortElement {
+    /// What it is.
+    pub kind: PortKind,
+    /// Its application; empty where the file names none.
+    pub application: String,
+    /// Its name; empty where it has none.
+    pub name: String,
+    span: Range<usize>,
+}
+
+impl Document {
+    /// Reads a binding file. Fails with `malformed_document` and the place where the bytes are not a well-formed
+    /// binding file within the limits.
+    pub fn read(bytes: &[u8], limits: &Limits) -> Result<Document, Error> {
+        let (text, encoding) = encoding::decode(bytes, limits)?;
+        let mut finder = Finder {
+            text: &text,
+            depth: 0,
+            collection: None,
+            ports: Vec::new(),
+            warnings: Vec::new(),
+            application: None,
+        };
+        if let Err(fault) = scan(&text, 0, limits, |token| finder.take(token)) {
+            return Err(fault.into_error(&text));
+        }
+        let Finder { ports, mut warnings, .. } = finder;
+        let mut seen = BTreeSet::new();
+        for port in &ports {
+            if port.name.is_empty() {
+                warnings.push(format!("a {} has no name", noun(port.kind)));
+            } else if !seen.insert((port.kind, &port.application, &port.name)) {
+                warnings.push(format!("the {} \"{}\" stands twice in the file", noun(port.kind), port.name));
+            }
+        }
+        Ok(Document { text, encoding, ports, warnings, limits: limits.clone() })
+    }
+
+    /// The encoding: "UTF-8", "UTF-8 with BOM", "UTF-16LE" or "UTF-16BE".
+    pub fn encoding(&self) -> &'static str {
+        self.encoding.name()
+    }
+
+    /// The ports, in the order of the document.
+    pub fn ports(&self) -> &[PortElement] {
+        &self.ports
+    }
+
+    /// The text of a port element, exactly as in the document, secrets included.
+    pub fn text(&self, port: &PortElement) -> &str {
+        &self.text[port.span.clone()]
+    }
+
+    /// What is unusual about the file; never a secret.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The document again, in its own encoding, each port element as `replace` says.
+    pub fn write(&self, replace: impl FnMut(&PortElement) -> Replacement) -> Zeroizing<Vec<u8>> {
+        self.write_with(replace, Vec::new())
+    }
+
+    /// The same, with the secrets outside port elements masked too (parties, orchestrations).
+    pub fn write_masked(&self, replace: impl FnMut(&PortElement) -> Replacement) -> Zeroizing<Vec<u8>> {
+        let skip: Vec<Range<usize>> = self.ports.iter().map(|port| port.span.clone()).collect();
+        let edits = Tree::read_around(&self.text, &skip, &self.limits).map_or_else(
+            // The text was scanned when it was read, so this can't be; if it were, nothing unmasked leaves.
+            |_| vec![(0..self.text.len(), Zeroizing::new(String::new()))],
+            |tree| Slots::find(&tree, &Marks::default()).mask(&tree),
+        );
+        self.write_with(replace, edits)
+    }
+
+    fn write_with(
+        &self,
+        mut replace: impl FnMut(&PortElement) -> Replacement,
+        mut edits: Vec<(Range<usize>, Zeroizing<String>)>,
+    ) -> Zeroizing<Vec<u8>> {
+        for port in &self.ports {
+            match replace(port) {
+                Replacement::Keep => {}
+                Replacement::With(text) => {
+                    edits.push((port.span.clone(), Zeroizing::new(text.expose().to_owned())));
+                }
+                Replacement::Remove => {
+                    let before = self.text[..port.span.start].trim_end_matches([' ', '\t', '\r', '\n']).len();
+                    edits.push((before..port.span.end, Zeroizing::new(String::new())));
+                }
+            }
+        }
+        let text: SecretText = super::edit::splice(&self.text, edits);
+        self.encoding.encode(text.expose())
+    }
+}
+
+fn noun(kind: PortKind) -> &'static str {
+    match kind {
+        PortKind::ReceivePort => "receive port",
+        PortKind::SendPort => "send port",
+        PortKind::SendPortGroup => "send port group",
+    }
+}
+
+/// The kind of port that an element of this name is.
+pub(super) fn kind_of(element: &str) -> Option<PortKind> {
+    match element {
+        "SendPort" => Some(PortKind::SendPort),
+        "ReceivePort" => Some(PortKind::ReceivePort),
+        "DistributionList" => Some(PortKind::SendPortGroup),
+        _ => None,
+    }
+}
+
+/// Finds the ports while the tokens go by.
+struct Finder<'a> {
+    text: &'a str,
+    depth: usize,
+    /// The kind of port that the collection we are in holds.
+    collection: Option<PortKind>,
+    ports: Vec<PortElement>,
+    warnings: Vec<String>,
+    /// Where the content of the present port's ApplicationName starts.
+    application: Option<usize>,
+}
+
+impl Finder<'_> {
+    fn take(&mut self, token: Token<'_>) -> Result<(), Fault> {
+        match token {
+            Token::Open { span, name, attributes, empty } => {
+                let name = &self.text[name];
+                match self.depth {
+                    0 => self.root(name, attributes, span.start)?,
+                    1 => {
+                        self.collection = match name {
+                            "SendPortCollection" => Some(PortKind::SendPort),
+                            "ReceivePortCollection" => Some(PortKind::ReceivePort),
+                            "DistributionListCollection" => Some(PortKind::SendPortGroup),
+                            _ => None,
+                        }
+                    }
+                    2 if self.collection.is_some() && self.collection == kind_of(name) => {
+                        if let Some(kind) = self.collection {
+                            let name = attribute(self.text, attributes, "Name").unwrap_or_default();
+                            self.ports.push(PortElement {
+                                kind,
+                                application: String::new(),
+                                name,
+                                span: span.clone(),
+                            });
+                        }
+                    }
+                    3 if name == "ApplicationName" && !empty && self.collection.is_some() => {
+                        self.application = Some(span.end);
+                    }
+                    _ => {}
+                }
+                self.depth += usize::from(!empty);
+            }
+            Token::Close { span } => {
+                self.depth -= 1;
+                if self.collection.is_none() {
+                    return Ok(());
+                }
+                match (self.depth, self.ports.last_mut()) {
+                    (2, Some(port)) if port.kind_fits(self.text, self.collection, &span) => {
+                        port.span.end = span.end
+                    }
+                    (3, Some(port)) => {
+                        if let Some(start) = self.application.take() {
+                            port.application = application(&self.text[start..span.start]);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            Token::Text { .. } | Token::CData { .. } | Token::Aside { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn root(&mut self, name: &str, attributes: &[Attribute], at: usize) -> Result<(), Fault> {
+        if name != "BindingInfo" {
+            return Err(Fault::new(
+                "this is not a BizTalk binding file: its root element is not BindingInfo",
+                at,
+            ));
+        }
+        let missing: Vec<&str> = ["Assembly", "Version"]
+            .into_iter()
+            .filter(|wanted| attribute(self.text, attributes, wanted).is_none())
+            .collect();
+        if !missing.is_empty() {
+            self.warnings
+                .push(format!("the root element has no {}: BizTalk did not write it", missing.join(", ")));
+        }
+        Ok(())
+    }
+}
+
+impl PortElement {
+    /// Whether the end tag at `close` is this port's own.
+    fn kind_fits(&self, text: &str, collection: Option<PortKind>, close: &Range<usize>) -> bool {
+        let name = text[close.start + 2..close.end - 1].trim_end();
+        collection == Some(self.kind) && kind_of(name) == collection
+    }
+}
+
+fn attribute(text: &str, attributes: &[Attribute], name: &str) -> Option<String> {
+    let found = attributes.iter().find(|attribute| text[attribute.name.clone()] == *name)?;
+    Some(unescape(&text[found.value.clone()]).into_owned())
+}
+
+/// The name of an application from the raw content of its element.
+pub(super) fn application(raw: &str) -> String {
+    unescape(raw.trim()).into_owned()
+}
