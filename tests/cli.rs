@@ -335,6 +335,62 @@ fn imports_and_fill_lists_are_read_here() {
     assert_eq!(served.run(&["port", "import", "/no/such/file"]).status.code(), Some(3));
 }
 
+/// Only root can become somebody else, so only there does the test prove something; `may_talk` has one for everybody.
+#[test]
+fn another_user_is_refused_at_the_socket() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    if !rustix::process::geteuid().is_root() {
+        println!("not root: nothing to prove here");
+        return;
+    }
+    let served = Served::start();
+    // Open every door but the last one: folders, socket, program.
+    let open =
+        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let program = served.path("sealport");
+    std::fs::copy(env!("CARGO_BIN_EXE_sealport"), &program).unwrap();
+    for path in [served.folder.path(), &served.path("data"), &program] {
+        open(path, 0o755);
+    }
+    open(&served.path("data/sealport.sock"), 0o666);
+    let mut command = Command::new(&program);
+    command.args(["--json", "port", "reveal", "p", "Password", "--data-dir"]).arg(served.path("data"));
+    let output = command.uid(65534).gid(65534).current_dir("/").output().unwrap();
+    // Sabotage: leave `check_peer` out of the server, and the secret is printed.
+    assert_eq!(output.status.code(), Some(5), "{} {}", out(&output), err(&output));
+    assert_eq!(json(&output)["error"]["code"], "not_permitted");
+    assert!(served.fake.0.lock().unwrap().is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_leaves_no_core_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sealport"))
+        .args(["port", "set", "p", "a=@-", "--data-dir"])
+        .arg(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let limits = format!("/proc/{}/limits", child.id());
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    // Sabotage: leave `protect_memory` out of `main`, and this waits in vain.
+    loop {
+        let text = std::fs::read_to_string(&limits).unwrap();
+        let core = text.lines().find(|line| line.starts_with("Max core file size")).unwrap().to_owned();
+        // Soft and hard limit; the soft one is often 0 already.
+        if core.split_whitespace().skip(4).take(2).eq(["0", "0"]) {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "{core}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
 #[test]
 fn completions_are_printed_for_each_shell() {
     let folder = tempfile::tempdir().unwrap();
