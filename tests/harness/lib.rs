@@ -1,3 +1,5 @@
 //! What the tests share.
 
+#[cfg(target_os = "linux")]
+pub mod keyring;
 pub mod vectors;

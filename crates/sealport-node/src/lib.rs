@@ -1,1 +1,10 @@
 //! The world of Sealport: store, custody, files, the local socket and the command line.
+
+pub mod call;
+pub mod cli;
+pub mod config;
+pub mod custody;
+pub mod door;
+pub mod files;
+pub mod local;
+pub mod lock;

@@ -137,11 +137,11 @@ pub enum Request {
     AuditList { before: Option<u64>, limit: Option<u32> },
 }
 
-/// What came of a request.
+/// What came of a request. The tag is not `kind`, since a port has a kind of its own.
 #[allow(clippy::large_enum_variant, reason = "one answer at a time, never kept in numbers")]
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Response {
     Status(StatusView),
     Imported(ImportView),

@@ -1,0 +1,455 @@
+//! Answers in words and tables for people. What scripts read is `--json`; this text may change.
+//!
+//! Names come from foreign files, so control characters are shown, never sent to the terminal.
+
+use std::{
+    io::{self, IsTerminal},
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use comfy_table::{Cell, ContentArrangement, Table, presets::NOTHING};
+use sealport_core::{
+    api::{
+        AuditListView, BackupView, ChangeView, CustodyKind, ExportSecrets, ExportView, FillView,
+        ImportOutcome, ImportView, PortKind, PortListView, PortView, PropertyView, Response, SaveView,
+        SecretState, Severity, StatusView,
+    },
+    time::Timestamp,
+};
+use zeroize::Zeroizing;
+
+use crate::config::{Settings, Source};
+
+/// The answer as text, line end included. `quiet` leaves words of success away, never what was asked for.
+pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) -> Zeroizing<String> {
+    let text = match response {
+        Response::Status(view) => status(view, data_dir, source),
+        Response::Imported(view) if quiet && !view.dry_run => String::new(),
+        Response::Imported(view) => imported(view),
+        Response::Documents(view) => table(
+            &["ID", "FILE", "PORTS", "IMPORTED", ""],
+            view.documents.iter().map(|document| {
+                vec![
+                    document.id.to_string(),
+                    document.name.clone(),
+                    document.ports.to_string(),
+                    age(document.imported),
+                    if document.superseded { "superseded".to_owned() } else { String::new() },
+                ]
+            }),
+            "No files were imported yet.",
+        ),
+        Response::Ports(view) => ports(view),
+        Response::Port(view) => port(view),
+        Response::Saved(view) if quiet && !view.dry_run => String::new(),
+        Response::Saved(view) => saved(view),
+        // The value itself, as it is: it is what was asked for.
+        Response::Revealed(view) => return Zeroizing::new(format!("{}\n", view.value.expose())),
+        Response::Missing(view) => table(
+            &["PORT", "APPLICATION", "NAME", "PROPERTY", "USER"],
+            view.missing.iter().map(|missing| {
+                vec![
+                    missing.port.clone(),
+                    missing.application.clone(),
+                    missing.name.clone(),
+                    missing.property.clone(),
+                    missing.user.clone(),
+                ]
+            }),
+            "No secret is missing.",
+        ),
+        Response::Filled(view) if quiet && !view.dry_run && view.problems.is_empty() => String::new(),
+        Response::Filled(view) => filled(view),
+        Response::Exported(_) if quiet => String::new(),
+        Response::Exported(view) => exported(view),
+        Response::History(view) => table(
+            &["REVISION", "WHEN", "BY", "WHAT", "CHANGED", "NOTE"],
+            view.revisions.iter().map(|revision| {
+                vec![
+                    revision.revision.to_string(),
+                    age(revision.at),
+                    revision.by.clone(),
+                    revision.what.clone(),
+                    revision.changed.join(", "),
+                    revision.note.clone().unwrap_or_default(),
+                ]
+            }),
+            "No revisions.",
+        ),
+        Response::Diff(view) => changes(&view.changes, "Nothing differs."),
+        Response::Backup(view) => backup(view),
+        Response::Restored(_) if quiet => String::new(),
+        Response::Restored(view) => format!(
+            "Restored system {} ({}): {}, {}.\n",
+            view.system.name,
+            view.system.id,
+            count(view.ports, "port"),
+            count(view.records, "record"),
+        ),
+        Response::Audit(view) => audit(view),
+    };
+    Zeroizing::new(visible(&text))
+}
+
+/// One line of text for the terminal: control characters are replaced.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Seconds in words: "40 s", "12 min", "3 h", "2 days".
+pub fn duration(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        7200..=172_799 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn status(view: &StatusView, data_dir: &Path, source: &Source) -> String {
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: String| lines.push(format!("{name:<16}{value}"));
+    match &view.system {
+        None => {
+            line(
+                "System",
+                "none yet: `sealport init` makes one, `sealport backup restore` restores one".to_owned(),
+            );
+        }
+        Some(system) => {
+            line("System", format!("{} ({}), made {}", system.name, system.id, age(system.created)))
+        }
+    }
+    if let Some(node) = &view.node {
+        line("Node", format!("{}, {}, epoch {}", node.name, node.role, node.epoch));
+    }
+    line("Data directory", format!("{} (from {source})", view.data_dir));
+    if let Some(secret) = &view.secret {
+        line(
+            "Master secret",
+            format!("version {}, {} versions", secret.active_version, secret.versions.len()),
+        );
+        let from = match Settings::read(data_dir) {
+            Ok(Some(_)) => " (from sealport.toml)",
+            _ => "",
+        };
+        let kind = match secret.custody {
+            CustodyKind::Keyring => "keyring",
+            CustodyKind::Passphrase => "passphrase",
+            CustodyKind::Memory => "memory",
+        };
+        line("Custody", format!("{kind}: {}{from}", secret.custody_name));
+    }
+    if view.system.is_some() {
+        let sealing = match (&view.sealing.possible, &view.sealing.reason) {
+            (true, _) => "possible".to_owned(),
+            (false, reason) => format!("refused: {}", reason.as_deref().unwrap_or("no reason given")),
+        };
+        line("Sealing", sealing);
+        let proven = view.backup.proven_age_seconds;
+        line(
+            "Backup",
+            proven.map_or("never proven".to_owned(), |age| format!("proven {} ago", duration(age))),
+        );
+        let counts = &view.counts;
+        line(
+            "Ports",
+            format!(
+                "{} receive, {} send, {}; {} in {}; {} missing",
+                counts.receive_ports,
+                counts.send_ports,
+                count(counts.send_port_groups, "group"),
+                count(counts.documents, "file"),
+                count(counts.applications, "application"),
+                count(counts.missing_secrets, "secret"),
+            ),
+        );
+    }
+    line("Version", format!("{}, {}", view.version, view.store));
+    for alert in &view.alerts {
+        let word = match alert.severity {
+            Severity::Info => "note",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        };
+        lines.push(format!("\n{word}: {}\n  {}", alert.message, alert.hint));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn imported(view: &ImportView) -> String {
+    let mut text = table(
+        &["FILE", "PORTS", "MISSING SECRETS", "ID"],
+        view.documents.iter().map(|document| {
+            vec![
+                document.name.clone(),
+                document.ports.to_string(),
+                document.missing_secrets.to_string(),
+                document.id.to_string(),
+            ]
+        }),
+        "No documents.",
+    );
+    for document in &view.documents {
+        for warning in &document.warnings {
+            text += &format!("warning: {}: {warning}\n", document.name);
+        }
+    }
+    if view.dry_run {
+        text += "\n";
+        text += &table(
+            &["OUTCOME", "KIND", "APPLICATION", "NAME", "ADAPTER", "CHANGES"],
+            view.plan.iter().map(|plan| {
+                let outcome = match plan.outcome {
+                    ImportOutcome::Created => "create",
+                    ImportOutcome::Changed => "change",
+                    ImportOutcome::Unchanged => "leave",
+                };
+                vec![
+                    outcome.to_owned(),
+                    kind(plan.kind).to_owned(),
+                    plan.application.clone(),
+                    plan.name.clone(),
+                    plan.adapter.clone(),
+                    plan.changes.len().to_string(),
+                ]
+            }),
+            "No ports.",
+        );
+    }
+    let said = if view.dry_run { "Would be (dry run)" } else { "Ports" };
+    text + &format!(
+        "\n{said}: {} created, {} changed, {} unchanged.\n",
+        view.created, view.changed, view.unchanged
+    )
+}
+
+fn ports(view: &PortListView) -> String {
+    let text = table(
+        &["ID", "KIND", "APPLICATION", "NAME", "ADAPTER", "ADDRESS", "REV", "MISSING"],
+        view.ports.iter().map(|port| {
+            vec![
+                port.id.to_string(),
+                kind(port.kind).to_owned(),
+                port.application.clone(),
+                port.name.clone(),
+                port.adapter.clone(),
+                port.address.clone(),
+                port.revision.to_string(),
+                if port.missing_secrets == 0 { String::new() } else { port.missing_secrets.to_string() },
+            ]
+        }),
+        "No port fits.",
+    );
+    if view.ports.len() as u64 == view.total {
+        text
+    } else {
+        text + &format!("\n{} of {} shown.\n", view.ports.len(), view.total)
+    }
+}
+
+fn port(view: &PortView) -> String {
+    let mut text = format!(
+        "{} {} of application {}\nid {}, revision {}, changed {} by {}, from {}{}\n",
+        kind(view.kind),
+        view.name,
+        if view.application.is_empty() { "(none)" } else { &view.application },
+        view.id,
+        view.revision,
+        age(view.changed_at),
+        view.changed_by,
+        view.document,
+        if view.deleted { "; deleted" } else { "" },
+    );
+    if view.missing_secrets > 0 {
+        text += &format!("{} missing\n", count(view.missing_secrets, "secret"));
+    }
+    text += "\n";
+    let rows = view.properties.iter().map(|property| vec![property.path.clone(), property_value(property)]);
+    text + &table(&["PATH", "VALUE"], rows, "No properties.")
+}
+
+fn property_value(property: &PropertyView) -> String {
+    match (property.secret, &property.value) {
+        (Some(SecretState::Set), _) => "(secret, set)".to_owned(),
+        (Some(SecretState::Missing), _) => "(secret, MISSING)".to_owned(),
+        (Some(SecretState::Reference), _) => "(secret, stands elsewhere)".to_owned(),
+        (Some(SecretState::Unused), _) => "(secret, not used)".to_owned(),
+        (None, Some(value)) => value.clone(),
+        (None, None) => String::new(),
+    }
+}
+
+fn saved(view: &SaveView) -> String {
+    let said = if view.dry_run {
+        "Would change (dry run):\n".to_owned()
+    } else if view.changes.is_empty() {
+        format!("Revision {} stands.\n", view.revision)
+    } else {
+        format!("Saved as revision {}:\n", view.revision)
+    };
+    if view.changes.is_empty() && !view.dry_run { said } else { said + &changes(&view.changes, "Nothing.") }
+}
+
+fn changes(changes: &[ChangeView], none: &str) -> String {
+    table(
+        &["PATH", "BEFORE", "AFTER"],
+        changes.iter().map(|change| {
+            let value = |value: &Option<String>| match value {
+                _ if change.secret => "(secret, changed)".to_owned(),
+                Some(value) => value.clone(),
+                None => "(not there)".to_owned(),
+            };
+            vec![change.path.clone(), value(&change.before), value(&change.after)]
+        }),
+        none,
+    )
+}
+
+fn filled(view: &FillView) -> String {
+    let mut text = String::new();
+    for problem in &view.problems {
+        text += &format!("row {}: {}\n", problem.row, problem.reason);
+    }
+    let said = match (view.problems.is_empty(), view.dry_run) {
+        (false, _) => "Nothing was written; rows that would fit",
+        (true, true) => "Would fill (dry run)",
+        (true, false) => "Filled",
+    };
+    text + &format!(
+        "{said}: {} in {}; {} still missing.\n",
+        count(view.filled, "secret"),
+        count(view.ports, "port"),
+        view.still_missing
+    )
+}
+
+fn exported(view: &ExportView) -> String {
+    let rows =
+        view.files.iter().map(|file| vec![file.name.clone(), file.ports.to_string(), file.bytes.to_string()]);
+    let secrets = match view.secrets {
+        ExportSecrets::Mask => "secrets masked",
+        ExportSecrets::Include => "SECRETS IN THE CLEAR",
+    };
+    table(&["FILE", "PORTS", "BYTES"], rows, "No files.") + &format!("\nIn {}; {secrets}.\n", view.folder)
+}
+
+fn backup(view: &BackupView) -> String {
+    let header = &view.header;
+    let mut text = format!(
+        "{} ({} bytes)\nSystem        {} ({})\nWritten       {} by {}\nSecret        version {}, {}\nHolds         {}\n",
+        view.file,
+        view.bytes,
+        header.system_name,
+        header.system,
+        header.created,
+        header.product,
+        header.active_version,
+        count(header.versions.len() as u64, "version"),
+        if header.secret_only {
+            "the master secret only".to_owned()
+        } else {
+            format!("{} in {}", count(header.ports, "port"), count(header.records, "record"))
+        },
+    );
+    if let Some(reminder) = &header.reminder {
+        text += &format!("Reminder      {}\n", plain(reminder));
+    }
+    text + &match &view.proven {
+        Some(proof) => {
+            format!(
+                "Proven        opened {} in {:.1} s\n",
+                count(proof.records_opened, "record"),
+                proof.seconds
+            )
+        }
+        None => "Proven        not now; `sealport backup drill` proves it\n".to_owned(),
+    }
+}
+
+fn audit(view: &AuditListView) -> String {
+    let text = table(
+        &["SEQ", "WHEN", "WHO", "FROM", "ACT", "OBJECT", "DETAIL"],
+        view.entries.iter().map(|entry| {
+            vec![
+                entry.seq.to_string(),
+                age(entry.at),
+                entry.who.clone(),
+                entry.origin.clone(),
+                entry.act.clone(),
+                entry.object.clone(),
+                entry.detail.clone(),
+            ]
+        }),
+        "The audit trail is empty.",
+    );
+    match view.broken_at {
+        None => text,
+        Some(seq) => text + &format!("\ncritical: the audit trail was changed at entry {seq}\n"),
+    }
+}
+
+/// A table without borders that fits the terminal; not cut where the output goes elsewhere.
+fn table(heading: &[&str], rows: impl Iterator<Item = Vec<String>>, none: &str) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(heading);
+    if io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    let mut empty = true;
+    for row in rows {
+        empty = false;
+        table.add_row(row.iter().map(|cell| Cell::new(plain(cell))));
+    }
+    if empty {
+        return format!("{none}\n");
+    }
+    // Every cell is padded by a space on both sides.
+    let lines = table.to_string();
+    lines.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned() + "\n").collect()
+}
+
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+fn kind(kind: PortKind) -> &'static str {
+    match kind {
+        PortKind::ReceivePort => "receive port",
+        PortKind::SendPort => "send port",
+        PortKind::SendPortGroup => "send port group",
+    }
+}
+
+fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn age(moment: Timestamp) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let now = Timestamp::from_millis(i64::try_from(now).unwrap_or(i64::MAX));
+    format!("{} ago", duration(now.seconds_since(moment)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_words() {
+        assert_eq!(duration(5), "5 s");
+        assert_eq!(duration(120), "2 min");
+        assert_eq!(duration(7200), "2 h");
+        assert_eq!(duration(400_000), "4 days");
+        assert_eq!(age(Timestamp::from_millis(i64::MAX)), "0 s ago");
+    }
+
+    #[test]
+    fn names_from_foreign_files_send_nothing_to_the_terminal() {
+        // Sabotage: print cells without `plain` and the escape gets through.
+        let text = table(&["NAME"], [vec!["\u{1b}[2Jgone\n".to_owned()]].into_iter(), "none");
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert_eq!(table(&["NAME"], std::iter::empty(), "none"), "none\n");
+    }
+}

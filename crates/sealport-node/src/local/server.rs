@@ -1,0 +1,267 @@
+//! The serving end of the local socket: one thread per connection, bounded in number and in patience.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use interprocess::local_socket::{
+    ConnectOptions, Listener, ListenerOptions, Stream,
+    traits::{Listener as _, Stream as _},
+};
+use sealport_core::{
+    Code, Error,
+    api::{Notice, Reply, Request},
+};
+use serde::Deserialize;
+
+use super::{check_peer, frame, socket_name, socket_path};
+use crate::{
+    call::{Call, Handle, Origin},
+    lock::DirectoryLock,
+};
+
+/// Most connections at a time; another one is told to come back.
+pub const CONNECTION_LIMIT: usize = 64;
+
+const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+const SEND_DEADLINE: Duration = Duration::from_secs(30);
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+const ACTOR_LIMIT: usize = 256;
+
+/// Serves a data directory until it is dropped; then it cancels what is under way and takes its socket away.
+pub struct Server {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    accepting: Option<thread::JoinHandle<()>>,
+}
+
+struct Shared {
+    handle: Arc<dyn Handle>,
+    request_deadline: Duration,
+    stopping: AtomicBool,
+    connections: Mutex<Vec<Arc<Connection>>>,
+    one_less: Condvar,
+}
+
+struct Connection {
+    stream: Stream,
+    cancel: AtomicBool,
+    /// Held while a frame is written; false once a write failed, since the peer can't find the next frame then.
+    whole: Mutex<bool>,
+}
+
+#[derive(Deserialize)]
+struct Ask {
+    actor: String,
+    request: Request,
+}
+
+impl Server {
+    /// Starts to serve. This process must hold the directory's lock: only so is a socket that lies there known
+    /// to be a dead one.
+    pub fn start(handle: Arc<dyn Handle>, data_dir: &Path) -> Result<Self, Error> {
+        Self::start_with(handle, data_dir, REQUEST_DEADLINE)
+    }
+
+    /// As `start`, with the time that a client has to send its request.
+    pub fn start_with(
+        handle: Arc<dyn Handle>,
+        data_dir: &Path,
+        request_deadline: Duration,
+    ) -> Result<Self, Error> {
+        if !DirectoryLock::is_held_here(data_dir) {
+            return Err(Error::new(
+                Code::Internal,
+                format!("the lock of {} must be held before it is served", data_dir.display()),
+            ));
+        }
+        let path = socket_path(data_dir)?;
+        let listener = listen(&path).map_err(|e| {
+            Error::new(Code::Unavailable, format!("can't make the local socket {}: {e}", path.display()))
+                .because(e)
+        })?;
+        let shared = Arc::new(Shared {
+            handle,
+            request_deadline,
+            stopping: AtomicBool::new(false),
+            connections: Mutex::default(),
+            one_less: Condvar::new(),
+        });
+        let accepting = thread::Builder::new()
+            .name("local socket".to_owned())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || accept(&listener, &shared)
+            })
+            .map_err(|e| Error::new(Code::Unavailable, "can't start the local socket's thread").because(e))?;
+        Ok(Self { path, shared, accepting: Some(accepting) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        // Wakes the thread that waits for connections.
+        if let Ok(name) = socket_name(&self.path) {
+            let _ = ConnectOptions::new().name(name).connect_sync();
+        }
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+        let connections = self.shared.connections();
+        for connection in connections.iter() {
+            connection.cancel.store(true, Ordering::SeqCst);
+            hang_up_reading(&connection.stream);
+        }
+        // The handle may be the engine: who drops the server wants to close it next.
+        let _ = self.shared.one_less.wait_timeout_while(connections, STOP_DEADLINE, |open| !open.is_empty());
+    }
+}
+
+impl Shared {
+    fn connections(&self) -> MutexGuard<'_, Vec<Arc<Connection>>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    /// Sends a frame, unless one before it failed.
+    fn send(&self, reply: &Reply) {
+        let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        if *whole && frame::write(&self.stream, reply).is_err() {
+            *whole = false;
+            self.cancel.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+fn listen(path: &Path) -> io::Result<Listener> {
+    let options = ListenerOptions::new()
+        .name(socket_name(path)?)
+        .try_overwrite(true)
+        .max_spin_time(Duration::from_secs(1));
+    #[cfg(target_os = "linux")]
+    let options = interprocess::os::unix::local_socket::ListenerOptionsExt::mode(options, 0o600);
+    let listener = options.create_sync()?;
+    // Elsewhere the mode can't be given before; the folder around it is private.
+    #[cfg(all(unix, not(target_os = "linux")))]
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(listener)
+}
+
+fn accept(listener: &Listener, shared: &Arc<Shared>) {
+    while !shared.stopping.load(Ordering::SeqCst) {
+        match listener.accept() {
+            Ok(stream) if !shared.stopping.load(Ordering::SeqCst) => welcome(stream, shared),
+            Ok(_) => return,
+            // Out of file descriptors, most often: a pause, else this would spin.
+            Err(_) => thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+fn welcome(stream: Stream, shared: &Arc<Shared>) {
+    let _ = stream.set_send_timeout(Some(SEND_DEADLINE));
+    let connection = Arc::new(Connection { stream, cancel: AtomicBool::new(false), whole: Mutex::new(true) });
+    let mut connections = shared.connections();
+    if connections.len() >= CONNECTION_LIMIT {
+        drop(connections);
+        connection.send(&Reply::Error(
+            Error::new(Code::Busy, format!("{CONNECTION_LIMIT} commands are under way already"))
+                .hint("Try again in a moment."),
+        ));
+        return;
+    }
+    connections.push(Arc::clone(&connection));
+    drop(connections);
+    let listed = Listed { connection, shared: Arc::clone(shared) };
+    // Where no thread can be had, dropping `listed` closes the connection.
+    let _ = thread::Builder::new().name("local request".to_owned()).spawn(move || {
+        serve(&listed);
+        hang_up(&listed.connection.stream);
+    });
+}
+
+fn serve(listed: &Listed) {
+    let Listed { connection, shared } = listed;
+    if let Err(refused) = check_peer(&connection.stream) {
+        return connection.send(&Reply::Error(refused));
+    }
+    let deadline = Instant::now() + shared.request_deadline;
+    let ask: Ask = match frame::read(&connection.stream, Some(deadline)) {
+        Ok(Some(ask)) => ask,
+        Ok(None) => return,
+        Err(error) => {
+            let message = match error.kind() {
+                io::ErrorKind::TimedOut => "the request did not come in time".to_owned(),
+                _ => format!("the request can't be read: {error}"),
+            };
+            return connection.send(&Reply::Error(
+                Error::new(Code::Usage, message)
+                    .hint("Use the `sealport` of the same version as the service."),
+            ));
+        }
+    };
+    let watched = Arc::clone(connection);
+    let watching = thread::Builder::new().name("local cancel".to_owned()).spawn(move || {
+        // Another frame, the end, or nonsense: each means that nobody waits for the answer.
+        let _ = frame::read::<serde::de::IgnoredAny>(&watched.stream, None);
+        watched.cancel.store(true, Ordering::SeqCst);
+    });
+    if let Err(error) = watching {
+        return connection.send(&Reply::Error(
+            Error::new(Code::Unavailable, "can't start a thread for the request").because(error),
+        ));
+    }
+    let call = Call {
+        actor: ask.actor.chars().filter(|c| !c.is_control()).take(ACTOR_LIMIT).collect(),
+        origin: Origin::Socket,
+        notify: &|notice: Notice| connection.send(&Reply::Notice(notice)),
+        cancel: &connection.cancel,
+    };
+    let reply = match shared.handle.handle(ask.request, &call) {
+        Ok(response) => Reply::Response(Box::new(response)),
+        Err(error) => Reply::Error(error),
+    };
+    connection.send(&reply);
+}
+
+/// A connection in the list; dropping it takes it off.
+struct Listed {
+    connection: Arc<Connection>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.shared.connections().retain(|other| !Arc::ptr_eq(other, &self.connection));
+        self.shared.one_less.notify_all();
+    }
+}
+
+// Ends the connection also for the thread that watches for a cancel; what was written still arrives.
+#[cfg(unix)]
+fn hang_up(stream: &Stream) {
+    let Stream::UdSocket(stream) = stream;
+    let _ = stream.inner().shutdown(std::net::Shutdown::Both);
+}
+
+#[cfg(unix)]
+fn hang_up_reading(stream: &Stream) {
+    let Stream::UdSocket(stream) = stream;
+    let _ = stream.inner().shutdown(std::net::Shutdown::Read);
+}
+
+// A named pipe ends when the client closes it.
+#[cfg(windows)]
+fn hang_up(_: &Stream) {}
+
+#[cfg(windows)]
+fn hang_up_reading(_: &Stream) {}

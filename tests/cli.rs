@@ -1,0 +1,402 @@
+//! The command line as others script against it: help, usage errors, exit codes, shapes of `--json`, and what of it
+//! goes over the local socket. The other end is a handle of the test that answers from its views.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use sealport_core::{
+    Code, Error,
+    api::{
+        CustodyChoice, FacetsView, FirstBackup, PortKind, PortListView, PortSummaryView, PortView, Request,
+        Response, RevealView, SaveView,
+    },
+    id::{RecordId, Revision},
+    secret::SecretText,
+    time::Timestamp,
+};
+use sealport_node::{
+    call::{Call, Handle},
+    local::Server,
+    lock::DirectoryLock,
+};
+use tempfile::TempDir;
+
+const SECRET: &str = "pa=ss @wörd";
+
+/// Keeps what was asked, as JSON, and answers from views.
+#[derive(Default)]
+struct Fake(Mutex<Vec<serde_json::Value>>);
+
+impl Handle for Fake {
+    fn handle(&self, request: Request, _: &Call<'_>) -> Result<Response, Error> {
+        self.0.lock().unwrap().push(serde_json::to_value(&request).unwrap());
+        let id = RecordId::from_bytes([1; 16]);
+        match request {
+            Request::PortList { .. } => Ok(Response::Ports(PortListView {
+                ports: vec![summary()],
+                total: 1,
+                facets: FacetsView { applications: vec![], adapters: vec![] },
+            })),
+            Request::PortShow { port, .. } if port == "-odd" => Ok(Response::Port(port_view())),
+            Request::PortShow { port, .. } => {
+                Err(Error::new(Code::NotFound, format!("no port is called {port}")).hint("List them."))
+            }
+            Request::PortSet { dry_run, .. } => {
+                Ok(Response::Saved(SaveView { id, revision: Revision(2), dry_run, changes: vec![] }))
+            }
+            Request::PortReveal { path, .. } => {
+                Ok(Response::Revealed(RevealView { path, value: SecretText::new(SECRET.to_owned()) }))
+            }
+            Request::PortDelete { .. } => Err(Error::new(Code::RevisionConflict, "another one wrote")),
+            Request::Init { custody, backup, .. } => {
+                // What the passphrases were, for the test that gives them by files.
+                let CustodyChoice::Passphrase { passphrase: custody } = custody else {
+                    panic!("a passphrase")
+                };
+                let FirstBackup::Now { passphrase: backup, .. } = backup else { panic!("a backup") };
+                assert_eq!((custody.expose(), backup.expose()), ("custody words", "backup words"));
+                Err(Error::new(Code::SystemExists, "there is one"))
+            }
+            _ => Err(Error::new(Code::Refused, "not answered by the test")),
+        }
+    }
+}
+
+fn summary() -> PortSummaryView {
+    PortSummaryView {
+        id: RecordId::from_bytes([1; 16]),
+        kind: PortKind::SendPort,
+        application: "Orders".to_owned(),
+        name: "Send\u{1b}[2JOrders".to_owned(),
+        adapter: "SFTP".to_owned(),
+        address: "sftp://host/in".to_owned(),
+        user: "u".to_owned(),
+        revision: Revision(1),
+        missing_secrets: 2,
+        enabled: None,
+        deleted: false,
+        changed_at: Timestamp::from_millis(0),
+        changed_by: "a".to_owned(),
+    }
+}
+
+fn port_view() -> PortView {
+    PortView {
+        id: RecordId::from_bytes([1; 16]),
+        kind: PortKind::SendPort,
+        application: "Orders".to_owned(),
+        name: "-odd".to_owned(),
+        revision: Revision(1),
+        deleted: false,
+        changed_at: Timestamp::from_millis(0),
+        changed_by: "a".to_owned(),
+        description: String::new(),
+        missing_secrets: 0,
+        document: "Orders.xml".to_owned(),
+        transports: vec![],
+        properties: vec![],
+    }
+}
+
+struct Served {
+    _server: Server,
+    _lock: DirectoryLock,
+    fake: Arc<Fake>,
+    folder: TempDir,
+}
+
+impl Served {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = DirectoryLock::take(&folder.path().join("data")).unwrap();
+        let fake = Arc::new(Fake::default());
+        let handle: Arc<dyn Handle> = fake.clone();
+        let server = Server::start(handle, &folder.path().join("data")).unwrap();
+        Self { _server: server, _lock: lock, fake, folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A private file.
+    fn file(&self, name: &str, content: &str) -> String {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.run_with(args, "")
+    }
+
+    fn run_with(&self, args: &[&str], stdin: &str) -> Output {
+        sealport(&self.path("data"), args, stdin)
+    }
+
+    fn last(&self) -> serde_json::Value {
+        self.fake.0.lock().unwrap().last().cloned().expect("a request came")
+    }
+}
+
+fn sealport(data_dir: &Path, args: &[&str], stdin: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealport"));
+    for name in ["SEALPORT_CUSTODY_PASSPHRASE_FILE", "COLUMNS", "CLICOLOR_FORCE"] {
+        command.env_remove(name);
+    }
+    command.args(args).env("SEALPORT_DATA_DIR", data_dir);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // One that doesn't read its input may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", out(output)))
+}
+
+#[test]
+fn help_is_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut commands: Vec<String> =
+        ["", "init", "status", "port", "backup", "audit", "audit list", "completions"].map(Into::into).into();
+    let port =
+        "import documents list show set mark reveal missing fill export history diff revert delete undelete";
+    commands.extend(port.split(' ').map(|name| format!("port {name}")));
+    commands.extend("create inspect drill restore".split(' ').map(|name| format!("backup {name}")));
+    for name in commands {
+        let args: Vec<&str> = name.split_whitespace().chain(["--help"]).collect();
+        let output = sealport(folder.path(), &args, "");
+        assert_eq!(output.status.code(), Some(0));
+        let text = out(&output);
+        if !["", "port", "backup", "audit"].contains(&name.as_str()) {
+            assert!(text.contains("Example"), "`sealport {name} --help` shows no example");
+        }
+        insta::with_settings!({ omit_expression => true, snapshot_path => "snapshots" }, {
+            insta::assert_snapshot!(format!("help {name}").trim().replace(' ', "_"), text);
+        });
+    }
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_are_json_where_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong: [&[&str]; 8] = [
+        &["nonsense"],
+        &["port", "show"],
+        &["port", "set", "p"],
+        &["port", "set", "p", "novalue"],
+        &["port", "diff", "p", "one", "2"],
+        &["init", "--name", "n"],
+        &["init", "--name", "n", "--backup", "b", "--backup-later"],
+        &["init", "--name", "n", "--backup-later", "--custody-passphrase-file", "f"],
+    ];
+    for args in wrong {
+        let output = sealport(folder.path(), args, "");
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", err(&output));
+        assert!(err(&output).starts_with("error: ") && out(&output).is_empty(), "{args:?}: {}", err(&output));
+        let output = sealport(folder.path(), &[&["--json"], args].concat(), "");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err(&output).is_empty(), "{}", err(&output));
+        assert_eq!(json(&output)["error"]["code"], "usage", "{args:?}");
+    }
+    let version = sealport(folder.path(), &["--version"], "");
+    assert_eq!(out(&version), format!("sealport {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_list_has_its_public_shape_and_sends_no_escapes() {
+    let served = Served::start();
+    let filter = ["port", "list", "--search", "orders sftp", "--application", "Orders", "--missing"];
+    let output = served.run(&[&filter[..], &["--json"]].concat());
+    assert_eq!(output.status.code(), Some(0));
+    let list = json(&output);
+    assert!(list.get("answer").is_none() && list.get("kind").is_none());
+    for field in "id kind application name adapter address revision missing_secrets".split(' ') {
+        assert!(list["ports"][0].get(field).is_some(), "{field}");
+    }
+    assert_eq!(list["ports"][0]["kind"], "send_port");
+    let asked = served.last();
+    assert_eq!(asked["filter"]["search"], "orders sftp");
+    assert_eq!(
+        (&asked["filter"]["missing"], &asked["filter"]["application"]),
+        (&true.into(), &"Orders".into())
+    );
+    let text = out(&served.run(&filter));
+    assert!(text.starts_with("ID") && text.contains("send port") && !text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn errors_have_their_code_text_and_json() {
+    let served = Served::start();
+    let output = served.run(&["port", "show", "nobody"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(err(&output), "error: no port is called nobody\nhint: List them.\n");
+    assert!(out(&output).is_empty());
+    let output = served.run(&["--json", "port", "show", "nobody"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(err(&output).is_empty());
+    let error = serde_json::json!({ "error":
+        { "code": "not_found", "message": "no port is called nobody", "hint": "List them." } });
+    assert_eq!(json(&output), error);
+    assert_eq!(served.run(&["port", "delete", "p"]).status.code(), Some(7));
+    assert_eq!(served.run(&["status"]).status.code(), Some(4));
+    let output = served.run(&["port", "show", "--", "-odd"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(json(&served.run(&["--json", "port", "show", "--", "-odd"]))["kind"], "send_port");
+}
+
+#[test]
+fn secrets_come_from_files_and_standard_input_and_go_only_where_asked() {
+    let served = Served::start();
+    let file = served.file("p=w", &format!("{SECRET}\n"));
+    let by_file = format!("a/Password=@{file}");
+    let output =
+        served.run(&["port", "set", "p", &by_file, "Other=@@home", "--if-revision", "4", "--dry-run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let asked = served.last();
+    assert_eq!(asked["changes"][0], serde_json::json!({ "path": "a/Password", "value": SECRET }));
+    assert_eq!(asked["changes"][1]["value"], "@home");
+    assert_eq!((&asked["if_revision"], &asked["dry_run"]), (&4.into(), &true.into()));
+    let output =
+        served.run_with(&["port", "set", "p", "Password=@-", "--note", "why"], &format!("{SECRET}\r\n"));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        (&served.last()["changes"][0]["value"], &served.last()["note"]),
+        (&SECRET.into(), &"why".into())
+    );
+    assert!(!out(&output).contains(SECRET) && !err(&output).contains(SECRET));
+    let output = served.run_with(&["port", "set", "p", "A=@-", "B=@-"], SECRET);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(out(&served.run(&["port", "reveal", "p", "Password"])), format!("{SECRET}\n"));
+    assert_eq!(json(&served.run(&["port", "reveal", "p", "x", "--json"]))["value"], SECRET);
+}
+
+#[test]
+fn passphrases_come_from_files_and_are_never_asked_without_a_terminal() {
+    let served = Served::start();
+    let backup = served.path("b.sealport").display().to_string();
+    let custody = served.file("custody", "custody words\n");
+    let words = served.file("words", "backup words\nsecond line\n");
+    let init = ["init", "--name", "n", "--custody", "passphrase", "--backup", &backup];
+    let with = |args: &[&str], stdin: &str| served.run_with(&[&init[..], args].concat(), stdin);
+    // Both files; then one of them by standard input. The handle checks what came, and says 4.
+    let output = with(&["--custody-passphrase-file", &custody, "--passphrase-file", &words], "");
+    assert_eq!(output.status.code(), Some(4), "{}", err(&output));
+    let output = with(&["--custody-passphrase-file", &custody, "--passphrase-file", "-"], "backup words\n");
+    assert_eq!(output.status.code(), Some(4), "{}", err(&output));
+    assert_eq!(served.last()["backup"]["file"], backup.as_str());
+    for args in [&["--custody-passphrase-file", "-", "--passphrase-file", "-"][..], &[]] {
+        let output = with(args, "backup words\n");
+        assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+    }
+    std::fs::write(served.path("b.sealport"), "").unwrap();
+    let output = with(&["--custody-passphrase-file", &custody, "--passphrase-file", &words], "");
+    assert_eq!(output.status.code(), Some(7), "{}", err(&output));
+}
+
+#[test]
+fn imports_and_fill_lists_are_read_here() {
+    let served = Served::start();
+    let binding = served.file("Orders.xml", "<BindingInfo/>");
+    served.run(&["port", "import", &binding, "--dry-run"]);
+    let asked = served.last();
+    assert_eq!(
+        asked["files"][0],
+        serde_json::json!({ "name": "Orders.xml", "content": "PEJpbmRpbmdJbmZvLz4=" })
+    );
+    assert_eq!(asked["dry_run"], true);
+    let csv = format!("value,port,user,application,property\n\"{SECRET}\",P,u,A,Password\n");
+    served.run_with(&["port", "fill", "--csv", "-"], &csv);
+    let row = serde_json::json!({ "application": "A", "port": "P", "property": "Password", "user": "u", "value": SECRET });
+    assert_eq!(served.last()["rows"][0], row);
+    let output =
+        served.run_with(&["port", "fill", "--csv", "-", "--json"], &format!("port,value\nP,{SECRET},x\n"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!out(&output).contains(SECRET));
+    assert_eq!(served.run(&["port", "import", "/no/such/file"]).status.code(), Some(3));
+}
+
+/// Only root can become somebody else, so only there does the test prove something; `may_talk` has one for everybody.
+#[test]
+fn another_user_is_refused_at_the_socket() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    if !rustix::process::geteuid().is_root() {
+        println!("not root: nothing to prove here");
+        return;
+    }
+    let served = Served::start();
+    // Open every door but the last one: folders, socket, program.
+    let open =
+        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let program = served.path("sealport");
+    std::fs::copy(env!("CARGO_BIN_EXE_sealport"), &program).unwrap();
+    for path in [served.folder.path(), &served.path("data"), &program] {
+        open(path, 0o755);
+    }
+    open(&served.path("data/sealport.sock"), 0o666);
+    let mut command = Command::new(&program);
+    command.args(["--json", "port", "reveal", "p", "Password", "--data-dir"]).arg(served.path("data"));
+    let output = command.uid(65534).gid(65534).current_dir("/").output().unwrap();
+    // Sabotage: leave `check_peer` out of the server, and the secret is printed.
+    assert_eq!(output.status.code(), Some(5), "{} {}", out(&output), err(&output));
+    assert_eq!(json(&output)["error"]["code"], "not_permitted");
+    assert!(served.fake.0.lock().unwrap().is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_leaves_no_core_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sealport"))
+        .args(["port", "set", "p", "a=@-", "--data-dir"])
+        .arg(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let limits = format!("/proc/{}/limits", child.id());
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    // Sabotage: leave `protect_memory` out of `main`, and this waits in vain.
+    loop {
+        let text = std::fs::read_to_string(&limits).unwrap();
+        let core = text.lines().find(|line| line.starts_with("Max core file size")).unwrap().to_owned();
+        // Soft and hard limit; the soft one is often 0 already.
+        if core.split_whitespace().skip(4).take(2).eq(["0", "0"]) {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "{core}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = sealport(folder.path(), &["completions", shell], "");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(out(&output).contains("undelete"), "{shell}");
+    }
+}

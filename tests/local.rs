@@ -1,0 +1,405 @@
+//! The local socket between real threads and real sockets, with a handle that does what a test tells it to.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+use std::{
+    io::{Read, Write},
+    os::unix::{fs::PermissionsExt, net::UnixStream},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use sealport_core::{
+    Code, Error,
+    api::{AuditListView, ImportFile, Notice, PortKind, PortView, Request, Response, RevealView, SaveView},
+    id::{RecordId, Revision},
+    secret::SecretText,
+    time::Timestamp,
+};
+use sealport_node::{
+    call::{Call, Handle, Origin},
+    config::Config,
+    door,
+    local::{CONNECTION_LIMIT, Client, Server, socket_path},
+    lock::DirectoryLock,
+};
+use tempfile::TempDir;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A handle of the test: each request stands for something that an engine does.
+#[derive(Default)]
+struct Fake {
+    seen: Mutex<Vec<(String, Origin)>>,
+    inside: AtomicUsize,
+    cancelled: AtomicUsize,
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Handle for Fake {
+    fn handle(&self, request: Request, call: &Call<'_>) -> Result<Response, Error> {
+        self.seen.lock().unwrap().push((call.actor.clone(), call.origin));
+        match request {
+            // Answers with notices first.
+            Request::PortMissing => {
+                for done in 0..3 {
+                    let doing = "counting".to_owned();
+                    (call.notify)(Notice::Progress { doing, done, total: 3, seconds_left: None });
+                }
+                Ok(Response::Audit(empty_audit()))
+            }
+            // Works until it's cancelled.
+            Request::PortImport { .. } if call.actor == "slow" => {
+                let end = Instant::now() + DEADLINE;
+                while !call.cancel.load(Ordering::SeqCst) {
+                    assert!(Instant::now() < end, "the cancel never came");
+                    thread::sleep(Duration::from_millis(5));
+                }
+                self.cancelled.fetch_add(1, Ordering::SeqCst);
+                Err(Error::new(Code::Cancelled, "stopped"))
+            }
+            // Says how much came.
+            Request::PortImport { files, .. } => {
+                let bytes = files.iter().map(|file| file.content.expose().len() as u64).sum();
+                Ok(Response::Saved(SaveView {
+                    id: RecordId::from_bytes([1; 16]),
+                    revision: Revision(bytes),
+                    dry_run: true,
+                    changes: vec![],
+                }))
+            }
+            Request::PortReveal { path, .. } => {
+                Ok(Response::Revealed(RevealView { path, value: SecretText::new("värde \"1\"".to_owned()) }))
+            }
+            Request::PortShow { .. } => Ok(Response::Port(a_port())),
+            // Waits inside until the test opens.
+            Request::DocumentList => {
+                self.inside.fetch_add(1, Ordering::SeqCst);
+                let open = self.open.lock().unwrap();
+                drop(self.opened.wait_timeout_while(open, DEADLINE, |open| !*open).unwrap());
+                Ok(Response::Audit(empty_audit()))
+            }
+            _ => Err(Error::new(Code::RevisionConflict, "refused by the test").hint("as it should")),
+        }
+    }
+}
+
+fn empty_audit() -> AuditListView {
+    AuditListView { entries: vec![], broken_at: None, total: 0 }
+}
+
+fn a_port() -> PortView {
+    PortView {
+        id: RecordId::from_bytes([2; 16]),
+        kind: PortKind::SendPort,
+        application: "Orders".to_owned(),
+        name: "SendOrders".to_owned(),
+        revision: Revision(3),
+        deleted: false,
+        changed_at: Timestamp::from_millis(0),
+        changed_by: "somebody".to_owned(),
+        description: String::new(),
+        missing_secrets: 0,
+        document: "Orders.xml".to_owned(),
+        transports: vec![],
+        properties: vec![],
+    }
+}
+
+/// A served data directory. The order of the fields is the order in which they end.
+struct Served {
+    server: Option<Server>,
+    fake: Arc<Fake>,
+    lock: Option<DirectoryLock>,
+    data_dir: PathBuf,
+    _folder: TempDir,
+}
+
+impl Served {
+    fn start() -> Self {
+        Self::start_with(DEADLINE)
+    }
+
+    fn start_with(request_deadline: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        let lock = DirectoryLock::take(&data_dir).unwrap();
+        let fake = Arc::new(Fake::default());
+        let handle: Arc<dyn Handle> = fake.clone();
+        let server = Server::start_with(handle, &data_dir, request_deadline).unwrap();
+        Self { server: Some(server), fake, lock: Some(lock), data_dir, _folder: folder }
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(&self.data_dir).unwrap().expect("a server that listens")
+    }
+
+    fn raw(&self) -> UnixStream {
+        let stream = UnixStream::connect(socket_path(&self.data_dir).unwrap()).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream
+    }
+}
+
+fn ask(client: &Client, request: Request) -> Result<Response, Error> {
+    ask_as(client, "tester", request, &AtomicBool::new(false))
+}
+
+fn ask_as(client: &Client, actor: &str, request: Request, cancel: &AtomicBool) -> Result<Response, Error> {
+    let actor = actor.to_owned();
+    client.handle(request, &Call { actor, origin: Origin::CommandLine, notify: &|_| {}, cancel })
+}
+
+fn import(bytes: usize) -> Request {
+    let content = SecretText::new("A".repeat(bytes));
+    Request::PortImport { files: vec![ImportFile { name: "f".to_owned(), content }], dry_run: true }
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < end, "{what} did not come true in {DEADLINE:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// All that the server says until it hangs up.
+fn heard(stream: &mut UnixStream) -> String {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn requests_answers_notices_and_errors_come_through() {
+    let served = Served::start();
+    let client = served.client();
+    let notices = Mutex::new(0);
+    let call = Call {
+        actor: "tester".to_owned(),
+        origin: Origin::CommandLine,
+        notify: &|notice| {
+            assert!(matches!(notice, Notice::Progress { total: 3, .. }));
+            *notices.lock().unwrap() += 1;
+        },
+        cancel: &AtomicBool::new(false),
+    };
+    assert!(matches!(client.handle(Request::PortMissing, &call), Ok(Response::Audit(_))));
+    assert_eq!(*notices.lock().unwrap(), 3);
+    let reveal = Request::PortReveal { port: "p".to_owned(), path: "x".to_owned() };
+    assert!(
+        matches!(ask(&client, reveal), Ok(Response::Revealed(view)) if view.value.expose() == "värde \"1\"")
+    );
+    // A view with a `kind` of its own: the tag of the response must not be called so too.
+    let show = Request::PortShow { port: "p".to_owned(), revision: None };
+    assert!(matches!(ask(&client, show), Ok(Response::Port(view)) if view.kind == PortKind::SendPort));
+    let error = ask(&client, Request::Status).unwrap_err();
+    assert_eq!((error.code, error.message.as_str()), (Code::RevisionConflict, "refused by the test"));
+    assert_eq!(error.hint, "as it should");
+    // Where a request came in is what the server saw, not what the client says.
+    assert!(
+        served.fake.seen.lock().unwrap().iter().all(|seen| *seen == ("tester".to_owned(), Origin::Socket))
+    );
+}
+
+#[test]
+fn a_large_request_comes_through_and_one_over_the_limit_is_refused() {
+    let served = Served::start();
+    let start = Instant::now();
+    let answer = ask(&served.client(), import(64 * 1024 * 1024)).unwrap();
+    println!("64 MiB over the socket in {:?}", start.elapsed());
+    assert!(matches!(answer, Response::Saved(view) if view.revision.0 == 64 * 1024 * 1024));
+    let refused = ask(&served.client(), import(128 * 1024 * 1024)).unwrap_err();
+    assert_eq!(refused.code, Code::Refused);
+    assert!(refused.hint.contains("fewer files"));
+}
+
+#[test]
+fn the_socket_is_private_and_goes_with_its_server() {
+    let mut served = Served::start();
+    let path = socket_path(&served.data_dir).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(&served.data_dir), 0o700);
+    served.server = None;
+    assert!(!path.exists());
+    assert!(Client::connect(&served.data_dir).unwrap().is_none());
+}
+
+#[test]
+fn only_who_holds_the_lock_serves_and_takes_over_a_dead_socket() {
+    let mut served = Served::start();
+    let path = socket_path(&served.data_dir).unwrap();
+    served.server = None;
+    served.lock = None;
+    // A process that was killed leaves its socket behind.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    assert!(Client::connect(&served.data_dir).unwrap().is_none());
+    let handle: Arc<dyn Handle> = served.fake.clone();
+    // Sabotage: leave the check of the lock away, and a second server takes the socket of a living one.
+    let refused = Server::start(Arc::clone(&handle), &served.data_dir).map(drop).unwrap_err();
+    assert_eq!(refused.code, Code::Internal);
+    served.lock = Some(DirectoryLock::take(&served.data_dir).unwrap());
+    served.server = Some(Server::start(handle, &served.data_dir).unwrap());
+    assert!(ask(&served.client(), Request::PortMissing).is_ok());
+}
+
+#[test]
+fn a_cancel_and_a_client_that_is_gone_reach_the_work() {
+    let served = Served::start();
+    let cancel = AtomicBool::new(false);
+    let client = served.client();
+    thread::scope(|scope| {
+        let work = scope.spawn(|| ask_as(&client, "slow", import(1), &cancel));
+        wait_until("the work begins", || !served.fake.seen.lock().unwrap().is_empty());
+        cancel.store(true, Ordering::SeqCst);
+        assert_eq!(work.join().unwrap().unwrap_err().code, Code::Cancelled);
+    });
+    assert_eq!(served.fake.cancelled.load(Ordering::SeqCst), 1);
+    // Sabotage: without the thread that watches, a client that went away is worked for to the end.
+    let mut gone = served.raw();
+    gone.write_all(&framed(&slow_import())).unwrap();
+    drop(gone);
+    wait_until("the work stops", || served.fake.cancelled.load(Ordering::SeqCst) == 2);
+}
+
+#[test]
+fn silence_and_half_a_request_end_at_the_deadline() {
+    let served = Served::start_with(Duration::from_millis(200));
+    for sent in [&b""[..], &[0, 0], &[0, 0, 1, 0, b'{', b'"']] {
+        let start = Instant::now();
+        let mut stream = served.raw();
+        stream.write_all(sent).unwrap();
+        // Sabotage: read without the deadline, and this waits for ever.
+        let said = heard(&mut stream);
+        assert!(said.contains("did not come in time"), "{said}");
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+    // A byte now and then does not win more time.
+    let mut stream = served.raw();
+    let start = Instant::now();
+    let mut dripping = stream.try_clone().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            while start.elapsed() < DEADLINE && dripping.write_all(&[0]).is_ok() {
+                thread::sleep(Duration::from_millis(60));
+                let _ = dripping.flush();
+                if start.elapsed() > Duration::from_millis(150) {
+                    break;
+                }
+            }
+        });
+        assert!(!heard(&mut stream).is_empty());
+    });
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn nonsense_is_refused_without_saying_it_again() {
+    let served = Served::start();
+    let secret = br#"{"actor":"a","request":{"act":"s3cret"}}"#;
+    for content in [&secret[..], b"s3cret", b"[]", b"\xff"] {
+        let mut stream = served.raw();
+        stream.write_all(&framed(content)).unwrap();
+        let said = heard(&mut stream);
+        assert!(said.contains("\"usage\"") && !said.contains("s3cret"), "{said}");
+    }
+    // A length without bytes reserves nothing and is refused at once.
+    let mut stream = served.raw();
+    stream.write_all(&u32::MAX.to_be_bytes()).unwrap();
+    assert!(heard(&mut stream).contains("too long"));
+    assert!(served.fake.seen.lock().unwrap().is_empty());
+    assert!(ask(&served.client(), Request::PortMissing).is_ok());
+}
+
+#[test]
+fn connections_are_bounded_and_come_free_again() {
+    let served = Served::start();
+    let client = served.client();
+    // The look of `connect` was a connection too; it may take a moment to end.
+    let enter = || {
+        let mut end = Err(Error::new(Code::Busy, "not yet"));
+        wait_until("a place is free", || {
+            end = ask(&client, Request::DocumentList);
+            !matches!(&end, Err(error) if error.code == Code::Busy)
+        });
+        assert!(end.is_ok(), "{end:?}");
+    };
+    thread::scope(|scope| {
+        for _ in 0..CONNECTION_LIMIT {
+            scope.spawn(enter);
+        }
+        wait_until("all are inside", || served.fake.inside.load(Ordering::SeqCst) == CONNECTION_LIMIT);
+        // Sabotage: raise the limit in the server alone, and this one gets in.
+        let refused = ask(&client, Request::PortMissing);
+        *served.fake.open.lock().unwrap() = true;
+        served.fake.opened.notify_all();
+        assert_eq!(refused.unwrap_err().code, Code::Busy);
+    });
+    wait_until("one comes free", || ask(&served.client(), Request::PortMissing).is_ok());
+}
+
+#[test]
+fn dropping_the_server_cancels_what_is_under_way_and_lets_go_of_the_handle() {
+    let mut served = Served::start();
+    let client = served.client();
+    thread::scope(|scope| {
+        let work = scope.spawn(|| ask_as(&client, "slow", import(1), &AtomicBool::new(false)));
+        wait_until("the work begins", || !served.fake.seen.lock().unwrap().is_empty());
+        let idle = served.raw();
+        let start = Instant::now();
+        served.server = None;
+        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        assert_eq!(work.join().unwrap().unwrap_err().code, Code::Cancelled);
+        drop(idle);
+    });
+    assert_eq!(Arc::strong_count(&served.fake), 1);
+}
+
+#[test]
+fn the_door_leads_to_the_server_or_opens_here() {
+    fn opener(config: Config) -> Result<Arc<dyn Handle>, Error> {
+        DirectoryLock::take(&config.data_dir).map(drop)?;
+        Ok(Arc::new(Fake::default()))
+    }
+    let mut served = Served::start();
+    let data_dir = served.data_dir.clone();
+    let mut asked = 0;
+    let mut config = || {
+        asked += 1;
+        Ok(Config { data_dir: data_dir.clone(), custody_passphrase: None, interactive: false })
+    };
+    // Served: the configuration, and with it a passphrase, is never asked for.
+    door::open(&data_dir, &mut config, opener).map(drop).unwrap();
+    served.server = None;
+    served.lock = None;
+    door::open(&data_dir, &mut config, opener).map(drop).unwrap();
+    // Another command holds the lock and ends soon: this one waits for it.
+    let lock = DirectoryLock::take(&data_dir).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            thread::sleep(Duration::from_millis(200));
+            drop(lock);
+        });
+        door::open(&data_dir, &mut config, opener).map(drop).unwrap();
+    });
+    assert!(asked > 2, "{asked}");
+}
+
+fn framed(content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len()).unwrap();
+    [&length.to_be_bytes(), content].concat()
+}
+
+fn slow_import() -> Vec<u8> {
+    let request = import(1);
+    serde_json::to_vec(&serde_json::json!({ "actor": "slow", "request": request })).unwrap()
+}
