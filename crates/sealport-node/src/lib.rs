@@ -1,10 +1,13 @@
 //! The world of Sealport: store, custody, files, the local socket and the command line.
 
+pub mod backup;
 pub mod call;
 pub mod cli;
 pub mod config;
 pub mod custody;
 pub mod door;
+pub mod engine;
 pub mod files;
 pub mod local;
 pub mod lock;
+pub mod store;

@@ -491,7 +491,7 @@ pub struct BackupView {
     pub proven: Option<ProofView>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct BackupHeaderView {
     pub format: u32,

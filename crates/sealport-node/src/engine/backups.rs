@@ -1,0 +1,179 @@
+//! Backups of the system: create, inspect, drill. A backup counts once it was read back and every record in it opened.
+
+use std::path::Path;
+
+use sealport_core::{
+    Code, Error,
+    api::{BackupView, ProofView},
+    backup::{Header, MAX_REMINDER, NodeLine, Start, one_line},
+    bundle::Bundle,
+    secret::SecretText,
+};
+
+use super::{Engine, Progress, now, system::act};
+use crate::{
+    backup::{Cost, Plan, Proof, Reader, Sink, write},
+    call::Call,
+    store::{BackupRow, Change, Item, SystemRow},
+};
+
+/// The fewest characters of a new backup's passphrase. Enterprise SSO asks for 7; guessing is cheaper now.
+const SHORTEST_PASSPHRASE: usize = 12;
+
+/// The product as headers name it.
+const PRODUCT: &str = concat!("Sealport ", env!("CARGO_PKG_VERSION"));
+
+impl Engine {
+    pub(super) fn backup(
+        &self,
+        file: &Path,
+        passphrase: &SecretText,
+        reminder: Option<String>,
+        secret_only: bool,
+        call: &Call,
+    ) -> Result<BackupView, Error> {
+        let system = self.system()?;
+        let bundle = system.bundle()?;
+        let (row, (ports, records)) = system.read(|store| Ok((store.system()?, store.counts()?)))?;
+        let (ports, records) = if secret_only { (0, 0) } else { (ports, records) };
+        let header = header(&row, &bundle, reminder, secret_only, ports, records)?;
+        let mut progress = Progress::new(call, "Proving the backup", records);
+        let mut done = 0;
+        let mut writing = Progress::new(call, "Writing the backup", records);
+        let proof = make(
+            file,
+            &header,
+            &row,
+            &bundle,
+            passphrase,
+            |put| {
+                if secret_only {
+                    return Ok(());
+                }
+                system.read(|store| {
+                    store.snapshot(|item| {
+                        if matches!(item, Item::Record(_)) {
+                            done += 1;
+                            writing.at(done)?;
+                        }
+                        put(item)
+                    })
+                })
+            },
+            &mut |count| progress.at(count),
+        )?;
+        let view = view(file, header, Some(proof))?;
+        let backup = proven(&view);
+        let entry = act(call, "backup.create", backup.file.clone(), opened_words(&proof));
+        system.write(&Change { acts: vec![entry], backup: Some(backup), ..Change::default() })?;
+        Ok(view)
+    }
+
+    pub(super) fn drill(
+        &self,
+        file: &Path,
+        passphrase: &SecretText,
+        call: &Call,
+    ) -> Result<BackupView, Error> {
+        let reader = Reader::open(file)?;
+        let header = reader.header().clone();
+        let mut progress = Progress::new(call, "Opening every record", header.records);
+        let proof = reader.drill(passphrase, &mut |count| progress.at(count))?;
+        let view = view(file, header, Some(proof))?;
+        // A drill needs no system; where there is one and the backup is its own, it counts.
+        if let Ok(system) = self.system() {
+            let own = system.row.id == view.header.system;
+            let detail = if own { opened_words(&proof) } else { "a backup of another system".to_owned() };
+            let entry = act(call, "backup.drill", view.file.clone(), detail);
+            let backup = own.then(|| proven(&view));
+            system.write(&Change { acts: vec![entry], backup, ..Change::default() })?;
+        }
+        Ok(view)
+    }
+}
+
+/// The header of a file, without its passphrase.
+pub(super) fn inspect(file: &Path) -> Result<BackupView, Error> {
+    let header = Reader::open(file)?.header().clone();
+    view(file, header, None)
+}
+
+/// Writes and drills a backup of a system.
+pub(super) fn make(
+    file: &Path,
+    header: &Header,
+    row: &SystemRow,
+    bundle: &Bundle,
+    passphrase: &SecretText,
+    feed: impl FnOnce(&mut Sink<'_>) -> Result<(), Error>,
+    progress: &mut dyn FnMut(u64) -> Result<(), Error>,
+) -> Result<Proof, Error> {
+    if passphrase.expose().chars().count() < SHORTEST_PASSPHRASE {
+        return Err(Error::new(
+            Code::Usage,
+            format!("The passphrase of the backup has fewer than {SHORTEST_PASSPHRASE} characters."),
+        )
+        .hint("Take several words: whoever has the file can guess as long as they like."));
+    }
+    let start = Start {
+        format: 1,
+        header: String::new(),
+        // Opened because the backup is where it must survive; age seals it.
+        bundle: SecretText::from(bundle.to_text()),
+        node: NodeLine { id: row.node, name: row.node_name.clone() },
+        system_created: row.created,
+    };
+    write(file, Plan { header, start, passphrase, cost: Cost::BACKUP }, feed, progress)
+}
+
+pub(super) fn header(
+    row: &SystemRow,
+    bundle: &Bundle,
+    reminder: Option<String>,
+    secret_only: bool,
+    ports: u64,
+    records: u64,
+) -> Result<Header, Error> {
+    let reminder = reminder.map(|text| one_line("passphrase reminder", &text, MAX_REMINDER)).transpose()?;
+    Ok(Header {
+        format: 1,
+        system: row.id,
+        system_name: row.name.clone(),
+        created: now(),
+        product: PRODUCT.to_owned(),
+        generation: row.generation,
+        active_version: bundle.active(),
+        versions: bundle.views(),
+        reminder: reminder.filter(|text| !text.is_empty()),
+        secret_only,
+        ports,
+        records,
+    })
+}
+
+pub(super) fn view(file: &Path, header: Header, proof: Option<Proof>) -> Result<BackupView, Error> {
+    let bytes =
+        std::fs::metadata(file).map_err(|cause| crate::files::unavailable("read", file, cause))?.len();
+    let proven =
+        proof.map(|proof| ProofView { at: now(), records_opened: proof.opened, seconds: proof.seconds });
+    Ok(BackupView { file: crate::files::absolute(file).display().to_string(), bytes, header, proven })
+}
+
+/// The row that remembers a backup that was proven.
+pub(super) fn proven(view: &BackupView) -> BackupRow {
+    BackupRow {
+        file: view.file.clone(),
+        created: view.header.created,
+        proven: view.proven.as_ref().map_or_else(now, |proof| proof.at),
+        active_version: view.header.active_version,
+        generation: view.header.generation,
+        secret_only: view.header.secret_only,
+        ports: view.header.ports,
+        records: view.header.records,
+        reminder: view.header.reminder.clone(),
+    }
+}
+
+pub(super) fn opened_words(proof: &Proof) -> String {
+    format!("proven: {} sealed parts opened in {:.1} s", proof.opened, proof.seconds)
+}

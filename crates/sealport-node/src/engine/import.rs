@@ -1,0 +1,301 @@
+//! Importing binding files: all of them or none, planned first and written in one transaction.
+//!
+//! A port that comes again keeps the secrets that were filled in and its history. What the file says and what the
+//! store holds are compared after that, so that the same file again changes nothing.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sealport_core::{
+    Code, Error,
+    api::{ImportFile, ImportOutcome, ImportPlanView, ImportView, ImportedDocumentView},
+    backup::hex,
+    id::{RecordId, Revision},
+    port::{Document, Limits, Marks, Port, PortElement},
+    record::{DocumentHead, PortHead, PortIdentity, RecordKind, to_plain},
+    seal::Context,
+    secret::SecretText,
+};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::{
+    Engine, Progress,
+    ports::missing_views,
+    system::{System, act, head_of, written},
+    system_rng,
+};
+use crate::{
+    call::Call,
+    store::{Change, Put},
+};
+
+impl Engine {
+    pub(super) fn import(
+        &self,
+        files: Vec<ImportFile>,
+        dry_run: bool,
+        call: &Call,
+    ) -> Result<ImportView, Error> {
+        let system = self.system()?;
+        system.unlocked()?;
+        let mut documents = Vec::with_capacity(files.len());
+        for file in files {
+            documents.push(Incoming::read(file)?);
+        }
+        let total = documents.iter().map(|incoming| incoming.document.ports().len() as u64).sum();
+        let mut import = Import {
+            system: &system,
+            call,
+            progress: Progress::new(call, if dry_run { "Reading ports" } else { "Sealing ports" }, total),
+            done: 0,
+            change: Change::default(),
+            present: BTreeMap::new(),
+            view: ImportView {
+                documents: Vec::new(),
+                created: 0,
+                changed: 0,
+                unchanged: 0,
+                dry_run,
+                plan: Vec::new(),
+            },
+        };
+        for incoming in &documents {
+            import.document(incoming)?;
+        }
+        let Import { change, view, .. } = import;
+        if !dry_run && !change.puts.is_empty() {
+            let generation = system.write(&change)?;
+            self.changed(generation);
+        }
+        Ok(view)
+    }
+}
+
+/// A file of the request, parsed.
+struct Incoming {
+    name: String,
+    bytes: Zeroizing<Vec<u8>>,
+    document: Document,
+}
+
+impl Incoming {
+    fn read(file: ImportFile) -> Result<Self, Error> {
+        let name = file_name(&file.name)?;
+        // Opened to be parsed: a binding file may hold secrets.
+        let bytes = STANDARD.decode(file.content.expose()).map_err(|cause| {
+            Error::new(Code::Usage, format!("{name} did not arrive whole.")).because(cause)
+        })?;
+        let bytes = Zeroizing::new(bytes);
+        let document = Document::read(&bytes, &Limits::default()).map_err(|mut error| {
+            error.message = format!("{name}: {}", error.message);
+            error
+        })?;
+        Ok(Self { name, bytes, document })
+    }
+}
+
+/// A file name as it may stand in a folder: the last part of what was given.
+fn file_name(given: &str) -> Result<String, Error> {
+    let name = given.rsplit(['/', '\\']).next().unwrap_or_default();
+    let plain = !name.is_empty() && name != "." && name != ".." && !name.chars().any(char::is_control);
+    if !plain || name.len() > 200 {
+        return Err(Error::new(Code::Usage, "A file of the import has no usable name.")
+            .hint("Rename it to something like Orders.BindingInfo.xml."));
+    }
+    Ok(name.to_owned())
+}
+
+/// An import on its way.
+struct Import<'a> {
+    system: &'a System,
+    call: &'a Call<'a>,
+    progress: Progress<'a>,
+    done: u64,
+    change: Change,
+    /// Ports that this import already wrote or kept, in their latest state.
+    present: BTreeMap<PortIdentity, Present>,
+    view: ImportView,
+}
+
+/// The state of a port that something may be imported over.
+struct Present {
+    id: RecordId,
+    revision: Revision,
+    head: PortHead,
+    element: SecretText,
+}
+
+impl Import<'_> {
+    fn document(&mut self, incoming: &Incoming) -> Result<(), Error> {
+        let sha256 = hex(&Sha256::digest(&*incoming.bytes));
+        let known = self.system.index(|index| {
+            let same = |d: &&super::index::Document| d.head.sha256 == sha256 && d.head.name == incoming.name;
+            index.documents().into_iter().rev().find(same).map(|d| d.id)
+        })?;
+        let id = known.unwrap_or_else(|| RecordId::make_new(&mut system_rng()));
+        let before = (self.view.created, self.view.changed);
+        let mut warnings = incoming.document.warnings().to_vec();
+        let mut missing = 0;
+        for element in incoming.document.ports() {
+            missing += self.port(incoming, id, element, &mut warnings)?;
+            self.done += 1;
+            self.progress.at(self.done)?;
+        }
+        let ports: Vec<_> = incoming.document.ports().iter().map(identity).collect();
+        self.view.documents.push(ImportedDocumentView {
+            id,
+            name: incoming.name.clone(),
+            ports: ports.len() as u64,
+            missing_secrets: missing,
+            warnings,
+        });
+        let (created, changed) = (self.view.created - before.0, self.view.changed - before.1);
+        if known.is_none() {
+            let head = DocumentHead {
+                name: incoming.name.clone(),
+                sha256,
+                encoding: incoming.document.encoding().to_owned(),
+                bytes: incoming.bytes.len() as u64,
+                ports,
+                written: written(self.call, "imported"),
+            };
+            self.change.puts.push(self.seal_document(id, &head, &incoming.bytes)?);
+        }
+        let detail =
+            format!("{created} new, {changed} changed, {} ports in all", incoming.document.ports().len());
+        self.change.acts.push(act(self.call, "port.import", incoming.name.clone(), detail));
+        Ok(())
+    }
+
+    /// Plans one port; gives how many of its secrets are missing.
+    fn port(
+        &mut self,
+        incoming: &Incoming,
+        document: RecordId,
+        element: &PortElement,
+        warnings: &mut Vec<String>,
+    ) -> Result<u64, Error> {
+        let text = incoming.document.text(element);
+        let base = hex(&Sha256::digest(text.as_bytes()));
+        let identity = identity(element);
+        let port = Port::read(SecretText::new(text.to_owned()), Marks::default())?;
+        let present = self.present(&identity)?;
+        let (outcome, changes, port) = match present {
+            None => {
+                let head = PortHead {
+                    bases: [base].into(),
+                    document,
+                    name: identity.name.clone(),
+                    marked: Default::default(),
+                    filled: Default::default(),
+                    deleted: false,
+                    written: written(self.call, "imported"),
+                };
+                let id = RecordId::make_new(&mut system_rng());
+                self.put(&identity, id, Revision::FIRST, head, &port)?;
+                self.view.created += 1;
+                (ImportOutcome::Created, Vec::new(), port)
+            }
+            Some(present) => {
+                let marks =
+                    Marks { marked: present.head.marked.clone(), filled: present.head.filled.clone() };
+                // The element is opened to be compared with what came in.
+                let current = Port::read(SecretText::new(present.element.expose().to_owned()), marks)?;
+                let (port, said) = Port::adopt(port, &current)?;
+                warnings.extend(said);
+                let same = port.element() == current.element() && !present.head.deleted;
+                if same && present.head.bases.contains(&base) {
+                    self.view.unchanged += 1;
+                    (ImportOutcome::Unchanged, Vec::new(), port)
+                } else {
+                    let changes = Port::changes(&current, &port);
+                    let mut bases = if same { present.head.bases.clone() } else { Default::default() };
+                    bases.insert(base);
+                    let mut said = written(self.call, "imported again");
+                    said.changed = changes.iter().map(|change| change.label.clone()).collect();
+                    let head = PortHead { bases, document, deleted: false, ..present.head };
+                    let head = head_of(&port, head, said);
+                    self.put(&identity, present.id, present.revision.next(), head, &port)?;
+                    if same {
+                        self.view.unchanged += 1;
+                        (ImportOutcome::Unchanged, Vec::new(), port)
+                    } else {
+                        self.view.changed += 1;
+                        (ImportOutcome::Changed, changes, port)
+                    }
+                }
+            }
+        };
+        let known = self.present.get(&identity).map(|present| present.id.to_string());
+        let id = if outcome == ImportOutcome::Created { String::new() } else { known.unwrap_or_default() };
+        let missing = missing_views(&port, &id);
+        let count = missing.len() as u64;
+        let summary = port.summary();
+        self.view.plan.push(ImportPlanView {
+            document: incoming.name.clone(),
+            kind: identity.kind,
+            application: identity.application,
+            name: identity.name,
+            adapter: summary.adapter,
+            address: summary.address,
+            outcome,
+            changes,
+            missing,
+        });
+        Ok(count)
+    }
+
+    /// The port as it is now, or as this import has made it already.
+    fn present(&mut self, identity: &PortIdentity) -> Result<Option<Present>, Error> {
+        if let Some(present) = self.present.get(identity) {
+            return Ok(Some(Present {
+                id: present.id,
+                revision: present.revision,
+                head: present.head.clone(),
+                element: SecretText::new(present.element.expose().to_owned()),
+            }));
+        }
+        let Some(id) = self.system.index(|index| index.port(identity).map(|view| view.id))? else {
+            return Ok(None);
+        };
+        let opened = self.system.port(id)?;
+        let element = SecretText::new(opened.port.element().to_owned());
+        Ok(Some(Present { id, revision: opened.row.revision, head: opened.head, element }))
+    }
+
+    fn put(
+        &mut self,
+        identity: &PortIdentity,
+        id: RecordId,
+        revision: Revision,
+        head: PortHead,
+        port: &Port,
+    ) -> Result<(), Error> {
+        self.change.puts.push(self.system.seal_port(id, revision, &head, port)?);
+        let element = SecretText::new(port.element().to_owned());
+        self.present.insert(identity.clone(), Present { id, revision, head, element });
+        Ok(())
+    }
+
+    fn seal_document(&self, id: RecordId, head: &DocumentHead, bytes: &[u8]) -> Result<Put, Error> {
+        let unlocked = self.system.unlocked()?;
+        let kind = RecordKind::Document;
+        let context = |kind| Context { record: id, application: "", kind, revision: Revision::FIRST };
+        let mut rng = system_rng();
+        Ok(Put {
+            id,
+            kind,
+            application: String::new(),
+            name: head.name.clone(),
+            revision: Revision::FIRST,
+            key_version: unlocked.keys.active(),
+            envelope: unlocked.keys.make_sealed(context(kind.body()), &to_plain(head, bytes), &mut rng),
+            summary: unlocked.keys.make_sealed(context(kind.summary()), &to_plain(head, b""), &mut rng),
+        })
+    }
+}
+
+pub(super) fn identity(element: &PortElement) -> PortIdentity {
+    PortIdentity { application: element.application.clone(), name: element.name.clone(), kind: element.kind }
+}

@@ -1,0 +1,204 @@
+//! The one door: every request of command line, socket and window is carried out here, and nowhere else.
+//!
+//! Each act that changes, reveals, exports, backs up or restores leaves its audit entry in the transaction that does it,
+//! before the answer goes out. Views never hold a secret value.
+
+mod backups;
+mod export;
+mod import;
+mod index;
+mod ports;
+mod setup;
+mod status;
+mod system;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::Ordering};
+
+use sealport_core::{
+    Code, Error,
+    api::{LocalPath, Notice, Request, Response},
+    id::Generation,
+    time::Timestamp,
+};
+
+use crate::{
+    call::{Call, Handle},
+    config::Config,
+    lock::DirectoryLock,
+};
+use system::System;
+
+/// Tells of writes as they happen.
+type Listener = Box<dyn Fn(Notice) + Send + Sync>;
+
+/// One data directory, open and held.
+pub struct Engine {
+    config: Config,
+    system: RwLock<Option<Arc<System>>>,
+    /// Held while a system is made or restored: only one can be.
+    setup: Mutex<()>,
+    listeners: RwLock<Vec<Listener>>,
+    /// The folder of a sample system, taken away when the engine goes.
+    _sample: Option<tempfile::TempDir>,
+    _lock: DirectoryLock,
+}
+
+impl Engine {
+    /// Opens a data directory, with or without a system in it, and holds it until it is dropped.
+    ///
+    /// # Errors
+    /// `busy` where another process holds it, `integrity` where its database is damaged. A keyring that does not answer
+    /// is no error here: the status says so, and requests that need the secret do.
+    pub fn open(config: Config) -> Result<Self, Error> {
+        Self::open_in(config, None)
+    }
+
+    fn open_in(config: Config, sample: Option<tempfile::TempDir>) -> Result<Self, Error> {
+        let lock = DirectoryLock::take(&config.data_dir)?;
+        let system = System::open(&config)?.map(Arc::new);
+        Ok(Self {
+            config,
+            system: RwLock::new(system),
+            setup: Mutex::new(()),
+            listeners: RwLock::default(),
+            _sample: sample,
+            _lock: lock,
+        })
+    }
+
+    /// Tells `listener` of every write from now on.
+    pub fn subscribe(&self, listener: impl Fn(Notice) + Send + Sync + 'static) {
+        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
+    }
+
+    /// The system, or the error that says that there is none.
+    fn system(&self) -> Result<Arc<System>, Error> {
+        self.system.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(|| {
+            Error::new(
+                Code::NoSystem,
+                format!("The data directory {} holds no system yet.", self.config.data_dir.display()),
+            )
+            .hint("Make one with `sealport init`, or restore a backup with `sealport backup restore`.")
+        })
+    }
+
+    fn install(&self, system: System) -> Arc<System> {
+        let system = Arc::new(system);
+        *self.system.write().unwrap_or_else(PoisonError::into_inner) = Some(system.clone());
+        system
+    }
+
+    fn changed(&self, generation: Generation) {
+        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            listener(Notice::Changed { generation });
+        }
+    }
+}
+
+impl Handle for Engine {
+    fn handle(&self, request: Request, call: &Call) -> Result<Response, Error> {
+        match request {
+            Request::Status => self.status().map(Response::Status),
+            Request::Init { name, custody, backup } => {
+                self.init(&name, custody, backup, call).map(Response::Status)
+            }
+            Request::PortImport { files, dry_run } => {
+                self.import(files, dry_run, call).map(Response::Imported)
+            }
+            Request::DocumentList => self.documents().map(Response::Documents),
+            Request::PortList { filter, offset, limit } => {
+                self.list(&filter, offset, limit).map(Response::Ports)
+            }
+            Request::PortShow { port, revision } => self.show(&port, revision).map(Response::Port),
+            Request::PortSet { port, changes, if_revision, note, dry_run } => {
+                self.set(&port, &changes, if_revision, note, dry_run, call).map(Response::Saved)
+            }
+            Request::PortMark { port, path, secret } => {
+                self.mark(&port, &path, secret, call).map(Response::Saved)
+            }
+            Request::PortReveal { port, path } => self.reveal(&port, &path, call).map(Response::Revealed),
+            Request::PortMissing => self.missing().map(Response::Missing),
+            Request::PortFill { rows, dry_run } => self.fill(&rows, dry_run, call).map(Response::Filled),
+            Request::PortExport { out: LocalPath(out), secrets, document } => {
+                self.export(out.as_ref(), secrets, document, call).map(Response::Exported)
+            }
+            Request::PortHistory { port } => self.history(&port).map(Response::History),
+            Request::PortDiff { port, from, to } => self.diff(&port, from, to).map(Response::Diff),
+            Request::PortRevert { port, to, if_revision } => {
+                self.revert(&port, to, if_revision, call).map(Response::Saved)
+            }
+            Request::PortDelete { port } => self.delete(&port, call).map(Response::Saved),
+            Request::PortUndelete { port } => self.undelete(&port, call).map(Response::Saved),
+            Request::BackupCreate { file: LocalPath(file), passphrase, reminder, secret_only } => {
+                self.backup(file.as_ref(), &passphrase, reminder, secret_only, call).map(Response::Backup)
+            }
+            Request::BackupInspect { file: LocalPath(file) } => {
+                backups::inspect(file.as_ref()).map(Response::Backup)
+            }
+            Request::BackupDrill { file: LocalPath(file), passphrase } => {
+                self.drill(file.as_ref(), &passphrase, call).map(Response::Backup)
+            }
+            Request::BackupRestore { file: LocalPath(file), passphrase, custody } => {
+                self.restore(file.as_ref(), &passphrase, custody, call).map(Response::Restored)
+            }
+            Request::AuditList { before, limit } => self.audit(before, limit).map(Response::Audit),
+        }
+    }
+}
+
+/// Now, by the clock of this machine. Nothing safe depends on it.
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The randomness of the operating system. A machine that has none can't go on.
+fn system_rng() -> rand_core::UnwrapErr<getrandom::SysRng> {
+    rand_core::UnwrapErr(getrandom::SysRng)
+}
+
+/// A lock whose holder panicked still holds what the database holds: go on.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn check_cancel(call: &Call) -> Result<(), Error> {
+    if call.cancel.load(Ordering::Relaxed) {
+        return Err(Error::new(Code::Cancelled, "Cancelled. Nothing was changed."));
+    }
+    Ok(())
+}
+
+/// Reports how far long work is, at most about ten times a second, and ends it where the caller gave up.
+struct Progress<'a> {
+    call: &'a Call<'a>,
+    doing: &'static str,
+    total: u64,
+    begun: std::time::Instant,
+    last: Option<std::time::Instant>,
+}
+
+impl<'a> Progress<'a> {
+    fn new(call: &'a Call<'a>, doing: &'static str, total: u64) -> Self {
+        Self { call, doing, total, begun: std::time::Instant::now(), last: None }
+    }
+
+    fn at(&mut self, done: u64) -> Result<(), Error> {
+        check_cancel(self.call)?;
+        let now = std::time::Instant::now();
+        let due = self.last.is_none_or(|last| now.duration_since(last).as_millis() >= 100);
+        if due || done == self.total {
+            self.last = Some(now);
+            let spent = now.duration_since(self.begun).as_secs_f64();
+            let seconds_left = (done > 0 && self.total >= done && spent > 1.0)
+                .then(|| (spent / done as f64 * (self.total - done) as f64).ceil() as u64);
+            (self.call.notify)(Notice::Progress {
+                doing: self.doing.to_owned(),
+                done,
+                total: self.total,
+                seconds_left,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,330 @@
+//! The system of an open data directory: its database, its custody, its keys once custody gave them, and the list of
+//! its ports.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use sealport_core::{
+    Code, Error,
+    api::KeyVersionView,
+    bundle::Bundle,
+    id::{Generation, RecordId, Revision},
+    port::{Marks, Port},
+    record::{PortHead, PortSummary, RecordKind, Written, from_plain, to_plain},
+    seal::{Context, Keys, OpenError, SealedKind},
+    secret::SecretText,
+    time::Timestamp,
+};
+use zeroize::Zeroizing;
+
+use super::{Engine, held, index::Index, now, system_rng};
+use crate::{
+    call::Call,
+    config::{Config, Settings},
+    custody::Custody,
+    store::{self, Act, Change, Former, Put, Row, Store, SystemRow},
+};
+
+/// Name of the file that a passphrase custody keeps the bundle in.
+pub(super) const CUSTODY_FILE: &str = "custody.age";
+
+pub(super) struct System {
+    pub row: SystemRow,
+    pub custody: Custody,
+    writer: Mutex<Store>,
+    reader: Mutex<Store>,
+    unlocked: RwLock<Option<Arc<Unlocked>>>,
+    /// Since when custody refuses.
+    locked_since: Mutex<Option<Timestamp>>,
+    index: Mutex<Option<Index>>,
+}
+
+/// What there is once custody gave the bundle.
+pub(super) struct Unlocked {
+    pub keys: Keys,
+    pub versions: Vec<KeyVersionView>,
+}
+
+/// One revision of a port, opened.
+pub(super) struct Opened {
+    pub row: Row,
+    pub head: PortHead,
+    pub port: Port,
+}
+
+impl System {
+    /// Opens the system of a data directory, if it holds one. Custody is asked only when the secret is needed.
+    pub fn open(config: &Config) -> Result<Option<Self>, Error> {
+        let file = config.data_dir.join(store::FILE);
+        if !file.exists() {
+            return Ok(None);
+        }
+        let writer = Store::open(&file)?;
+        let row = writer.system()?;
+        let settings = Settings::read(&config.data_dir)?.ok_or_else(|| {
+            Error::new(
+                Code::Integrity,
+                format!("{} has a database but no sealport.toml.", config.data_dir.display()),
+            )
+            .hint("Write one that says `custody = \"keyring\"` or `custody = \"passphrase\"`, as it was.")
+        })?;
+        let custody = match settings.custody {
+            sealport_core::api::CustodyKind::Keyring => Custody::keyring(row.id, config.interactive),
+            sealport_core::api::CustodyKind::Passphrase => {
+                let given = config.custody_passphrase.as_ref();
+                // Copied because the configuration outlives an unlock that failed.
+                let passphrase = SecretText::new(given.map(|p| p.expose().to_owned()).unwrap_or_default());
+                Custody::Passphrase { file: config.data_dir.join(CUSTODY_FILE), passphrase }
+            }
+            sealport_core::api::CustodyKind::Memory => Custody::memory(),
+        };
+        Self::new(&file, writer, row, custody).map(Some)
+    }
+
+    pub fn new(file: &Path, writer: Store, row: SystemRow, custody: Custody) -> Result<Self, Error> {
+        Ok(Self {
+            row,
+            custody,
+            writer: Mutex::new(writer),
+            reader: Mutex::new(Store::open(file)?),
+            unlocked: RwLock::default(),
+            locked_since: Mutex::default(),
+            index: Mutex::default(),
+        })
+    }
+
+    /// The keys. Custody is asked until it gives them; an earlier failure is never remembered as the answer.
+    pub fn unlocked(&self) -> Result<Arc<Unlocked>, Error> {
+        if let Some(unlocked) = self.unlocked.read().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Ok(unlocked);
+        }
+        let result = self.unlock();
+        let mut since = held(&self.locked_since);
+        match result {
+            Ok(unlocked) => {
+                *since = None;
+                *self.unlocked.write().unwrap_or_else(PoisonError::into_inner) = Some(unlocked.clone());
+                Ok(unlocked)
+            }
+            Err(error) => {
+                since.get_or_insert_with(now);
+                Err(error)
+            }
+        }
+    }
+
+    fn unlock(&self) -> Result<Arc<Unlocked>, Error> {
+        if matches!(&self.custody, Custody::Passphrase { passphrase, .. } if passphrase.is_empty()) {
+            return Err(Error::new(Code::KeyringLocked, "The passphrase of the custody was not given.")
+                .hint("Give it with --custody-passphrase-file, or name the file in SEALPORT_CUSTODY_PASSPHRASE_FILE."));
+        }
+        let text = self.custody.load()?;
+        let text = std::str::from_utf8(&text)
+            .map_err(|_| Error::new(Code::Integrity, "What custody holds is not text."))?;
+        let bundle = Bundle::from_text(text)?;
+        if bundle.system() != self.row.id {
+            return Err(Error::new(
+                Code::Integrity,
+                format!("Custody holds the master secret of another system ({}).", bundle.system()),
+            )
+            .hint("Restore the master secret of this system from its backup."));
+        }
+        Ok(Arc::new(Unlocked { keys: Keys::derive(&bundle), versions: bundle.views() }))
+    }
+
+    /// The bundle, for a new backup. It is asked of custody each time, so that it is nowhere else.
+    pub fn bundle(&self) -> Result<Bundle, Error> {
+        self.unlocked()?;
+        let text = self.custody.load()?;
+        Bundle::from_text(std::str::from_utf8(&text).unwrap_or_default())
+    }
+
+    pub fn locked_since(&self) -> Option<Timestamp> {
+        *held(&self.locked_since)
+    }
+
+    /// Reads the database.
+    pub fn read<T>(&self, read: impl FnOnce(&mut Store) -> Result<T, Error>) -> Result<T, Error> {
+        read(&mut held(&self.reader))
+    }
+
+    /// Carries out a change and brings the list of ports up to date with it.
+    pub fn write(&self, change: &Change) -> Result<Generation, Error> {
+        let unlocked = if change.puts.is_empty() { None } else { Some(self.unlocked()?) };
+        let mut writer = held(&self.writer);
+        let generation = writer.write(change)?;
+        if let (Some(unlocked), Some(index)) = (unlocked, held(&self.index).as_mut()) {
+            for put in &change.puts {
+                index.put(&unlocked.keys, put)?;
+            }
+        }
+        Ok(generation)
+    }
+
+    /// Looks at the list of ports, which is made on first use.
+    pub fn index<T>(&self, look: impl FnOnce(&Index) -> T) -> Result<T, Error> {
+        let unlocked = self.unlocked()?;
+        if let Some(index) = held(&self.index).as_ref() {
+            return Ok(look(index));
+        }
+        // The writer comes first, as in `write`: the list must not miss a change that commits meanwhile.
+        let writer = held(&self.writer);
+        let mut index = held(&self.index);
+        if index.is_none() {
+            *index = Some(Index::read(&unlocked.keys, &writer)?);
+        }
+        drop(writer);
+        Ok(look(index.as_ref().expect("it was made above")))
+    }
+
+    /// The id of the one port that `text` means: an id, or a name that only one port has.
+    pub fn find(&self, text: &str) -> Result<RecordId, Error> {
+        self.index(|index| index.find(text))?
+    }
+
+    /// The present revision of a port.
+    pub fn port(&self, id: RecordId) -> Result<Opened, Error> {
+        let row = self.read(|store| store.record(id))?;
+        let row = row.ok_or_else(|| Error::new(Code::NotFound, format!("There is no port {id}.")))?;
+        let (head, port) = self.open_port(&row, row.revision, &row.envelope)?;
+        Ok(Opened { row, head, port })
+    }
+
+    /// A former or the present revision of a port.
+    pub fn port_at(&self, row: &Row, revision: Revision) -> Result<(PortHead, Port), Error> {
+        let former = self.read(|store| store.revision(row, revision))?.ok_or_else(|| {
+            Error::new(Code::NotFound, format!("{} has no revision {revision}.", row.name))
+                .hint(format!("It has revisions 1 to {}: see `sealport port history`.", row.revision))
+        })?;
+        self.open_former(row, &former)
+    }
+
+    pub fn open_former(&self, row: &Row, former: &Former) -> Result<(PortHead, Port), Error> {
+        self.open_port(row, former.revision, &former.envelope)
+    }
+
+    fn open_port(&self, row: &Row, revision: Revision, envelope: &[u8]) -> Result<(PortHead, Port), Error> {
+        let unlocked = self.unlocked()?;
+        let plain = open(&unlocked.keys, row, row.kind.body(), revision, envelope)?;
+        let (head, body): (PortHead, _) = from_plain(&plain)?;
+        let swapped = || {
+            Error::new(Code::Integrity, format!("The record of {} holds another port.", row.name))
+                .hint("The database was changed by other means. Restore the latest backup.")
+        };
+        if head.name != row.name {
+            return Err(swapped());
+        }
+        let element = std::str::from_utf8(body).map_err(|_| swapped())?;
+        let marks = Marks { marked: head.marked.clone(), filled: head.filled.clone() };
+        let port = Port::read(SecretText::new(element.to_owned()), marks)?;
+        if port.name() != row.name || port.application() != row.application {
+            return Err(swapped());
+        }
+        Ok((head, port))
+    }
+
+    /// A new revision of a port, sealed and ready to be written.
+    pub fn seal_port(
+        &self,
+        id: RecordId,
+        revision: Revision,
+        head: &PortHead,
+        port: &Port,
+    ) -> Result<Put, Error> {
+        let unlocked = self.unlocked()?;
+        let kind = RecordKind::Port(port.kind());
+        let summary = summarise(head, port);
+        // The element is opened to be sealed.
+        let plain = to_plain(head, port.element().as_bytes());
+        let context = |kind| Context { record: id, application: port.application(), kind, revision };
+        let mut rng = system_rng();
+        Ok(Put {
+            id,
+            kind,
+            application: port.application().to_owned(),
+            name: port.name().to_owned(),
+            revision,
+            key_version: unlocked.keys.active(),
+            envelope: unlocked.keys.make_sealed(context(kind.body()), &plain, &mut rng),
+            summary: unlocked.keys.make_sealed(context(kind.summary()), &to_plain(&summary, b""), &mut rng),
+        })
+    }
+}
+
+fn summarise(head: &PortHead, port: &Port) -> PortSummary {
+    let summary = port.summary();
+    PortSummary {
+        name: port.name().to_owned(),
+        adapter: summary.adapter,
+        address: summary.address,
+        user: summary.user,
+        missing_secrets: summary.missing_secrets,
+        enabled: summary.enabled,
+        deleted: head.deleted,
+        at: head.written.at,
+        by: head.written.by.clone(),
+    }
+}
+
+/// Opens an envelope of a row, and says in words what is wrong where it does not open.
+pub(super) fn open(
+    keys: &Keys,
+    row: &Row,
+    kind: SealedKind,
+    revision: Revision,
+    envelope: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let context = Context { record: row.id, application: &row.application, kind, revision };
+    keys.open(context, envelope).map_err(|cause| {
+        let error = Error::new(
+            Code::Integrity,
+            format!("{} (revision {revision}) does not open: {cause}.", row.name),
+        );
+        match cause {
+            OpenError::UnknownVersion(_) => {
+                error.hint("Restore the master secret from a backup that holds that version.")
+            }
+            OpenError::Format | OpenError::Revision | OpenError::Tampered => {
+                error.hint("The database was damaged or changed by other means. Restore the latest backup.")
+            }
+        }
+        .because(cause)
+    })
+}
+
+/// Marks of a port, as its record keeps them.
+pub(super) fn head_of(port: &Port, base: PortHead, written: Written) -> PortHead {
+    PortHead { marked: port.marks().marked.clone(), filled: port.marks().filled.clone(), written, ..base }
+}
+
+/// An audit entry of this call.
+pub(super) fn act(
+    call: &Call,
+    act: &'static str,
+    object: impl Into<String>,
+    detail: impl Into<String>,
+) -> Act {
+    Act {
+        at: now(),
+        who: call.actor.clone(),
+        origin: call.origin.to_string(),
+        act,
+        object: object.into(),
+        detail: detail.into(),
+    }
+}
+
+pub(super) fn written(call: &Call, what: impl Into<String>) -> Written {
+    Written { at: now(), by: call.actor.clone(), what: what.into(), note: None, changed: Vec::new() }
+}
+
+impl Engine {
+    /// Writes one revision of one port with its audit entry.
+    pub(super) fn write_port(&self, system: &System, put: Put, act: Act) -> Result<(), Error> {
+        let generation = system.write(&Change { puts: vec![put], acts: vec![act], backup: None })?;
+        self.changed(generation);
+        Ok(())
+    }
+}

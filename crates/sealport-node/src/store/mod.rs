@@ -1,0 +1,160 @@
+//! The SSO database of one node: sealed records with every former revision, the audit trail, the backups that were
+//! proven.
+//!
+//! It stores envelopes and knows no keys. A write is one transaction that holds the row of the system locked, checks
+//! the active version and every expected revision, and carries its audit entries.
+
+mod read;
+mod sqlite;
+
+use std::path::PathBuf;
+
+use sealport_core::{
+    Code, Error,
+    backup::AuditLine,
+    id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision, SystemId},
+    record::RecordKind,
+    time::Timestamp,
+};
+
+pub use sqlite::Store;
+
+/// File name of the database in the data directory.
+pub const FILE: &str = "sealport.db";
+
+/// The one system of a database.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the columns of the table")]
+pub struct SystemRow {
+    pub id: SystemId,
+    pub name: String,
+    pub created: Timestamp,
+    pub node: NodeId,
+    pub node_name: String,
+    pub epoch: Epoch,
+    pub active_version: KeyVersion,
+    pub generation: Generation,
+}
+
+/// The present revision of a record.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the columns of the table")]
+pub struct Row {
+    pub id: RecordId,
+    pub kind: RecordKind,
+    pub application: String,
+    pub name: String,
+    pub revision: Revision,
+    pub key_version: KeyVersion,
+    pub generation: Generation,
+    pub summary: Vec<u8>,
+    pub envelope: Vec<u8>,
+}
+
+/// A former revision of a record.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the columns of the table")]
+pub struct Former {
+    pub id: RecordId,
+    pub revision: Revision,
+    pub key_version: KeyVersion,
+    pub generation: Generation,
+    pub envelope: Vec<u8>,
+}
+
+/// One record to write: revision 1 of a new one, or the revision after the one that the writer saw.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the columns of the table")]
+pub struct Put {
+    pub id: RecordId,
+    pub kind: RecordKind,
+    pub application: String,
+    pub name: String,
+    pub revision: Revision,
+    pub key_version: KeyVersion,
+    pub summary: Vec<u8>,
+    pub envelope: Vec<u8>,
+}
+
+/// An audit entry before it has its place in the chain. Names only, never a value.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "as in the contract's AuditView")]
+pub struct Act {
+    pub at: Timestamp,
+    pub who: String,
+    pub origin: String,
+    pub act: &'static str,
+    pub object: String,
+    pub detail: String,
+}
+
+/// A backup that passed its drill.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the columns of the table")]
+pub struct BackupRow {
+    pub file: String,
+    pub created: Timestamp,
+    pub proven: Timestamp,
+    pub active_version: KeyVersion,
+    pub generation: Generation,
+    pub secret_only: bool,
+    pub ports: u64,
+    pub records: u64,
+    pub reminder: Option<String>,
+}
+
+/// What one transaction writes.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "the names speak")]
+pub struct Change {
+    pub puts: Vec<Put>,
+    pub acts: Vec<Act>,
+    pub backup: Option<BackupRow>,
+}
+
+/// One thing of a database as a backup carries it.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the names speak")]
+pub enum Item {
+    Record(Row),
+    Former(Former),
+    Audit(AuditLine),
+}
+
+/// The result of anything that the store does.
+pub type Result<T> = std::result::Result<T, Error>;
+
+fn failed(what: &str, file: &std::path::Path, cause: rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode::{
+        DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, ReadOnly,
+    };
+    let file = file.display();
+    let error = match cause.sqlite_error_code() {
+        Some(DiskFull) => Error::new(Code::Unavailable, format!("{what}: the disk of {file} is full."))
+            .hint("Make room and try again; nothing was changed."),
+        Some(DatabaseCorrupt | NotADatabase) => {
+            Error::new(Code::Integrity, format!("{what}: {file} is damaged."))
+                .hint("Move the data directory aside and restore the latest backup.")
+        }
+        Some(DatabaseBusy | DatabaseLocked) => {
+            Error::new(Code::Busy, format!("{what}: another program holds {file}."))
+                .hint("End that program and try again.")
+        }
+        Some(ReadOnly) => Error::new(Code::Unavailable, format!("{what}: {file} can't be written."))
+            .hint("Check the rights of the data directory."),
+        _ => Error::new(Code::Unavailable, format!("{what}: the database {file} answered: {cause}"))
+            .hint("Check the disk of the data directory."),
+    };
+    error.because(cause)
+}
+
+/// Where a store is, for its messages.
+#[derive(Debug, Clone)]
+struct Place(PathBuf);
+
+impl Place {
+    /// Turns an SQLite error into one that says what failed.
+    fn on(&self, what: &'static str) -> impl Fn(rusqlite::Error) -> Error + '_ {
+        move |cause| failed(what, &self.0, cause)
+    }
+}
