@@ -40,7 +40,7 @@ impl fmt::Display for Stop {
 
 /// The root of the repository.
 pub fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("xtask stands two folders below the root")
 }
 
 /// Where cargo puts what it builds.
