@@ -43,7 +43,7 @@ pub struct Table(Mutex<Vec<(Use, PathBuf)>>);
 impl Table {
     /// Gives out a token for a path.
     pub fn add(&self, meant: Use, path: PathBuf) -> Chosen {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let name = name_of(&path);
         let bytes = path.metadata().ok().filter(|about| about.is_file()).map_or(0, |about| about.len());
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         table.push((meant, path));
@@ -65,7 +65,7 @@ impl Table {
         if *meant == wanted || (*meant, wanted) == (Use::Write, Use::Read) {
             return Ok(path.clone());
         }
-        Err(Error::new(Code::NotPermitted, format!("{} was not chosen for this", path.display()))
+        Err(Error::new(Code::NotPermitted, format!("{} was not chosen for this", name_of(path)))
             .hint("Choose a place for it."))
     }
 
@@ -83,9 +83,13 @@ impl Table {
     }
 }
 
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
 fn as_local(path: &Path) -> Result<LocalPath, Error> {
     let text = path.to_str().ok_or_else(|| {
-        Error::new(Code::Usage, format!("{} is not Unicode text", path.display()))
+        Error::new(Code::Usage, format!("the path of {} is not Unicode text", name_of(path)))
             .hint("Rename the file or its folder.")
     })?;
     Ok(LocalPath(text.to_owned()))
@@ -127,7 +131,10 @@ mod tests {
         let write = table.add(Use::Write, "/safe/new.sealport".into()).token;
         let folder = table.add(Use::Folder, "/safe".into()).token;
         assert_eq!(exported(&table, &read).unwrap_err().code, Code::NotPermitted);
-        assert_eq!(table.path(&read, Use::Write).unwrap_err().code, Code::NotPermitted);
+        assert_eq!(
+            table.path(&read, Use::Write).unwrap_err().message,
+            "bindings.xml was not chosen for this"
+        );
         assert_eq!(exported(&table, &write).unwrap_err().code, Code::NotPermitted);
         exported(&table, &folder).unwrap();
         assert_eq!(inspected(&table, &write).unwrap(), "/safe/new.sealport");

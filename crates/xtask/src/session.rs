@@ -1,8 +1,8 @@
 //! A desktop of its own for a machine without one: an X server in memory, a message bus, an unlocked keyring and an
 //! empty home, all gone when the value is dropped.
 //!
-//! Promises: nothing of the user's is read or written; nothing outlives this process, however it ends. Its bus can
-//! start no service by itself: a desktop portal that can't come up would hold every GTK window for 25 seconds.
+//! Promises: nothing of the user's is read or written; no program of it outlives this process, however that ends. Its bus
+//! can start no service by itself: a desktop portal that can't come up would hold every GTK window for 25 seconds.
 
 use std::{
     fs,
