@@ -25,6 +25,16 @@ pub fn bundle() -> Done {
             "add @tauri-apps/cli to ui/package.json",
         ));
     }
+    // The packages hold the command beside the window; the bundler builds the window itself.
+    tool::run(&mut tool::cargo(&[
+        "build",
+        "--locked",
+        "--release",
+        "-p",
+        "sealport-node",
+        "--bin",
+        "sealport",
+    ]))?;
     let started = std::time::SystemTime::now();
     let words = ["build", "--bundles", "deb,rpm", "--ci"];
     tool::run(Command::new(bundler).args(words).current_dir(tool::root().join("src-tauri")))?;
