@@ -1,0 +1,117 @@
+//! `cargo xtask`: runs, tests, measures and bundles Sealport, and installs what that needs on Debian and Ubuntu.
+//!
+//! Depends on nothing but Rust, so that it compiles in seconds on a fresh machine.
+
+use std::process::ExitCode;
+
+use tool::{Done, Stop};
+
+mod bundle;
+mod prove;
+mod session;
+mod setup;
+mod step;
+mod tool;
+mod window;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  run [--release] [-- ARGS]   build and open the Sealport window; with no display, under Xvfb with a screenshot
+  test [--fast]               every check there is; --fast leaves out the real window
+  bench [-- ARGS]             ratios against the bare libraries, measured in one run
+  campaign [NAME]             a long fault campaign; without NAME lists them
+  bundle                      a .deb and an .rpm (Linux)";
+
+/// Long campaigns by name, each with what it shows. `tests/campaigns.rs` holds them as ignored tests.
+const CAMPAIGNS: &[(&str, &str)] = &[];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (ours, passed_on) = split(&args);
+    let outcome = match ours.split_first() {
+        Some((&"run", flags)) => flag(flags, "--release").and_then(|release| window::run(release, passed_on)),
+        Some((&"test", flags)) => flag(flags, "--fast").and_then(prove::test),
+        Some((&"bench", [])) => bench(passed_on),
+        Some((&"campaign", rest)) => campaign(rest),
+        Some((&"bundle", [])) => bundle::bundle(),
+        Some((&("help" | "--help" | "-h"), [])) => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        Some(_) => Err(Stop::usage(format!("no such command: {}\n\n{USAGE}", ours.join(" ")))),
+        None => Err(Stop::usage(USAGE)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            eprintln!("{stop}");
+            ExitCode::from(stop.exit)
+        }
+    }
+}
+
+/// Our own words, and what stands behind `--` for the program that is started.
+fn split(args: &[String]) -> (Vec<&str>, &[String]) {
+    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    (args[..end].iter().map(String::as_str).collect(), args.get(end + 1..).unwrap_or_default())
+}
+
+/// Whether the one flag a command knows is given; anything else is refused.
+fn flag(given: &[&str], known: &str) -> Result<bool, Stop> {
+    match given {
+        [] => Ok(false),
+        [one] if *one == known => Ok(true),
+        _ => Err(Stop::usage(format!("{} is not known here; {known} is\n\n{USAGE}", given.join(" ")))),
+    }
+}
+
+fn bench(passed_on: &[String]) -> Done {
+    setup::system(&[setup::Part::Build])?;
+    tool::run(
+        tool::cargo(&["bench", "--locked", "-p", "sealport-tests", "--bench", "ratios", "--"])
+            .args(passed_on),
+    )
+}
+
+fn campaign(rest: &[&str]) -> Done {
+    match rest {
+        [] if CAMPAIGNS.is_empty() => {
+            println!("there are no campaigns yet");
+            Ok(())
+        }
+        [] => {
+            CAMPAIGNS.iter().for_each(|(name, shows)| println!("{name:20} {shows}"));
+            Ok(())
+        }
+        [name] if CAMPAIGNS.iter().any(|(known, _)| known == name) => {
+            setup::system(&[setup::Part::Build, setup::Part::Tests])?;
+            let target = ["test", "--locked", "--release", "-p", "sealport-tests", "--test", "campaigns"];
+            tool::run(tool::cargo(&target).args(["--", "--ignored", "--exact", name]))
+        }
+        _ => Err(Stop::usage(format!("no campaign {}; `cargo xtask campaign` lists them", rest.join(" ")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_two_dashes_is_passed_on() {
+        let args: Vec<String> = ["run", "--release", "--", "--data-dir", "x"].map(String::from).into();
+        let (ours, passed_on) = split(&args);
+        assert_eq!(ours, ["run", "--release"]);
+        assert_eq!(passed_on, ["--data-dir", "x"]);
+        assert!(split(&args[..2]).1.is_empty());
+        assert!(split(&args[..3]).1.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_flag_is_refused_with_exit_code_2() {
+        assert!(flag(&["--fast"], "--fast").unwrap());
+        assert!(!flag(&[], "--fast").unwrap());
+        assert_eq!(flag(&["--slow"], "--fast").unwrap_err().exit, 2);
+        assert_eq!(campaign(&["nothing-of-the-kind"]).unwrap_err().exit, 2);
+    }
+}
