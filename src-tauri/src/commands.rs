@@ -78,8 +78,9 @@ pub async fn import_files(app: AppHandle, tokens: Vec<String>, dry_run: bool) ->
 #[tauri::command]
 pub async fn fill_csv(app: AppHandle, token: String, dry_run: bool) -> Result<Response, Error> {
     let path = app.state::<Table>().path(&token, Use::Read)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     send(app, move || {
-        let rows = engine::read_csv(&engine::read_limited(&path, LONGEST_FILE)?)?;
+        let rows = engine::read_rows(&engine::read_limited(&path, LONGEST_FILE)?, &name)?;
         Ok(Request::PortFill { rows, dry_run })
     })
     .await

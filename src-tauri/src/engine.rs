@@ -1,87 +1,73 @@
 //! What the shell uses of `sealport-node`, and nothing else of it: one place to see how thick the arrow is.
-//!
-//! The engine has not landed in `sealport-node`; the names and shapes are its own, so that they become `pub use` lines
-//! here. Until then every request answers, truthfully, that there is no engine.
 
 use std::{
-    fs::File,
-    io::Read,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
+};
+
+pub use sealport_node::{
+    call::{Call, Handle, Origin},
+    cli::protect_memory,
+    files::read_limited,
+    fill::read_rows,
 };
 
 use sealport_core::{
-    Code, Error,
-    api::{FillRow, Notice, Request, Response},
+    Error,
+    api::{Request, Response},
 };
-use zeroize::Zeroizing;
+use sealport_node::{config, door, engine::Engine, files, local::Server};
 
-/// `sealport_node::call::Handle`.
-pub trait Handle: Send + Sync {
-    /// Does what the request asks.
-    fn handle(&self, request: Request, call: &Call<'_>) -> Result<Response, Error>;
-}
-
-/// `sealport_node::call::Call`.
-#[allow(dead_code, reason = "the engine reads it")]
-pub struct Call<'a> {
-    /// Name of the person, for the audit trail.
-    pub actor: String,
-    /// Where the request came in.
-    pub origin: Origin,
-    /// Takes progress and other notices.
-    pub notify: &'a (dyn Fn(Notice) + Sync),
-    /// Turns true when the caller gave up.
-    pub cancel: &'a AtomicBool,
-}
-
-/// `sealport_node::call::Origin`.
-pub enum Origin {
-    /// The desktop window.
-    Window,
-}
+use crate::door::Changed;
 
 /// What is open: the engine, or the way to the process that holds the directory, with what must live as long.
 pub type Opened = Arc<dyn Handle>;
 
-/// Opens the data directory, and serves its local socket as long as the handle lives.
-pub fn open(_data_dir: &Path) -> Result<Opened, Error> {
-    Err(no_engine())
+/// An engine of this process, and the local socket by which commands reach it.
+struct Serving {
+    engine: Arc<Engine>,
+    _server: Server,
+}
+
+impl Handle for Serving {
+    fn handle(&self, request: Request, call: &Call<'_>) -> Result<Response, Error> {
+        self.engine.handle(request, call)
+    }
+}
+
+/// Opens the data directory and serves its local socket as long as the handle lives; where a service has it open
+/// already, talks to that. `changed` hears of every write, also of those that commands make.
+pub fn open(
+    data_dir: &Path,
+    changed: Changed,
+) -> Result<Opened, Error> {
+    let config = || {
+        let file = config::custody_passphrase_file(None);
+        let passphrase = file.map(|(file, _)| files::read_passphrase(&file)).transpose()?;
+        Ok(config::Config {
+            data_dir: data_dir.to_owned(),
+            custody_passphrase: passphrase.map(|(passphrase, _)| passphrase),
+            interactive: true,
+        })
+    };
+    door::open(data_dir, config, |config| {
+        let data_dir = config.data_dir.clone();
+        let engine = Arc::new(Engine::open(config)?);
+        let changed = changed.clone();
+        engine.subscribe(move |notice| changed.tell(notice));
+        let server = Server::start(engine.clone(), &data_dir)?;
+        Ok(Arc::new(Serving { engine, _server: server }))
+    })
 }
 
 /// Opens the sample system, in memory only.
-pub fn explore() -> Result<Opened, Error> {
-    Err(no_engine())
+pub fn explore(changed: Changed) -> Result<Opened, Error> {
+    let engine = Engine::explore()?;
+    engine.subscribe(move |notice| changed.tell(notice));
+    Ok(Arc::new(engine))
 }
 
 /// The data directory: the flag, the variable, or the user's own.
 pub fn locate(flag: Option<PathBuf>) -> Result<PathBuf, Error> {
-    let var = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let own =
-        || Some(var("XDG_DATA_HOME").or_else(|| Some(var("HOME")?.join(".local/share")))?.join("sealport"));
-    flag.or_else(|| var("SEALPORT_DATA_DIR")).or_else(own).ok_or_else(|| {
-        Error::new(Code::Usage, "there is no home directory to keep data in").hint("Give --data-dir DIR.")
-    })
-}
-
-/// The rows of a fill list.
-pub fn read_csv(_bytes: &[u8]) -> Result<Vec<FillRow>, Error> {
-    Err(no_engine())
-}
-
-/// Reads a whole file of at most `limit` bytes.
-pub fn read_limited(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let failed =
-        |e: std::io::Error| Error::new(Code::Unavailable, format!("can't read {}: {e}", path.display()));
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path).map_err(failed)?.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
-    match bytes.len() as u64 > limit {
-        true => Err(Error::new(Code::Refused, format!("{} is longer than {limit} bytes", path.display()))),
-        false => Ok(bytes),
-    }
-}
-
-fn no_engine() -> Error {
-    Error::new(Code::Unavailable, "this build has no engine")
-        .hint("Build the whole repository at one commit.")
+    config::locate(flag).map(|(data_dir, _)| data_dir)
 }

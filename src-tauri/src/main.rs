@@ -8,7 +8,7 @@
 use std::{
     path::PathBuf,
     process::ExitCode,
-    sync::{Arc, mpsc},
+    sync::{Arc, OnceLock, mpsc},
     time::Duration,
 };
 
@@ -65,12 +65,21 @@ fn main() -> ExitCode {
 
 /// Opens the window and returns when it is closed.
 fn open_window(data_dir: Option<PathBuf>) -> Result<(), Error> {
+    engine::protect_memory();
     if !has_display() {
         return Err(Error::new(Code::Unavailable, "there is no display to open a window on")
             .hint("Set DISPLAY or WAYLAND_DISPLAY, or use the command `sealport`, which needs no window."));
     }
     spare_nvidia();
-    let door = Arc::new(door::Door::new(engine::locate(data_dir)?));
+    // The page is told once there is one; what happens before, it asks for when it starts.
+    let page: Arc<OnceLock<tauri::AppHandle>> = Arc::default();
+    let to_page = page.clone();
+    let changed = door::Changed::new(move |notice| {
+        if let Some(app) = to_page.get() {
+            events::notice(app, notice);
+        }
+    });
+    let door = Arc::new(door::Door::new(engine::locate(data_dir)?, changed));
     let (painted, waiting) = mpsc::channel();
     std::thread::spawn(move || {
         if waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -106,6 +115,7 @@ fn open_window(data_dir: Option<PathBuf>) -> Result<(), Error> {
         .on_window_event(events::dragged)
         .build(tauri::generate_context!())
         .map_err(|e| Error::new(Code::Internal, format!("the window can't be made: {e}")).because(e))?;
+    let _ = page.set(app.handle().clone());
     app.run(|app, event| {
         if let RunEvent::Exit = event {
             app.state::<clipboard::Clipboard>().clear();

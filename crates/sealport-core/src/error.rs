@@ -39,6 +39,8 @@ pub enum Code {
     RevisionConflict,
     /// Something by that name is there already.
     AlreadyExists,
+    /// The passphrase of the custody was not given yet.
+    CustodyLocked,
     /// The keyring is locked.
     KeyringLocked,
     /// No keyring service, or the item is not in it.
@@ -68,7 +70,8 @@ impl Code {
             Code::NotPermitted => 5,
             Code::Integrity | Code::WrongPassphrase => 6,
             Code::RevisionConflict | Code::AlreadyExists => 7,
-            Code::KeyringLocked
+            Code::CustodyLocked
+            | Code::KeyringLocked
             | Code::KeyringMissing
             | Code::KeyringDenied
             | Code::KeyringTimeout

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub fn open(
     data_dir: &Path,
     mut config: impl FnMut() -> Result<Config, Error>,
-    opener: Opener,
+    opener: impl Fn(Config) -> Result<Arc<dyn Handle>, Error>,
 ) -> Result<Arc<dyn Handle>, Error> {
     let end = Instant::now() + PATIENCE;
     loop {

@@ -8,6 +8,7 @@ pub mod custody;
 pub mod door;
 pub mod engine;
 pub mod files;
+pub mod fill;
 pub mod local;
 pub mod lock;
 pub mod store;

@@ -69,6 +69,12 @@ pub enum ExportSecrets {
 pub enum Request {
     /// What this installation is and how it is.
     Status,
+    /// Gives the passphrase of a passphrase custody to a process that runs without it.
+    Unlock {
+        #[serde(with = "crossing")]
+        #[cfg_attr(feature = "types", ts(type = "string"))]
+        passphrase: SecretText,
+    },
     /// Makes a system in a data directory without one.
     Init { name: String, custody: CustodyChoice, backup: FirstBackup },
     /// Reads binding files into ports; with `dry_run` only says what would happen.
@@ -278,6 +284,7 @@ impl Request {
             Request::PortExport { out, .. } => Some(out),
             Request::Init { backup: FirstBackup::Later, .. }
             | Request::Status
+            | Request::Unlock { .. }
             | Request::PortImport { .. }
             | Request::DocumentList
             | Request::PortList { .. }

@@ -18,6 +18,8 @@ pub struct StatusView {
     pub node: Option<NodeView>,
     pub state: NodeState,
     pub generation: Option<Generation>,
+    /// Where the master secret rests, also while it can't be had.
+    pub custody: Option<CustodyKind>,
     pub secret: Option<SecretStatusView>,
     pub sealing: SealingView,
     pub backup: BackupStatusView,

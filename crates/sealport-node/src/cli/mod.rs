@@ -26,7 +26,7 @@ use crate::{
     call::{Call, Handle, Origin},
     config::{self, Config, Settings},
     door::{self, Opener},
-    files,
+    files, fill,
 };
 use args::{
     AuditCommand, BackupCommand, Cli, Command, CustodyArg, CustodyArgs, InitArgs, PortCommand, SecretsArg,
@@ -35,7 +35,6 @@ use ask::{Input, Typed};
 
 mod args;
 mod ask;
-mod fill;
 mod progress;
 mod show;
 

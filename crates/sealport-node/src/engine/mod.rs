@@ -99,6 +99,10 @@ impl Handle for Engine {
     fn handle(&self, request: Request, call: &Call) -> Result<Response, Error> {
         match request {
             Request::Status => self.status().map(Response::Status),
+            Request::Unlock { passphrase } => {
+                self.system()?.give_passphrase(passphrase)?;
+                self.status().map(Response::Status)
+            }
             Request::Init { name, custody, backup } => {
                 self.init(&name, custody, backup, call).map(Response::Status)
             }

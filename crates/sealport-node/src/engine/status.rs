@@ -22,6 +22,7 @@ impl Engine {
             node: None,
             state: NodeState::NoSystem,
             generation: None,
+            custody: None,
             secret: None,
             sealing: SealingView {
                 possible: false,
@@ -105,8 +106,8 @@ fn fill(base: StatusView, system: &System) -> Result<StatusView, Error> {
     let secret = unlocked.ok().map(|unlocked| SecretStatusView {
         active_version: unlocked.keys.active(),
         versions: unlocked.versions.clone(),
-        custody: system.custody.kind(),
-        custody_name: system.custody.name(),
+        custody: system.custody().kind(),
+        custody_name: system.custody().name(),
     });
     let history = backups.into_iter().map(|backup| BackupRecordView {
         file: backup.file,
@@ -127,6 +128,7 @@ fn fill(base: StatusView, system: &System) -> Result<StatusView, Error> {
         }),
         state: if sealing.possible { NodeState::Synced } else { NodeState::NoSecret },
         generation: Some(row.generation),
+        custody: Some(system.custody().kind()),
         secret,
         sealing,
         backup: BackupStatusView { proven_age_seconds: age, history: history.collect() },

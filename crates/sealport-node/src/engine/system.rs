@@ -32,7 +32,7 @@ pub(super) const CUSTODY_FILE: &str = "custody.age";
 
 pub(super) struct System {
     pub row: SystemRow,
-    pub custody: Custody,
+    custody: RwLock<Arc<Custody>>,
     writer: Mutex<Store>,
     reader: Mutex<Store>,
     unlocked: RwLock<Option<Arc<Unlocked>>>,
@@ -86,7 +86,7 @@ impl System {
     pub fn new(file: &Path, writer: Store, row: SystemRow, custody: Custody) -> Result<Self, Error> {
         Ok(Self {
             row,
-            custody,
+            custody: RwLock::new(Arc::new(custody)),
             writer: Mutex::new(writer),
             reader: Mutex::new(Store::open(file)?),
             unlocked: RwLock::default(),
@@ -116,11 +116,12 @@ impl System {
     }
 
     fn unlock(&self) -> Result<Arc<Unlocked>, Error> {
-        if matches!(&self.custody, Custody::Passphrase { passphrase, .. } if passphrase.is_empty()) {
-            return Err(Error::new(Code::KeyringLocked, "The passphrase of the custody was not given.")
+        let custody = self.custody();
+        if matches!(&*custody, Custody::Passphrase { passphrase, .. } if passphrase.is_empty()) {
+            return Err(Error::new(Code::CustodyLocked, "The passphrase of the custody was not given.")
                 .hint("Give it with --custody-passphrase-file, or name the file in SEALPORT_CUSTODY_PASSPHRASE_FILE."));
         }
-        let text = self.custody.load()?;
+        let text = custody.load()?;
         let text = std::str::from_utf8(&text)
             .map_err(|_| Error::new(Code::Integrity, "What custody holds is not text."))?;
         let bundle = Bundle::from_text(text)?;
@@ -137,8 +138,28 @@ impl System {
     /// The bundle, for a new backup. It is asked of custody each time, so that it is nowhere else.
     pub fn bundle(&self) -> Result<Bundle, Error> {
         self.unlocked()?;
-        let text = self.custody.load()?;
+        let text = self.custody().load()?;
         Bundle::from_text(std::str::from_utf8(&text).unwrap_or_default())
+    }
+
+    /// Where the bundle rests.
+    pub fn custody(&self) -> Arc<Custody> {
+        self.custody.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the passphrase of a passphrase custody, and keeps it only if it opens the bundle.
+    pub fn give_passphrase(&self, passphrase: SecretText) -> Result<(), Error> {
+        let former = self.custody();
+        let Custody::Passphrase { file, .. } = &*former else {
+            return Err(Error::new(Code::Refused, "The master secret of this system is not kept under a passphrase."));
+        };
+        let given = Custody::Passphrase { file: file.clone(), passphrase };
+        *self.custody.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(given);
+        let result = self.unlocked().map(drop);
+        if result.is_err() {
+            *self.custody.write().unwrap_or_else(PoisonError::into_inner) = former;
+        }
+        result
     }
 
     pub fn locked_since(&self) -> Option<Timestamp> {

@@ -35,8 +35,9 @@ pub fn read_rows(content: &[u8], name: &str) -> Result<Vec<FillRow>, Error> {
         if text(places[1]).trim().is_empty() {
             return Err(wrong(format!("row {row} names no port")));
         }
+        // A list that is filled in by and by: rows without a value wait.
         if text(value).is_empty() {
-            return Err(wrong(format!("row {row} has no value")));
+            continue;
         }
         let [application, port, property, user] = places.map(|place| text(place).trim().to_owned());
         rows.push(FillRow { application, port, property, user, value: SecretText::new(text(value)) });
