@@ -496,7 +496,7 @@ fn hostile() -> Vec<(Vec<u8>, &'static str)> {
         add(wrap(&format!("<SendPort Name=\"{entity}\"/>")), "refe|entity");
     }
     add(wrap(&("<a>".repeat(300) + &"</a>".repeat(300))), "deeper");
-    add("<a>".repeat(1_000_000), "deeper");
+    add(format!("<BindingInfo>{}", "<a>".repeat(1_000_000)), "deeper");
     let attributes: String = (0..300).map(|i| format!(" a{i}=\"\"")).collect();
     add(wrap(&format!("<SendPort{attributes}/>")), "attributes");
     add(wrap(&"<a/>".repeat(2_000_001)), "2000000 elements");
