@@ -321,7 +321,7 @@ impl Walk<'_, '_> {
         for part in &parts {
             let index = 1 + names.iter().filter(|name| **name == part.name).count();
             names.push(&part.name);
-            let secret = Some(state(&value[part.span.clone()], Vt::Absent, true));
+            let secret = Some(state(&value[part.span.clone()], Vt::Absent, false));
             let place = Place::Part { part: part.clone(), index };
             self.out.slots.push(Slot {
                 node,
