@@ -402,7 +402,7 @@ fn an_edit_touches_its_own_span_and_goes_back() {
     println!("{edits} values changed and changed back");
 }
 
-/// Sabotage: give up the order of the table in `insert`, or the marks in `adopt`.
+/// Sabotage: carry no marks in `Port::carry`. (The order of what is inserted is held by a test beside the code.)
 #[test]
 fn filling_in_any_order_survives_another_import() {
     let mut ports: Vec<Port> = cases().iter().flat_map(ports).filter(|p| !p.missing().is_empty()).collect();
