@@ -3,6 +3,8 @@
 //! The real ones stand outside the repository (`SEALPORT_CORPUS`, or `shared/corpus` in a folder above it); without
 //! them the tests say so and run over `samples/` alone.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -20,6 +22,9 @@ use sealport_core::{
     port::{Document, Limits, Marks, Port, Replacement},
     secret::SecretText,
 };
+
+#[path = "bindings/hostile.rs"]
+mod hostile;
 
 struct Case {
     name: String,
@@ -356,10 +361,9 @@ fn another(value: &str, property: &sealport_core::api::PropertyView) -> String {
 fn an_edit_touches_its_own_span_and_goes_back() {
     let mut edits = 0;
     for case in cases() {
-        let step = if case.name.starts_with("samples/") { 1 } else { 9 };
-        // One port in nine of the real files, so that the test stays short; which ones differs by file.
-        for port in ports(&case).iter().skip(if step == 1 { 0 } else { case.name.len() % step }).step_by(step)
-        {
+        let step = if case.name.starts_with("samples/") { 3 } else { 17 };
+        // One port in three of ours and in seventeen of the real files, so that the test stays short; which ones differs by file.
+        for port in ports(&case).iter().skip(case.name.len() % step).step_by(step) {
             for property in port.properties().iter().filter(|p| p.writable && p.secret.is_none()) {
                 let Some(value) = &property.value else { continue };
                 if value.contains("******") {
@@ -398,7 +402,7 @@ fn an_edit_touches_its_own_span_and_goes_back() {
     println!("{edits} values changed and changed back");
 }
 
-/// Sabotage: give up the order of the table in `insert`, or the marks in `adopt`.
+/// Sabotage: carry no marks in `Port::carry`. (The order of what is inserted is held by a test beside the code.)
 #[test]
 fn filling_in_any_order_survives_another_import() {
     let mut ports: Vec<Port> = cases().iter().flat_map(ports).filter(|p| !p.missing().is_empty()).collect();
@@ -455,152 +459,4 @@ fn exporting_an_export_changes_nothing_more() {
         let twice = export(&Document::read(&once, &Limits::default()).unwrap());
         assert!(once == twice, "{}", case.name);
     }
-}
-
-/// Documents that mean harm or are broken, each with a word that its refusal must say; empty: it may be read.
-fn hostile() -> Vec<(Vec<u8>, &'static str)> {
-    let wrap = |inner: &str| {
-        format!(
-            "<BindingInfo Assembly=\"a\" Version=\"1\"><SendPortCollection>{inner}</SendPortCollection></BindingInfo>"
-        )
-    };
-    let mut all: Vec<(Vec<u8>, &str)> = Vec::new();
-    let mut add = |text: String, word| all.push((text.into_bytes(), word));
-    let laughs: String =
-        (1..9).map(|i| format!("<!ENTITY l{i} \"{}\">", format!("&l{};", i - 1).repeat(10))).collect();
-    add(format!("<!DOCTYPE a [<!ENTITY l0 \"ha\">{laughs}]><BindingInfo>&l8;</BindingInfo>"), "DTD");
-    for dtd in [
-        "<!DOCTYPE a SYSTEM \"file:///etc/passwd\">",
-        "<!DOCTYPE a PUBLIC \"-//x\" \"http://127.0.0.1/x.dtd\">",
-        "<!DOCTYPE a [<!ENTITY % p SYSTEM \"http://127.0.0.1/\"> %p;]>",
-        "<!DOCTYPE BindingInfo>",
-        "<!DOCTYPE a [<!ENTITY e SYSTEM \"file:///dev/zero\">]>",
-    ] {
-        add(format!("{dtd}<BindingInfo/>"), "DTD");
-    }
-    for entity in [
-        "&e;",
-        "&nbsp;",
-        "&LT;",
-        "&#0;",
-        "&#xD800;",
-        "&#x110000;",
-        "&#xFFFF;",
-        "&#;",
-        "&#x;",
-        "&#-1;",
-        "&#+65;",
-        "&;",
-    ] {
-        add(wrap(&format!("<SendPort Name=\"a\">{entity}</SendPort>")), "refe|entity");
-        add(wrap(&format!("<SendPort Name=\"{entity}\"/>")), "refe|entity");
-    }
-    add(wrap(&("<a>".repeat(300) + &"</a>".repeat(300))), "deeper");
-    add("<a>".repeat(1_000_000), "deeper");
-    let attributes: String = (0..300).map(|i| format!(" a{i}=\"\"")).collect();
-    add(wrap(&format!("<SendPort{attributes}/>")), "attributes");
-    add(wrap(&"<a/>".repeat(2_000_001)), "2000000 elements");
-    for (broken, word) in [
-        ("<SendPort></ReceivePort>", "end tag"),
-        ("<SendPort a=\"1\" a=\"2\"/>", "twice"),
-        ("<SendPort a=\"<\"/>", "`<`"),
-        ("<SendPort a=1/>", "attribute"),
-        ("<SendPort a/>", "attribute"),
-        ("<SendPort a=\"1\"b=\"2\"/>", "space"),
-        ("<1a/>", "name"),
-        ("< a/>", "name"),
-        ("<a>]]></a>", "]]>"),
-        ("<a>\u{1}</a>", "character"),
-        ("<a>\u{FFFE}</a>", "character"),
-        ("<!-- a -- b --><a/>", "comment"),
-        ("<?XML a?><a/>", "instruction"),
-        ("<a>&</a>", "`&`"),
-        ("<a b=\"&\"/>", "`&`"),
-    ] {
-        add(wrap(broken), word);
-    }
-    for (broken, word) in [
-        ("", "no root"),
-        ("   ", "no root"),
-        ("text", "outside"),
-        ("<BindingInfo/><BindingInfo/>", "second root"),
-        ("<BindingInfo/>x", "outside"),
-        ("<BindingInfo/>&#65;", "outside"),
-        ("<![CDATA[x]]><BindingInfo/>", "outside"),
-        (" <?xml version=\"1.0\"?><BindingInfo/>", "declaration"),
-        ("<?xml version=\"1.1\"?><BindingInfo/>", "1.0"),
-        ("<?xml version=\"1.0\" encoding=\"utf-7\"?><BindingInfo/>", "encoding"),
-        ("<?xml version=\"1.0\" encoding=\"utf-16\"?><BindingInfo/>", "encoding"),
-        ("<?xml version=\"1.0\" encoding=\"windows-1252\"?><BindingInfo/>", "encoding"),
-        ("<html/>", "BindingInfo"),
-        ("<BindingInfo>", "ends before"),
-        ("<BindingInfo><a b=\"", "ends within"),
-        ("<BindingInfo><!-- ", "ends within"),
-        ("<BindingInfo><![CDATA[ ", "ends within"),
-        ("<BindingInfo", "ends within"),
-    ] {
-        add(broken.to_owned(), word);
-    }
-    let units =
-        |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> { text.encode_utf16().flat_map(bytes).collect() };
-    let le = |bytes: Vec<u8>| [vec![0xFF, 0xFE], bytes].concat();
-    all.push((b"<BindingInfo>\xFF</BindingInfo>".to_vec(), "UTF-8"));
-    all.push((b"<BindingInfo>\xC0\xBC</BindingInfo>".to_vec(), "UTF-8"));
-    all.push((b"<BindingInfo>\xED\xA0\x80</BindingInfo>".to_vec(), "UTF-8"));
-    all.push((units("<BindingInfo/>", u16::to_le_bytes), "byte order mark"));
-    all.push((units("<BindingInfo/>", u16::to_be_bytes), "byte order mark"));
-    all.push((le([units("<BindingInfo/>", u16::to_le_bytes), vec![0x41]].concat()), "ends within"));
-    all.push((
-        le([units("<BindingInfo>", u16::to_le_bytes), vec![0x00, 0xD8, 0x41, 0x00]].concat()),
-        "UTF-16",
-    ));
-    all.push((
-        le(units("<?xml version=\"1.0\" encoding=\"utf-8\"?><BindingInfo/>", u16::to_le_bytes)),
-        "encoding",
-    ));
-    all.push((vec![0xFF, 0xFE, 0, 0, b'<', 0, 0, 0], "UTF-32"));
-    all.push((vec![b' '; (64 << 20) + 1], "64 MiB"));
-    // Harmless in themselves, and read: a huge text, a document in a string in a string and so on.
-    all.push((wrap(&format!("<SendPort Name=\"a\">{}</SendPort>", "x".repeat(8 << 20))).into_bytes(), ""));
-    let mut inner = "<a>x</a>".to_owned();
-    for _ in 0..14 {
-        inner = format!("<a>{}</a>", inner.replace('&', "&amp;").replace('<', "&lt;"));
-    }
-    all.push((wrap(&format!("<SendPort Name=\"a\">{inner}</SendPort>")).into_bytes(), ""));
-    all.push((wrap(&format!("<SendPort Name=\"a\">{}</SendPort>", "<b/>".repeat(20_000))).into_bytes(), ""));
-    all
-}
-
-/// Sabotage: leave out any one check of `xml::scan`.
-#[test]
-fn hostile_documents_are_refused_with_the_place_or_read_within_limits() {
-    let all = hostile();
-    assert!(all.len() >= 60);
-    for (index, (bytes, word)) in all.iter().enumerate() {
-        let start: String = String::from_utf8_lossy(&bytes[..bytes.len().min(160)]).into_owned();
-        match Document::read(bytes, &Limits::default()) {
-            Ok(document) => {
-                assert!(word.is_empty(), "{index}: read, but should say {word}: {start}");
-                for element in document.ports() {
-                    let port = Port::read(secret(document.text(element)), Marks::default()).unwrap();
-                    let _ = (port.summary(), port.properties().len(), port.masked());
-                }
-                assert!(*document.write(|_| Replacement::Keep) == *bytes);
-            }
-            Err(error) => {
-                let says = word.split('|').any(|word| !word.is_empty() && error.message.contains(word));
-                assert!(says, "{index}: says {:?} of {start}", error.message);
-                assert!(error.place.is_some(), "{index}: no place in {:?}", error.message);
-            }
-        }
-    }
-    // Every truncation of a real file is refused, and none of them is a panic.
-    let whole = fs::read(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/HarbourFreight.Booking.BindingInfo.xml"),
-    )
-    .unwrap();
-    for end in (0..whole.len()).step_by(101) {
-        assert!(Document::read(&whole[..end], &Limits::default()).is_err(), "cut at {end}");
-    }
-    println!("{} hostile documents", all.len());
 }

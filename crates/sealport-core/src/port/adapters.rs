@@ -26,12 +26,15 @@ pub(super) struct Adapter {
     #[serde(default)]
     pub aliases: Vec<String>,
     pub family: Family,
+    /// The adapter whose properties it has.
+    #[serde(default)]
+    like: String,
     #[serde(default)]
     pub properties: Vec<Property>,
 }
 
 /// What is known of a property.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Property {
     pub name: String,
@@ -49,7 +52,7 @@ pub(super) struct Property {
 }
 
 /// A condition: the property is absent or has one of these values.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct When {
     pub property: String,
@@ -88,7 +91,15 @@ impl Adapter {
 fn all() -> &'static [Adapter] {
     static TABLE: OnceLock<Vec<Adapter>> = OnceLock::new();
     TABLE.get_or_init(|| {
-        toml::from_str::<Table>(include_str!("adapters.toml")).expect("the adapter table is valid").adapter
+        let table: Result<Table, _> = toml::from_str(include_str!("adapters.toml"));
+        let mut adapters = table.expect("the adapter table is valid").adapter;
+        for index in 0..adapters.len() {
+            let like = adapters.iter().position(|other| other.name == adapters[index].like);
+            if let Some(like) = like {
+                adapters[index].properties = adapters[like].properties.clone();
+            }
+        }
+        adapters
     })
 }
 
@@ -105,6 +116,7 @@ mod tests {
             {
                 assert!(keys.insert(key.to_ascii_lowercase()), "{key} stands twice");
             }
+            assert!(adapter.like.is_empty() || !adapter.properties.is_empty(), "{}", adapter.name);
             for property in &adapter.properties {
                 assert!(property.beside.is_empty() || property.secret, "{} {}", adapter.name, property.name);
             }

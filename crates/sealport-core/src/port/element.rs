@@ -28,6 +28,12 @@ pub struct Port {
     application: String,
 }
 
+impl std::fmt::Debug for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Port({:?} {:?}, hidden)", self.kind, self.name)
+    }
+}
+
 /// A port's element, read: what its methods work with.
 pub(super) struct Read<'a> {
     pub tree: Tree<'a>,

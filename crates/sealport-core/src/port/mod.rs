@@ -26,6 +26,8 @@ mod element;
 mod encoding;
 mod escape;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod views;
 mod xml;

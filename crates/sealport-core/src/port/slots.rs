@@ -59,17 +59,25 @@ pub(super) struct Slot {
 pub(super) struct Slots {
     pub transports: Vec<Transport>,
     pub slots: Vec<Slot>,
+    /// For each node the first of its slots; they stand together. `u32::MAX` where it has none.
+    of_node: Vec<u32>,
 }
 
 impl Slots {
     /// Finds them. Costs one walk over the tree; paths are built only where there are marks.
     pub fn find(tree: &Tree<'_>, marks: &Marks) -> Self {
-        let mut found = Self { transports: transports(tree), slots: Vec::new() };
+        let mut found = Self { transports: transports(tree), slots: Vec::new(), of_node: Vec::new() };
         let mut walk = Walk { tree, marks, out: &mut found };
         for child in tree.children(tree.root()) {
             walk.node(child, None);
         }
         found.link_secrets(tree);
+        found.of_node = vec![u32::MAX; tree.len()];
+        for (index, slot) in found.slots.iter().enumerate().rev() {
+            if !matches!(slot.place, Place::Absent) {
+                found.of_node[slot.node as usize] = u32::try_from(index).unwrap_or(u32::MAX);
+            }
+        }
         found
     }
 
@@ -79,10 +87,9 @@ impl Slots {
         match &slot.place {
             Place::Whole => path,
             Place::Part { part, index } => {
-                let twins = self.slots.iter().filter(|other| {
-                    other.node == slot.node
-                        && matches!(&other.place, Place::Part { part: p, .. } if p.name == part.name)
-                });
+                let twins = self.of(slot.node).filter(
+                    |other| matches!(&other.place, Place::Part { part: p, .. } if p.name == part.name),
+                );
                 match twins.count() {
                     0 | 1 => format!("{path}/~{}", part.name),
                     _ => format!("{path}/~{}[{index}]", part.name),
@@ -125,7 +132,7 @@ impl Slots {
     /// A value of the tree as a view may show it: secrets in it masked.
     pub fn shown(&self, tree: &Tree<'_>, node: NodeId) -> String {
         let mut parts = Vec::new();
-        for slot in self.slots.iter().filter(|slot| slot.node == node) {
+        for slot in self.of(node) {
             match &slot.place {
                 Place::Whole if slot.secret.is_some() => return MASK.to_owned(),
                 Place::Part { part, .. } => parts.push(part.clone()),
@@ -135,9 +142,15 @@ impl Slots {
         detect::masked(&tree.value(node), &parts)
     }
 
+    /// The slots of a node: its value, then the secrets within it.
+    fn of(&self, node: NodeId) -> impl Iterator<Item = &Slot> {
+        let first = self.of_node.get(node as usize).map_or(usize::MAX, |&first| first as usize);
+        self.slots.get(first..).unwrap_or_default().iter().take_while(move |slot| slot.node == node)
+    }
+
     /// Whether this slot only repeats a secret of the address.
     pub fn repeats(&self, slot: &Slot) -> bool {
-        self.transports.iter().any(|transport| transport.uri == Some(slot.node))
+        slot.transport.is_some_and(|index| self.transports[index].uri == Some(slot.node))
     }
 
     /// What is secret as a whole in an address is so in the `uri` that repeats it, and the other way round.
@@ -162,7 +175,12 @@ pub(super) fn is_whole(tree: &Tree<'_>, node: NodeId, marks: &Marks) -> bool {
 }
 
 fn is_marked(tree: &Tree<'_>, node: NodeId, marks: &Marks) -> bool {
-    if marks.marked.is_empty() && marks.filled.is_empty() {
+    // A path is built only where a mark may fit it.
+    let name = tree.name(node);
+    let fits = |path: &String| {
+        path.rsplit('/').next().is_some_and(|last| last.trim_start_matches('@').starts_with(name))
+    };
+    if !marks.marked.iter().chain(&marks.filled).any(fits) {
         return false;
     }
     let path = tree.path(node);
@@ -303,7 +321,7 @@ impl Walk<'_, '_> {
         for part in &parts {
             let index = 1 + names.iter().filter(|name| **name == part.name).count();
             names.push(&part.name);
-            let secret = Some(state(&value[part.span.clone()], Vt::Absent, true));
+            let secret = Some(state(&value[part.span.clone()], Vt::Absent, false));
             let place = Place::Part { part: part.clone(), index };
             self.out.slots.push(Slot {
                 node,

@@ -3,7 +3,7 @@
 //! Level 0 is the text that was given. A value that is itself one XML element opens a further layer: its unescaped
 //! text, and the way from its offsets back to the raw characters. A path leads through layers as through elements.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use zeroize::Zeroizing;
 
@@ -84,6 +84,9 @@ struct Within {
 pub(super) struct Tree<'a> {
     layers: Vec<Layer<'a>>,
     nodes: Vec<Node>,
+    /// For each element its place, from 1, among siblings of its name; 0 where it is the only one. Filled when a path
+    /// is first asked for.
+    ordinals: std::cell::OnceCell<Vec<u32>>,
 }
 
 impl<'a> Tree<'a> {
@@ -108,7 +111,11 @@ impl<'a> Tree<'a> {
     fn flat(text: &'a str, skip: &[Range<usize>], limits: &Limits) -> Result<Self, Fault> {
         let within = None;
         let nodes = Vec::with_capacity(text.len() / 24);
-        let mut tree = Self { layers: vec![Layer { text: Text::Borrowed(text), within, depth: 0 }], nodes };
+        let mut tree = Self {
+            layers: vec![Layer { text: Text::Borrowed(text), within, depth: 0 }],
+            nodes,
+            ordinals: std::cell::OnceCell::new(),
+        };
         let mut builder = Builder { nodes: &mut tree.nodes, text, layer: 0, at: NONE };
         let mut skip = skip.iter();
         let mut skipped: Range<usize> = skip.next().cloned().unwrap_or(usize::MAX..usize::MAX);
@@ -186,6 +193,7 @@ impl<'a> Tree<'a> {
             self.unlink_after(node, nodes_before);
             return;
         }
+        self.ordinals.take();
         self.nodes[node as usize].embedded = true;
         let within = Some(Within { layer, base: inner.start, escape });
         self.layers.push(Layer { text: Text::Unescaped(unescaped), within, depth });
@@ -209,6 +217,11 @@ impl<'a> Tree<'a> {
 
     pub fn node(&self, node: NodeId) -> &Node {
         &self.nodes[node as usize]
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
     }
 
     /// The element that was read.
@@ -342,17 +355,28 @@ impl<'a> Tree<'a> {
             return path;
         }
         path.push_str(name);
-        let (mut index, mut count) = (0, 0);
-        for sibling in self.children(parent) {
-            if !self.node(sibling).is_attribute && self.name(sibling) == name {
-                count += 1;
-                index = if sibling == node { count } else { index };
-            }
-        }
-        if count > 1 {
-            path.push_str(&format!("[{index}]"));
+        match self.ordinals.get_or_init(|| self.count_siblings())[node as usize] {
+            0 => {}
+            ordinal => path.push_str(&format!("[{ordinal}]")),
         }
         path
+    }
+
+    fn count_siblings(&self) -> Vec<u32> {
+        let mut ordinals = vec![0; self.nodes.len()];
+        for parent in (0..self.nodes.len()).filter(|&id| self.nodes[id].first != NONE) {
+            let mut seen: BTreeMap<&str, (u32, NodeId)> = BTreeMap::new();
+            let elements = self.child_ids(parent as NodeId).filter(|&child| !self.node(child).is_attribute);
+            for child in elements {
+                let (count, first) = seen.entry(self.name(child)).or_insert((0, child));
+                *count += 1;
+                if *count > 1 {
+                    ordinals[*first as usize] = 1;
+                    ordinals[child as usize] = *count;
+                }
+            }
+        }
+        ordinals
     }
 
     /// The node at a path.

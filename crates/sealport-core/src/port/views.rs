@@ -113,21 +113,23 @@ impl Port {
 impl Read<'_> {
     /// The slots by a path that names receive locations instead of counting them.
     pub(super) fn keyed(&self) -> impl Iterator<Item = (String, &Slot)> {
-        self.slots.slots.iter().map(|slot| (self.key(&self.slots.path(&self.tree, slot)), slot))
+        self.slots.slots.iter().map(|slot| {
+            let path = self.slots.path(&self.tree, slot);
+            let transport = slot.transport.map(|index| &self.slots.transports[index]);
+            (transport.and_then(|transport| self.key_in(transport, &path)).unwrap_or(path), slot)
+        })
     }
 
     /// A path with the receive location in it named instead of counted.
     pub(super) fn key(&self, path: &str) -> String {
-        for transport in &self.slots.transports {
-            let own = self.tree.path(transport.node);
-            if let Some(rest) = path.strip_prefix(&own)
-                && (rest.is_empty() || rest.starts_with('/'))
-                && let Some(name) = self.tree.child_value(transport.node, "@Name")
-            {
-                return format!("\n{}\n{rest}", &*name);
-            }
-        }
-        path.to_owned()
+        let named = self.slots.transports.iter().find_map(|transport| self.key_in(transport, path));
+        named.unwrap_or_else(|| path.to_owned())
+    }
+
+    fn key_in(&self, transport: &Transport, path: &str) -> Option<String> {
+        let name = self.tree.child_value(transport.node, "@Name")?;
+        let rest = path.strip_prefix(&self.tree.path(transport.node))?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| format!("\n{}\n{rest}", &*name))
     }
 
     /// The path of a key, if the receive location in it is here.
