@@ -187,12 +187,12 @@ function TopBar({ session, openPalette }: { session: Session; openPalette: () =>
   const { status, about } = session;
   const able = status?.sealing.possible ?? false;
   return (
-    <header className="top" data-pane>
+    <header className="topbar" data-pane>
       <span className="system clip" title={status?.system?.name}>
         {status?.system?.name}
       </span>
       {about?.sample && <span className="tag warn">Sample</span>}
-      <AriaButton className="search-box" onPress={openPalette} aria-label="Search or run a command" data-pane-focus>
+      <AriaButton className="search-box" onPress={openPalette} data-pane-focus>
         <Search size={16} aria-hidden />
         <span className="grow">Search or run a command</span>
         <kbd>Ctrl K</kbd>

@@ -10,7 +10,7 @@ export const TITLES: Record<Screen, string> = {
   ports: 'Ports',
   import: 'Import',
   missing: 'Missing secrets',
-  master: 'Master secret & backup',
+  master: 'Master secret',
   activity: 'Activity',
   settings: 'Settings',
 };

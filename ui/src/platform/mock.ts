@@ -188,7 +188,7 @@ export class Mock implements Platform {
   }
 
   private header(reminder: string | null): BackupHeaderView {
-    return { format: 1, system: '0198c0de-6f1a-7c11-9a55-2b7de0a4c111', system_name: this.system ?? 'Halden Trading', created: '2026-11-20T08:12:00Z', product: 'Sealport 0.1.0', generation: this.generation || 42, active_version: 1, versions: [{ version: 1, kcv: KCV, created: '2026-11-03T08:12:00Z' }], reminder, secret_only: false, ports: this.rows.length || 19, records: (this.rows.length || 19) + 4 };
+    return { format: 1, system: '0198c0de-6f1a-7c11-9a55-2b7de0a4c111', system_name: this.system ?? 'Halden Trading', created: '2026-11-20T08:12:00Z', product: 'Sealport 0.1.0', generation: this.generation || 42, active_version: 1, versions: [{ version: 1, kcv: KCV, created: '2026-11-03T08:12:00Z' }], reminder, secret_only: false, ports: this.system ? this.rows.length : 19, records: this.system ? this.rows.length + this.documents.size : 23 };
   }
 
   private backupView(file: string, record: { records: number; reminder: string | null }, proven: boolean): { kind: 'backup' } & BackupView {

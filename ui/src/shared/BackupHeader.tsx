@@ -2,7 +2,7 @@
 
 import type { BackupView, ProofView } from '../platform';
 import { Message } from './controls';
-import { bytes, count, counted, exactly } from './format';
+import { bytes, counted, exactly } from './format';
 
 export function BackupHeader({ backup }: { backup: BackupView }) {
   const { header } = backup;
@@ -33,7 +33,7 @@ export function BackupHeader({ backup }: { backup: BackupView }) {
 export function Proof({ proof, title }: { proof: ProofView; title: string }) {
   return (
     <Message live tone="ok" title={title}>
-      {count(proof.records_opened)} records opened in {proof.seconds.toFixed(1)} s.
+      {counted(proof.records_opened, 'record')} opened in {proof.seconds.toFixed(1)} s.
     </Message>
   );
 }

@@ -37,7 +37,7 @@ export interface ButtonProps extends Omit<AriaButtonProps, 'children' | 'classNa
 }
 
 export function Button({ look = 'plain', small, icon, children, ...rest }: ButtonProps) {
-  const base = look === 'link' ? 'link' : `btn ${look}`;
+  const base = look === 'link' ? 'link' : look === 'plain' ? 'btn' : `btn ${look}`;
   return (
     <AriaButton {...rest} className={`${base}${small ? ' small' : ''}`}>
       {icon}

@@ -7,6 +7,7 @@ import type { Chosen, FirstBackup, ProofView } from '../../platform';
 import { BackupHeader } from '../../shared/BackupHeader';
 import { CustodyFields, custodyChoice, custodyReady, keyringCustody } from '../../shared/Custody';
 import { Button, FaultMessage, Field, Message, Options, ProgressView } from '../../shared/controls';
+import { counted } from '../../shared/format';
 import { PassphraseFields, agrees, noPassphrase } from '../../shared/PassphraseFields';
 import { useSession } from '../../shared/session';
 import { Steps } from '../../shared/Steps';
@@ -148,7 +149,7 @@ export function Create({ onBack }: { onBack: () => void }) {
                   Back up the master secret before you seal anything you can’t lose.
                 </Message>
               ) : (
-                <Message live tone="ok" title={done.proof || done.records !== null ? `Backed up and proven: ${done.proof?.records_opened ?? done.records} records opened` : 'Backed up and proven'}>
+                <Message live tone="ok" title={provenWords(done)}>
                   {name} is ready. The backup was written, read back, and every record in it opened.
                 </Message>
               )}
@@ -166,4 +167,10 @@ export function Create({ onBack }: { onBack: () => void }) {
       </div>
     </>
   );
+}
+
+/** A new system has few records or none; the master secret itself was opened all the same. */
+function provenWords(done: Done): string {
+  const records = done.proof?.records_opened ?? done.records ?? 0;
+  return records > 0 ? `Backed up and proven: ${counted(records, 'record')} opened` : 'Backed up and proven: the master secret opened';
 }

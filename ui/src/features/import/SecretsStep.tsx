@@ -11,7 +11,7 @@ export function SecretsStep({ missing }: { missing: MissingView[] }) {
   return (
     <>
       <Message tone="warn" title={`${counted(missing.length, 'secret')} will be missing after the import`}>
-        BizTalk removed them from the file. Import first, then fill them in one queue: {counted(users, 'user name')} stand behind them. What you filled in before is kept.
+        BizTalk removed them from the file. Import first, then fill them in one queue: {counted(users, 'user name stands', 'user names stand')} behind them. What you filled in before is kept.
       </Message>
       <div className="panel">
         <table className="plan-table">

@@ -8,6 +8,7 @@ import { BackupHeader, Proof } from '../../shared/BackupHeader';
 import { backupFileName } from '../../shared/backupName';
 import { Button, CheckBox, Dialog, FaultMessage, Field, ProgressView } from '../../shared/controls';
 import { PassphraseFields, agrees, noPassphrase } from '../../shared/PassphraseFields';
+import { counted } from '../../shared/format';
 import { ask, useSession } from '../../shared/session';
 import { useDoing } from '../../shared/use';
 
@@ -67,7 +68,7 @@ export function BackupDialog({ open, onClose }: { open: boolean; onClose: () => 
     >
       {made ? (
         <>
-          {made.proven ? <Proof proof={made.proven} title={`Backed up and proven: ${made.proven.records_opened} records opened`} /> : null}
+          {made.proven ? <Proof proof={made.proven} title={`Backed up and proven: ${counted(made.proven.records_opened, 'record')} opened`} /> : null}
           <BackupHeader backup={made} />
         </>
       ) : work.busy ? (

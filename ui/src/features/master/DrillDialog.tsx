@@ -6,6 +6,7 @@ import { useState } from 'react';
 import type { BackupView, Chosen } from '../../platform';
 import { BackupHeader, Proof } from '../../shared/BackupHeader';
 import { Button, Dialog, FaultMessage, Field, ProgressView } from '../../shared/controls';
+import { counted } from '../../shared/format';
 import { ask, useSession } from '../../shared/session';
 import { useDoing } from '../../shared/use';
 
@@ -70,7 +71,7 @@ export function DrillDialog({ open, onClose }: { open: boolean; onClose: () => v
       ) : (
         <>
           {!proof && <p className="muted">A drill opens the backup and every record in it, and changes nothing.</p>}
-          {proof && <Proof proof={proof} title={`This backup restores: ${proof.records_opened} records opened`} />}
+          {proof && <Proof proof={proof} title={`This backup restores: ${counted(proof.records_opened, 'record')} opened`} />}
           {!proof && (
             <div className="row">
               <Button icon={<FolderOpen size={16} />} onPress={choose}>

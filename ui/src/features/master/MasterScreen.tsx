@@ -72,7 +72,7 @@ export function MasterScreen() {
           )}
         </div>
         {secret && secret.versions.length > 1 && (
-          <table className="plain">
+          <table className="table">
             <caption className="sr">Versions of the master secret</caption>
             <thead>
               <tr>
@@ -142,7 +142,7 @@ export function MasterScreen() {
 function Backups({ history, generation }: { history: BackupRecordView[]; generation: number | null }) {
   if (history.length === 0) return <Empty title="No backup yet." />;
   return (
-    <table className="plain">
+    <table className="table">
       <caption className="sr">Backups, newest first</caption>
       <thead>
         <tr>

@@ -25,9 +25,9 @@ const KINDS: [PortKind, 'receive_ports' | 'send_ports' | 'send_port_groups', str
   ['send_port_group', 'send_port_groups', 'Groups'],
 ];
 
-const idOf = (place: Place) => JSON.stringify([place.application, place.kind]);
-
 export function PortTree({ facets, place, onPlace }: { facets: FacetsView; place: Place; onPlace: (place: Place) => void }) {
+  // Keys go into ids and selectors, and a name may hold anything: a key is a number and a kind.
+  const idOf = ({ application, kind }: Place) => `${application === null ? 'all' : facets.applications.findIndex((one) => one.name === application)}-${kind ?? 'any'}`;
   const of = (application: string | null, from: FacetsView['applications']): Leaf[] =>
     KINDS.map(([kind, field, title]) => ({ id: idOf({ application, kind }), title, n: from.reduce((sum, one) => sum + one[field], 0), missing: 0, children: [] })).filter((leaf) => leaf.n > 0);
   const total = (from: FacetsView['applications']) => from.reduce((sum, one) => sum + one.receive_ports + one.send_ports + one.send_port_groups, 0);
@@ -48,8 +48,8 @@ export function PortTree({ facets, place, onPlace }: { facets: FacetsView; place
       onSelectionChange={(keys) => {
         const [key] = keys === 'all' ? [] : [...keys];
         if (key === undefined) return;
-        const [application, kind] = JSON.parse(String(key)) as [string | null, PortKind | null];
-        onPlace({ application, kind });
+        const [at = 'all', kind = 'any'] = String(key).split('-');
+        onPlace({ application: at === 'all' ? null : (facets.applications[Number(at)]?.name ?? null), kind: kind === 'any' ? null : (kind as PortKind) });
       }}
     >
       <Collection items={leaves}>{(leaf) => <Item leaf={leaf} />}</Collection>

@@ -2,7 +2,7 @@
 
 import { Search, X } from 'lucide-react';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import type { CSSProperties, KeyboardEvent, PointerEvent } from 'react';
+import type { CSSProperties, PointerEvent } from 'react';
 import { Button as AriaButton, ListBox, ListBoxItem, Popover, Select, SelectValue, ToggleButton } from 'react-aria-components';
 
 import type { PortFilter, PortKind, PortSummaryView } from '../../platform';
@@ -65,16 +65,21 @@ export function PortsScreen() {
     setOpen(null);
     requestAnimationFrame(() => grid.current?.focus());
   }, []);
-  const columns = useMemo(() => columnsFor(drafts), [drafts]);
+  const columns = useMemo(() => columnsFor(drafts, open !== null), [drafts, open]);
   const filtered = JSON.stringify({ ...filter, search: filter.search || null }) !== JSON.stringify(anything);
   const nothingAtAll = ports.facets !== null && ports.facets.applications.length === 0 && !filter.deleted;
 
-  const escape = (event: KeyboardEvent) => {
-    if (event.key !== 'Escape' || event.defaultPrevented) return;
-    if ((event.target as HTMLElement).closest('[role="dialog"], [role="alertdialog"]')) return;
-    if (open) close();
-    else if (filter.search) change({ search: null });
-  };
+  // Wherever the focus is: Escape closes the port, then clears the search. Overlays take it first.
+  const searched = filter.search !== null;
+  useEffect(() => {
+    const escape = (event: KeyboardEvent) => {
+      if (event.key !== 'Escape' || event.defaultPrevented || document.querySelector('.veil, .popover')) return;
+      if (open) close();
+      else if (searched) setFilter((old) => ({ ...old, search: null }));
+    };
+    window.addEventListener('keydown', escape);
+    return () => window.removeEventListener('keydown', escape);
+  }, [open, close, searched]);
 
   if (nothingAtAll) {
     return (
@@ -94,7 +99,7 @@ export function PortsScreen() {
   }
 
   return (
-    <div className={`ports${open ? ' with-detail' : ''}`} style={{ '--detail': `${width}px` } as CSSProperties} onKeyDown={escape}>
+    <div className={`ports${open ? ' with-detail' : ''}`} style={{ '--detail': `${width}px` } as CSSProperties}>
       <h1 className="sr">Ports</h1>
       <aside className="ports-tree" aria-label="Applications" data-pane>
         {ports.facets && (
@@ -182,16 +187,18 @@ export function PortsScreen() {
   );
 }
 
-function columnsFor(drafts: Drafts): GridColumn<PortSummaryView>[] {
-  return [
+/** All columns; beside an open port only those that tell ports apart. */
+function columnsFor(drafts: Drafts, narrow: boolean): GridColumn<PortSummaryView>[] {
+  const all: GridColumn<PortSummaryView>[] = [
     {
       key: 'name',
       title: 'Name',
       width: 'minmax(168px, 1.5fr)',
       cell: (port) => (
         <span title={port.name}>
+          {drafts.has(port.id) && <span className="unsaved-dot" role="img" aria-label="unsaved changes" />}
           <span className="strong">{port.name}</span>
-          {drafts.has(port.id) && <span className="tag draft-tag">unsaved</span>}
+          {narrow && port.missing_secrets > 0 && <span className="missing-dot inline" role="img" aria-label="missing secrets" />}
         </span>
       ),
     },
@@ -202,11 +209,12 @@ function columnsFor(drafts: Drafts): GridColumn<PortSummaryView>[] {
     {
       key: 'missing',
       title: 'Missing',
-      width: '76px',
+      width: '98px',
       cell: (port) => (port.missing_secrets > 0 ? <span className="tag warn">{port.missing_secrets} missing</span> : null),
     },
     { key: 'changed', title: 'Changed', width: '96px', align: 'end', cell: (port) => <span className="muted" title={`${exactly(port.changed_at)} by ${port.changed_by}`}>{when(port.changed_at).split(',')[0]}</span> },
   ];
+  return narrow ? all.filter((column) => ['name', 'adapter', 'address'].includes(column.key)) : all;
 }
 
 function AdapterSelect({ adapters, value, onChange }: { adapters: { name: string; ports: number }[]; value: string | null; onChange: (adapter: string | null) => void }) {
