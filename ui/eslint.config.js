@@ -50,5 +50,5 @@ export default ts.config(
   },
   ...fences,
   { files: ['src/platform/tauri.ts'], rules: { 'no-restricted-imports': 'off' } },
-  { files: ['e2e/**', '*.js'], languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly', document: 'readonly', window: 'readonly', getComputedStyle: 'readonly', requestAnimationFrame: 'readonly', fetch: 'readonly', setTimeout: 'readonly' } } },
+  { files: ['e2e/**', '*.js'], languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly', document: 'readonly', window: 'readonly', getComputedStyle: 'readonly', requestAnimationFrame: 'readonly', fetch: 'readonly', setTimeout: 'readonly', DataTransfer: 'readonly', ClipboardEvent: 'readonly' } } },
 );

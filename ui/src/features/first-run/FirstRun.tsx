@@ -79,15 +79,18 @@ export function FirstRun() {
   );
 }
 
+/** A card whose button covers it all, so that its name stays its title. */
 function WayCard({ icon, title, text, onPress, first }: { icon: ReactNode; title: string; text: string; onPress: () => void; first?: boolean }) {
   return (
-    <AriaButton className={`way${first ? ' lead' : ''}`} onPress={onPress} aria-label={title}>
+    <div className={`way${first ? ' lead' : ''}`}>
       <span className="way-icon">{icon}</span>
-      <span className="stack tight grow">
-        <span className="way-title">{title}</span>
-        <span className="muted">{text}</span>
-      </span>
+      <div className="stack tight grow">
+        <AriaButton className="way-title" onPress={onPress}>
+          {title}
+        </AriaButton>
+        <p className="muted">{text}</p>
+      </div>
       <ArrowRight size={16} aria-hidden className="muted" />
-    </AriaButton>
+    </div>
   );
 }

@@ -156,9 +156,8 @@ function MasterCard({ status }: { status: StatusView }) {
 function Count({ n, word, to, tone }: { n: number; word: string; to: () => void; tone?: 'warn' }) {
   return (
     <li>
-      <Button look="quiet" onPress={to} aria-label={`${count(n)} ${word}`}>
-        <span className={`n${tone ? ` tone-${tone}` : ''}`}>{count(n)}</span>
-        <span className="muted">{word}</span>
+      <Button look="quiet" onPress={to}>
+        <span className={`n${tone ? ` tone-${tone}` : ''}`}>{count(n)}</span> <span className="muted">{word}</span>
       </Button>
     </li>
   );

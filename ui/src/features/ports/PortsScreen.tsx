@@ -1,6 +1,6 @@
 // Ports: a tree, a searched list of any length, and the port that is open.
 
-import { Search, X } from 'lucide-react';
+import { FileOutput, Search, X } from 'lucide-react';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { CSSProperties, PointerEvent } from 'react';
 import { Button as AriaButton, ListBox, ListBoxItem, Popover, Select, SelectValue, ToggleButton } from 'react-aria-components';
@@ -13,6 +13,7 @@ import { VirtualGrid } from '../../shared/VirtualGrid';
 import type { GridColumn, GridHandle } from '../../shared/VirtualGrid';
 import { withDraft } from './draft';
 import type { Draft, Drafts } from './draft';
+import { ExportDialog } from './ExportDialog';
 import { PortDetail } from './PortDetail';
 import { PortTree } from './PortTree';
 import { usePorts } from './usePorts';
@@ -41,6 +42,7 @@ export function PortsScreen() {
   const [active, setActive] = useState(0);
   const [drafts, setDrafts] = useState<Drafts>(new Map());
   const [width, setWidth] = useState(440);
+  const [exporting, setExporting] = useState(false);
   const search = useRef<HTMLInputElement>(null);
   const grid = useRef<GridHandle>(null);
   const ports = usePorts(platform, filter, tick);
@@ -143,6 +145,9 @@ export function PortsScreen() {
             <span className="muted small nowrap" role="status">
               {ports.ms === null ? '' : `${count(ports.total)} ${ports.total === 1 ? 'port' : 'ports'}, ${ports.ms} ms`}
             </span>
+            <Button small look="quiet" icon={<FileOutput size={14} />} onPress={() => setExporting(true)}>
+              Export…
+            </Button>
           </div>
         </div>
         {ports.fault ? (
@@ -175,6 +180,7 @@ export function PortsScreen() {
           </div>
         )}
       </section>
+      <ExportDialog open={exporting} onClose={() => setExporting(false)} />
       {open && (
         <>
           <Divider width={width} onWidth={setWidth} />

@@ -92,17 +92,19 @@ test('a conflict is told, and the changes go on top of the newer revision', asyn
 test('a secret shows only while its button is held', async () => {
   const { mock } = await openPort('SendOrders_SAP');
   const hold = screen.getByRole('button', { name: 'Hold to reveal Password' });
-  fireEvent.pointerDown(hold, { button: 0, pointerId: 1 });
+  // jsdom has no PointerEvent; a mouse event of that name carries the button.
+  const pointer = (type: string) => fireEvent(hold, new MouseEvent(type, { bubbles: true, button: 0 }));
+  pointer('pointerdown');
   expect(await screen.findByText('n0rth-Quay')).toBeVisible();
-  fireEvent.pointerUp(hold, { pointerId: 1 });
+  pointer('pointerup');
   expect(screen.queryByText('n0rth-Quay')).toBeNull();
   fireEvent.keyDown(hold, { key: ' ' });
   expect(await screen.findByText('n0rth-Quay')).toBeVisible();
   fireEvent.blur(hold);
   expect(screen.queryByText('n0rth-Quay')).toBeNull();
   const before = mock.calls.filter((request) => request.act === 'port_reveal').length;
-  fireEvent.pointerDown(hold, { button: 0, pointerId: 1 });
-  fireEvent.pointerUp(hold, { pointerId: 1 });
+  pointer('pointerdown');
+  pointer('pointerup');
   await waitFor(() => expect(mock.calls.filter((request) => request.act === 'port_reveal')).toHaveLength(before + 1));
   await act(async () => {});
   expect(screen.queryByText('n0rth-Quay')).toBeNull();
