@@ -42,6 +42,7 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
   const [theme, setThemeState] = useState<ThemeChoice>(() => remembered('theme', ['system', 'light', 'dark'], 'system'));
   const [density, setDensityState] = useState<Density>(() => remembered('density', ['compact', 'default', 'comfortable'], 'default'));
   const [dropped, setDropped] = useState<Chosen[]>([]);
+  const clearProgress = useCallback(() => setProgress(null), []);
   const takeDropped = useCallback(() => setDropped([]), []);
   const nextToast = useRef(1);
   const hash = useHash();
@@ -131,6 +132,7 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
     statusFault,
     about,
     progress,
+    clearProgress,
     tick,
     refresh,
     route,

@@ -1,6 +1,7 @@
 // Controls: React Aria's behaviour in our clothes.
 
 import { Check, Info, LoaderCircle, X, CircleCheck, OctagonAlert, TriangleAlert } from 'lucide-react';
+import { useEffect } from 'react';
 import type { ReactNode } from 'react';
 import {
   Button as AriaButton,
@@ -24,7 +25,7 @@ import {
 import type { ButtonProps as AriaButtonProps, TextFieldProps } from 'react-aria-components';
 
 import type { Fault } from '../platform';
-import type { Progress } from './session';
+import { useSession } from './session';
 import { count, duration } from './format';
 
 export type Look = 'primary' | 'danger' | 'quiet' | 'link' | 'plain';
@@ -241,7 +242,9 @@ export function Busy({ text }: { text: string }) {
 }
 
 /** Long work: what is done, how much, how long still, and a way out. */
-export function ProgressView({ progress, fallback, onCancel }: { progress: Progress | null; fallback: string; onCancel?: () => void }) {
+export function ProgressView({ fallback, onCancel }: { fallback: string; onCancel?: () => void }) {
+  const { progress, clearProgress } = useSession();
+  useEffect(() => clearProgress, [clearProgress]);
   const words = progress?.doing || fallback;
   const share = progress && progress.total > 0 ? Math.min(1, progress.done / progress.total) : null;
   return (

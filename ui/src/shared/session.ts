@@ -38,6 +38,8 @@ export interface Session {
   statusFault: Fault | null;
   about: About | null;
   progress: Progress | null;
+  /** Forgets the progress of work that is over. */
+  clearProgress(): void;
   /** Grows whenever something was written: views that depend on it read again. */
   tick: number;
   refresh(): Promise<void>;

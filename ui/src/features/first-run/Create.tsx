@@ -41,8 +41,14 @@ export function Create({ onBack }: { onBack: () => void }) {
       if (chosen) setFile(chosen);
     });
 
+  /** A failure may leave a system or none: then what the service says counts. */
+  const release = async (made: Promise<boolean | null>) => {
+    if (await made) return;
+    session.setHold(false);
+    await session.refresh();
+  };
   const make = () =>
-    void making.run(async () => {
+    void release(making.run(async () => {
       const backup: FirstBackup =
         when === 'now' && file ? { when: 'now', file: file.token, passphrase: passphrase.first, reminder: reminder.trim() || null } : { when: 'later' };
       session.setHold(true);
@@ -56,7 +62,8 @@ export function Create({ onBack }: { onBack: () => void }) {
       });
       setStep(3);
       setPassphrase(noPassphrase);
-    });
+      return true;
+    }));
 
   const finish = async (to: 'overview' | 'import') => {
     session.go(to);
@@ -140,7 +147,7 @@ export function Create({ onBack }: { onBack: () => void }) {
             </>
           )}
           {step === 2 && making.busy && (
-            <ProgressView progress={session.progress} fallback="Making the master secret…" onCancel={() => void session.platform.cancel()} />
+            <ProgressView fallback="Making the master secret…" onCancel={() => void session.platform.cancel()} />
           )}
           {step === 3 && done && (
             <>

@@ -96,7 +96,7 @@ export function Restore({ onBack }: { onBack: () => void }) {
               </div>
             </>
           )}
-          {step === 1 && working.busy && <ProgressView progress={session.progress} fallback="Opening the backup…" onCancel={() => void session.platform.cancel()} />}
+          {step === 1 && working.busy && <ProgressView fallback="Opening the backup…" onCancel={() => void session.platform.cancel()} />}
           {step === 2 && restored && (
             <>
               <Message live tone="ok" title={`${restored.system.name} is restored`}>

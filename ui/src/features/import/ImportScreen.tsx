@@ -5,7 +5,7 @@ import { useEffect, useState } from 'react';
 
 import { asFault, expectKind } from '../../platform';
 import type { Chosen, Fault, ImportView } from '../../platform';
-import { Busy, Button, FaultMessage, Message, ProgressView } from '../../shared/controls';
+import { Button, FaultMessage, Message, ProgressView } from '../../shared/controls';
 import { counted } from '../../shared/format';
 import { setUnsaved, useSession } from '../../shared/session';
 import { Steps } from '../../shared/Steps';
@@ -170,14 +170,7 @@ export function ImportScreen() {
       {step === 'review' && importing.busy && (
         <div className="panel">
           <div className="inside stack">
-            {session.progress ? (
-              <ProgressView progress={session.progress} fallback="Sealing ports…" onCancel={() => void platform.cancel()} />
-            ) : (
-              <>
-                <Busy text="Sealing ports…" />
-                <Button onPress={() => void platform.cancel()}>Cancel</Button>
-              </>
-            )}
+            <ProgressView fallback="Sealing ports…" onCancel={() => void platform.cancel()} />
             <p className="muted small">Cancel keeps nothing of this import.</p>
           </div>
         </div>

@@ -72,7 +72,7 @@ export function BackupDialog({ open, onClose }: { open: boolean; onClose: () => 
           <BackupHeader backup={made} />
         </>
       ) : work.busy ? (
-        <ProgressView progress={session.progress} fallback="Writing the backup…" onCancel={() => void session.platform.cancel()} />
+        <ProgressView fallback="Writing the backup…" onCancel={() => void session.platform.cancel()} />
       ) : (
         <>
           <p className="muted">Sealport writes the file, reads it back, and opens every record in it before it counts.</p>

@@ -67,7 +67,7 @@ export function DrillDialog({ open, onClose }: { open: boolean; onClose: () => v
       }
     >
       {work.busy ? (
-        <ProgressView progress={session.progress} fallback="Opening every record…" onCancel={() => void session.platform.cancel()} />
+        <ProgressView fallback="Opening every record…" onCancel={() => void session.platform.cancel()} />
       ) : (
         <>
           {!proof && <p className="muted">A drill opens the backup and every record in it, and changes nothing.</p>}

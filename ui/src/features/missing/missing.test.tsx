@@ -23,7 +23,7 @@ test('a pasted column fills downward, and what is filled is saved at once', asyn
   expect(fills[0]).toMatchObject({ dry_run: false, rows: [{ value: 'one' }, { value: 'two' }, { value: 'three' }] });
 });
 
-test('rows that fit nothing are told, and nothing is lost', async () => {
+test('a secret that another filled in leaves the queue', async () => {
   const { user, mock } = await openMissing();
   await user.type(screen.getByLabelText('Password of SendPayroll'), 'x');
   const row = (await mock.call({ act: 'port_missing' })) as unknown as { missing: { port: string; application: string; property: string; name: string }[] };
