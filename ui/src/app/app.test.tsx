@@ -1,0 +1,69 @@
+import { screen, waitFor, within } from '@testing-library/react';
+import { expect, test } from 'vitest';
+
+import type { StatusView } from '../platform';
+import { openApp } from '../test/open';
+import { secretWords } from './Banners';
+import { parseRoute, routeHash } from './routes';
+
+test('routes survive the way through the address', () => {
+  const route = parseRoute(routeHash('ports', { search: 'sap & co', missing: '1' }));
+  expect(route.screen).toBe('ports');
+  expect(route.params.get('search')).toBe('sap & co');
+  expect(parseRoute('#/nowhere').screen).toBe('overview');
+});
+
+test('a backup that was put off stays red until it is done', async () => {
+  const { user, mock } = openApp('state=later');
+  expect(await screen.findByText('Backup put off.')).toBeVisible();
+  await user.click(screen.getAllByRole('button', { name: 'Back up now' })[0]!);
+  const dialog = await screen.findByRole('dialog', { name: 'Back up now' });
+  await user.click(within(dialog).getByRole('button', { name: 'Choose backup file…' }));
+  await user.type(within(dialog).getByLabelText('Backup passphrase'), 'long river stone');
+  await user.type(within(dialog).getByLabelText('Backup passphrase again'), 'long river stone');
+  await user.click(within(dialog).getByRole('button', { name: 'Back up and prove' }));
+  expect(await within(dialog).findByText(/Backed up and proven: \d+ records opened/)).toBeVisible();
+  await waitFor(() => expect(screen.queryByText('Backup put off.')).toBeNull());
+  expect(mock.calls.find((request) => request.act === 'backup_create')).toMatchObject({ file: 't-1', passphrase: 'long river stone' });
+});
+
+// Sabotage: show the words of keyring_locked for every cause.
+test.each([
+  ['The keyring is locked.', /Unlock it/],
+  ['The keyring refused.', /Allow Sealport/],
+  ['The keyring did not answer in time.', /prompt behind this window/],
+  ['No keyring service runs.', /Start the keyring service/],
+])('each cause of a lost secret has its own way out: %s', (reason, way) => {
+  const status = { alerts: [], sealing: { possible: false, reason, hint: null, since: null } } as unknown as StatusView;
+  expect(secretWords(status).title).toBe(reason);
+  expect(secretWords(status).text).toMatch(way);
+});
+
+test('a locked keyring says so, and a try after the unlock works', async () => {
+  const { user, mock } = openApp('state=locked');
+  const banner = await screen.findByRole('alert');
+  expect(banner).toHaveTextContent('The keyring is locked.');
+  mock.locked = null;
+  await user.click(within(banner).getByRole('button', { name: 'Try again' }));
+  await waitFor(() => expect(screen.queryByRole('alert')).toBeNull());
+  expect(screen.getByText('Sealing')).toBeVisible();
+});
+
+test('the sample system says that nothing is kept, and can be left', async () => {
+  const { user } = openApp('state=empty');
+  await user.click(await screen.findByRole('button', { name: 'Explore with sample data' }));
+  const banner = (await screen.findByText('Sample system:')).closest('.banner') as HTMLElement;
+  expect(screen.queryByText('Backup put off.')).toBeNull();
+  await user.click(within(banner).getByRole('button', { name: 'Leave' }));
+  expect(await screen.findByText('Welcome to Sealport')).toBeVisible();
+});
+
+test('the palette finds ports by address, and opens one', async () => {
+  const { user } = openApp();
+  await screen.findByRole('navigation', { name: 'Screens' });
+  await user.keyboard('{Control>}k{/Control}');
+  await user.type(await screen.findByRole('combobox'), 'payroll.provider');
+  await screen.findByRole('option', { name: /SendPayroll/ });
+  await user.keyboard('{Enter}');
+  expect(await screen.findByRole('heading', { name: 'SendPayroll' })).toBeVisible();
+});

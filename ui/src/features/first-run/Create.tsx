@@ -1,0 +1,183 @@
+// Create a system: name, custody, backup, work, done. It ends with a proven backup, or an explicit "later".
+
+import { FolderOpen } from 'lucide-react';
+import { useState } from 'react';
+
+import type { Chosen, FirstBackup, ProofView } from '../../platform';
+import { BackupHeader } from '../../shared/BackupHeader';
+import { CustodyFields, custodyChoice, custodyReady, keyringCustody } from '../../shared/Custody';
+import { Button, FaultMessage, Field, Message, Options, ProgressView } from '../../shared/controls';
+import { counted } from '../../shared/format';
+import { PassphraseFields, agrees, noPassphrase } from '../../shared/PassphraseFields';
+import { useSession } from '../../shared/session';
+import { Steps } from '../../shared/Steps';
+import { useDoing } from '../../shared/use';
+import { backupFileName } from '../../shared/backupName';
+import type { BackupView } from '../../platform';
+
+interface Done {
+  backup: BackupView | null;
+  proof: ProofView | null;
+  /** Records opened, where the service tells it in its status only. */
+  records: number | null;
+}
+
+export function Create({ onBack }: { onBack: () => void }) {
+  const session = useSession();
+  const [step, setStep] = useState(0);
+  const [name, setName] = useState('');
+  const [custody, setCustody] = useState(keyringCustody);
+  const [when, setWhen] = useState<'now' | 'later'>('now');
+  const [file, setFile] = useState<Chosen | null>(null);
+  const [passphrase, setPassphrase] = useState(noPassphrase);
+  const [reminder, setReminder] = useState('');
+  const [done, setDone] = useState<Done | null>(null);
+  const making = useDoing();
+  const choosing = useDoing();
+
+  const choose = () =>
+    void choosing.run(async () => {
+      const [chosen] = await session.platform.choose('backup_save', backupFileName(name));
+      if (chosen) setFile(chosen);
+    });
+
+  /** A failure may leave a system or none: then what the service says counts. */
+  const release = async (made: Promise<boolean | null>) => {
+    if (await made) return;
+    session.setHold(false);
+    await session.refresh();
+  };
+  const make = () =>
+    void release(making.run(async () => {
+      const backup: FirstBackup =
+        when === 'now' && file ? { when: 'now', file: file.token, passphrase: passphrase.first, reminder: reminder.trim() || null } : { when: 'later' };
+      session.setHold(true);
+      const answer = await session.platform.call({ act: 'init', name: name.trim(), custody: custodyChoice(custody), backup });
+      const status = await session.platform.call({ act: 'status' });
+      const record = status.kind === 'status' ? (status.backup.history[0] ?? null) : null;
+      setDone({
+        backup: answer.kind === 'backup' ? answer : null,
+        proof: answer.kind === 'backup' ? answer.proven : null,
+        records: when === 'now' ? (record?.records ?? null) : null,
+      });
+      setStep(3);
+      setPassphrase(noPassphrase);
+      return true;
+    }));
+
+  const finish = async (to: 'overview' | 'import') => {
+    session.go(to);
+    session.setHold(false);
+    await session.refresh();
+  };
+
+  return (
+    <>
+      <Steps steps={['Name', 'Custody', 'Backup', 'Done']} at={step} />
+      <div className="panel">
+        <div className="inside stack loose">
+          {step === 0 && (
+            <form
+              className="stack loose"
+              onSubmit={(event) => {
+                event.preventDefault();
+                if (name.trim()) setStep(1);
+              }}
+            >
+              <Field
+                label="Name of the system"
+                hint="Name it after what it serves, such as “Integration production”. It stands in every backup."
+                value={name}
+                onChange={setName}
+                autoFocus
+              />
+              <div className="row">
+                <Button onPress={onBack}>Back</Button>
+                <span className="grow" />
+                <Button look="primary" type="submit" isDisabled={!name.trim()}>
+                  Next
+                </Button>
+              </div>
+            </form>
+          )}
+          {step === 1 && (
+            <>
+              <CustodyFields form={custody} onChange={setCustody} />
+              <div className="row">
+                <Button onPress={() => setStep(0)}>Back</Button>
+                <span className="grow" />
+                <Button look="primary" onPress={() => setStep(2)} isDisabled={!custodyReady(custody)}>
+                  Next
+                </Button>
+              </div>
+            </>
+          )}
+          {step === 2 && !making.busy && (
+            <>
+              <Options
+                label="Back up the master secret"
+                value={when}
+                onChange={setWhen}
+                options={[
+                  { value: 'now', title: 'Now, to a file', text: 'Sealport writes it, reads it back, and opens every record in it before it counts.' },
+                  { value: 'later', title: 'Later', text: 'If this machine is lost before then, everything sealed on it is lost. A red line reminds you until it is done.' },
+                ]}
+              />
+              {when === 'now' && (
+                <>
+                  <div className="row">
+                    <Button icon={<FolderOpen size={16} />} onPress={choose}>
+                      Choose backup file…
+                    </Button>
+                    <span className={file ? 'clip' : 'muted'}>{file ? file.name : 'Best on another disk or a share.'}</span>
+                  </div>
+                  {choosing.fault && <FaultMessage fault={choosing.fault} />}
+                  <PassphraseFields label="Backup passphrase" value={passphrase} onChange={setPassphrase} hint="Without it the backup opens for nobody. Keep it apart from the file." />
+                  <Field label="Reminder" hint="Optional, readable by anyone who has the file. Say where the passphrase is kept, never what it is." value={reminder} onChange={setReminder} />
+                </>
+              )}
+              {making.fault && <FaultMessage fault={making.fault} />}
+              <div className="row">
+                <Button onPress={() => setStep(1)}>Back</Button>
+                <span className="grow" />
+                <Button look="primary" onPress={make} isDisabled={when === 'now' && (!file || !agrees(passphrase))}>
+                  {when === 'now' ? 'Create and back up' : 'Create without a backup'}
+                </Button>
+              </div>
+            </>
+          )}
+          {step === 2 && making.busy && (
+            <ProgressView fallback="Making the master secret…" onCancel={() => void session.platform.cancel()} />
+          )}
+          {step === 3 && done && (
+            <>
+              {when === 'later' ? (
+                <Message live tone="warn" title={`${name} is ready, without a backup`}>
+                  Back up the master secret before you seal anything you can’t lose.
+                </Message>
+              ) : (
+                <Message live tone="ok" title={provenWords(done)}>
+                  {name} is ready. The backup was written, read back, and every record in it opened.
+                </Message>
+              )}
+              {done.backup && <BackupHeader backup={done.backup} />}
+              <div className="row">
+                <span className="grow" />
+                <Button onPress={() => void finish('overview')}>Go to overview</Button>
+                <Button look="primary" onPress={() => void finish('import')}>
+                  Import a binding file
+                </Button>
+              </div>
+            </>
+          )}
+        </div>
+      </div>
+    </>
+  );
+}
+
+/** A new system has few records or none; the master secret itself was opened all the same. */
+function provenWords(done: Done): string {
+  const records = done.proof?.records_opened ?? done.records ?? 0;
+  return records > 0 ? `Backed up and proven: ${counted(records, 'record')} opened` : 'Backed up and proven: the master secret opened';
+}

@@ -1,0 +1,96 @@
+// The first screen of a new installation: create, restore, or look around.
+
+import { ArchiveRestore, ArrowRight, KeyRound, Telescope } from 'lucide-react';
+import { useState } from 'react';
+import type { ReactNode } from 'react';
+import { Button as AriaButton } from 'react-aria-components';
+
+import { FaultMessage } from '../../shared/controls';
+import { useSession } from '../../shared/session';
+import { useDoing } from '../../shared/use';
+import { Create } from './Create';
+import { Restore } from './Restore';
+import './first-run.css';
+
+type Way = 'choose' | 'create' | 'restore';
+
+export function FirstRun() {
+  const session = useSession();
+  const [way, setWay] = useState<Way>('choose');
+  const exploring = useDoing();
+  const explore = () =>
+    void exploring.run(async () => {
+      await session.platform.explore();
+      session.go('overview');
+      await session.refresh();
+    });
+
+  return (
+    <main className="first" id="main" tabIndex={-1}>
+      <div className="first-inner">
+        <header className="first-head">
+          <span className="first-mark" aria-hidden>
+            <KeyRound size={20} />
+          </span>
+          <div>
+            <h1>{way === 'create' ? 'Create a system' : way === 'restore' ? 'Restore a backup' : 'Welcome to Sealport'}</h1>
+            <p className="muted">
+              {way === 'create'
+                ? 'A new master secret, kept on this machine and backed up.'
+                : way === 'restore'
+                  ? 'Everything comes back from the backup file and its passphrase alone.'
+                  : 'Port configurations, sealed under a master secret. Nothing leaves this computer.'}
+            </p>
+          </div>
+        </header>
+        {way === 'choose' && (
+          <>
+            <div className="ways">
+              <WayCard
+                icon={<KeyRound size={20} aria-hidden />}
+                title="Create a new system"
+                text="Make a master secret, back it up, and import your binding files."
+                onPress={() => setWay('create')}
+                first
+              />
+              <WayCard
+                icon={<ArchiveRestore size={20} aria-hidden />}
+                title="Restore a backup"
+                text="Bring a system back from a backup file."
+                onPress={() => setWay('restore')}
+              />
+              <WayCard
+                icon={<Telescope size={20} aria-hidden />}
+                title="Explore with sample data"
+                text="Look around in a sample system. Nothing is kept."
+                onPress={explore}
+              />
+            </div>
+            {exploring.fault && <FaultMessage fault={exploring.fault} again={explore} />}
+            <p className="muted small">
+              Data directory: <span className="mono">{session.about?.dataDir ?? '…'}</span>
+            </p>
+          </>
+        )}
+        {way === 'create' && <Create onBack={() => setWay('choose')} />}
+        {way === 'restore' && <Restore onBack={() => setWay('choose')} />}
+      </div>
+    </main>
+  );
+}
+
+/** A card whose button covers it all, so that its name stays its title. */
+function WayCard({ icon, title, text, onPress, first }: { icon: ReactNode; title: string; text: string; onPress: () => void; first?: boolean }) {
+  return (
+    <div className={`way${first ? ' lead' : ''}`}>
+      <span className="way-icon">{icon}</span>
+      <div className="stack tight grow">
+        <AriaButton className="way-title" onPress={onPress}>
+          {title}
+        </AriaButton>
+        <p className="muted">{text}</p>
+      </div>
+      <ArrowRight size={16} aria-hidden className="muted" />
+    </div>
+  );
+}

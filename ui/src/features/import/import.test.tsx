@@ -1,0 +1,22 @@
+import { act, screen, within } from '@testing-library/react';
+import { expect, test } from 'vitest';
+
+import { openApp } from '../../test/open';
+
+test('a dropped file that can’t be read says where, and does not stop the good one', async () => {
+  const { user, mock } = openApp();
+  await screen.findByRole('navigation', { name: 'Screens' });
+  act(() => mock.drop(['Halden.Returns.BindingInfo.xml', 'Halden.Broken.BindingInfo.xml']));
+  const files = await screen.findByRole('list', { name: 'Files' });
+  expect(await within(files).findByText(/line 214, column 7/)).toBeVisible();
+  expect(await within(files).findByText(/2 new, 1 changed, 0 unchanged/)).toBeVisible();
+  await user.click(screen.getByRole('button', { name: 'Next' }));
+  expect(await screen.findByText('2 secrets will be missing after the import')).toBeVisible();
+  await user.click(screen.getByRole('button', { name: 'Next' }));
+  await user.click(await screen.findByRole('row', { name: /SendOrderArchive/ }));
+  expect(await screen.findByRole('list', { name: 'Changes' })).toHaveTextContent('files2.halden.example');
+  expect(mock.calls.some((request) => request.act === 'port_import')).toBe(false);
+  await user.click(screen.getByRole('button', { name: 'Import 3 ports' }));
+  await user.click(await screen.findByRole('button', { name: 'Fill 2 missing secrets' }));
+  expect(await screen.findByLabelText('Password of SendCreditNotes')).toBeVisible();
+});

@@ -1,0 +1,137 @@
+import { act, fireEvent, screen, waitFor, within } from '@testing-library/react';
+import { expect, test } from 'vitest';
+
+import { openApp } from '../../test/open';
+import { quoted } from './CliTab';
+import { choicesOf } from './draft';
+import type { PropertyView } from '../../platform';
+
+async function openPort(name: string, query = '') {
+  const app = openApp(query);
+  await screen.findByRole('navigation', { name: 'Screens' });
+  await app.user.click(screen.getByRole('link', { name: 'Ports' }));
+  await app.user.click(await screen.findByRole('row', { name: new RegExp(name) }));
+  await screen.findByRole('heading', { name });
+  return app;
+}
+
+test('search asks the service at every key, and tells how many fit', async () => {
+  const { user, mock } = openApp();
+  await user.click(await screen.findByRole('link', { name: 'Ports' }));
+  await user.type(await screen.findByLabelText('Search ports'), 'payments bank');
+  expect(await screen.findByText(/^1 port, \d+ ms$/)).toBeVisible();
+  expect(screen.getByRole('row', { name: /SendInvoices_Bank/ })).toBeVisible();
+  expect(mock.calls.filter((request) => request.act === 'port_list' && request.filter.search === 'payments b')).toHaveLength(1);
+});
+
+// Sabotage: ask for the list without a limit.
+test('a long list never comes whole', async () => {
+  const { mock, user } = openApp('ports=10000');
+  await user.click(await screen.findByRole('link', { name: 'Ports' }));
+  const grid = await screen.findByRole('grid', { name: 'Ports' });
+  expect(grid).toHaveAttribute('aria-rowcount', '10001');
+  const lists = mock.calls.filter((request) => request.act === 'port_list');
+  expect(lists.every((request) => request.act === 'port_list' && request.limit !== null && request.limit <= 200)).toBe(true);
+  expect(within(grid).getAllByRole('row').length).toBeLessThan(80);
+  expect(grid.querySelectorAll('[tabindex="0"]')).toHaveLength(1);
+});
+
+test('an edit is reviewed with its diff and saved on the revision that was seen', async () => {
+  const { user, mock } = await openPort('SendOrders_SAP');
+  await user.clear(screen.getByLabelText('Retry count'));
+  await user.type(screen.getByLabelText('Retry count'), '7');
+  await user.click(screen.getByRole('button', { name: 'Change Password' }));
+  await user.type(await screen.findByLabelText('New Password'), 'fresh-tide');
+  await user.click(screen.getByRole('button', { name: 'Review 2 changes' }));
+  const dialog = await screen.findByRole('dialog');
+  const changes = within(dialog).getByRole('list', { name: 'Changes' });
+  expect(changes).toHaveTextContent('Retry count');
+  expect(changes).toHaveTextContent('values are not shown');
+  expect(changes).not.toHaveTextContent('fresh-tide');
+  await user.type(within(dialog).getByLabelText('Note'), 'slow Mondays');
+  await user.click(within(dialog).getByRole('button', { name: 'Save' }));
+  expect(await screen.findByText(/is saved as revision 2/)).toBeVisible();
+  const saved = mock.calls.filter((request) => request.act === 'port_set' && !request.dry_run);
+  expect(saved).toHaveLength(1);
+  expect(saved[0]).toMatchObject({ if_revision: 1, note: 'slow Mondays' });
+  expect(screen.queryByText(/unsaved change/)).toBeNull();
+});
+
+// Sabotage: clear the draft before the answer of port_set.
+test('a refused save keeps the draft', async () => {
+  const { user, mock } = await openPort('SendOrders_SAP');
+  await user.clear(screen.getByLabelText('Retry count'));
+  await user.type(screen.getByLabelText('Retry count'), '7');
+  await user.click(screen.getByRole('button', { name: 'Review 1 change' }));
+  const dialog = await screen.findByRole('dialog');
+  await waitFor(() => expect(within(dialog).getByRole('button', { name: 'Save' })).toBeEnabled());
+  mock.failures.set('port_set', { code: 'encryption_unavailable', message: 'New values can’t be sealed now.', hint: 'Unlock the keyring.' });
+  await user.click(within(dialog).getByRole('button', { name: 'Save' }));
+  expect(await within(dialog).findByRole('alert')).toHaveTextContent('can’t be sealed now');
+  await user.click(within(dialog).getByRole('button', { name: 'Back' }));
+  expect(screen.getByLabelText('Retry count')).toHaveValue('7');
+  expect(screen.getByText('1 unsaved change')).toBeVisible();
+});
+
+test('a conflict is told, and the changes go on top of the newer revision', async () => {
+  const { user, mock } = await openPort('SendOrders_SAP');
+  await user.clear(screen.getByLabelText('Retry count'));
+  await user.type(screen.getByLabelText('Retry count'), '7');
+  const id = (mock.calls.find((request) => request.act === 'port_show') as { port: string }).port;
+  await act(() => mock.call({ act: 'port_set', port: id, changes: [{ path: 'Description', value: 'by another' }], if_revision: null, note: null, dry_run: false }).then(() => undefined));
+  await user.click(screen.getByRole('button', { name: 'Review 1 change' }));
+  const dialog = await screen.findByRole('dialog');
+  await user.click(await within(dialog).findByRole('button', { name: 'Reload and keep my changes' }));
+  await user.click(await within(dialog).findByRole('button', { name: 'Save' }));
+  expect(await screen.findByText(/is saved as revision 3/)).toBeVisible();
+  expect(screen.getByLabelText('Description')).toHaveValue('by another');
+  expect(screen.getByLabelText('Retry count')).toHaveValue('7');
+});
+
+// Sabotage: drop the mask on blur, or show an answer that comes after the release.
+test('a secret shows only while its button is held', async () => {
+  const { mock } = await openPort('SendOrders_SAP');
+  const hold = screen.getByRole('button', { name: 'Hold to reveal Password' });
+  // jsdom has no PointerEvent; a mouse event of that name carries the button.
+  const pointer = (type: string) => fireEvent(hold, new MouseEvent(type, { bubbles: true, button: 0 }));
+  pointer('pointerdown');
+  expect(await screen.findByText('n0rth-Quay')).toBeVisible();
+  pointer('pointerup');
+  expect(screen.queryByText('n0rth-Quay')).toBeNull();
+  fireEvent.keyDown(hold, { key: ' ' });
+  expect(await screen.findByText('n0rth-Quay')).toBeVisible();
+  fireEvent.blur(hold);
+  expect(screen.queryByText('n0rth-Quay')).toBeNull();
+  const before = mock.calls.filter((request) => request.act === 'port_reveal').length;
+  pointer('pointerdown');
+  pointer('pointerup');
+  await waitFor(() => expect(mock.calls.filter((request) => request.act === 'port_reveal')).toHaveLength(before + 1));
+  await act(async () => {});
+  expect(screen.queryByText('n0rth-Quay')).toBeNull();
+});
+
+test('delete can be undone', async () => {
+  const { user, mock } = await openPort('SendOrders_SAP');
+  await user.click(screen.getByRole('button', { name: 'Delete port' }));
+  await screen.findByText('This port is deleted. Its history stays.');
+  await user.click(await screen.findByRole('button', { name: 'Undo' }));
+  await waitFor(() => expect(screen.queryByText('This port is deleted. Its history stays.')).toBeNull());
+  expect(mock.calls.map((request) => request.act)).toContain('port_undelete');
+});
+
+test('leaving with a draft asks first', async () => {
+  const { user } = await openPort('SendOrders_SAP');
+  await user.type(screen.getByLabelText('Description'), 'x');
+  await user.click(screen.getByRole('link', { name: 'Activity' }));
+  const dialog = await screen.findByRole('alertdialog');
+  await user.click(within(dialog).getByRole('button', { name: 'Stay' }));
+  expect(screen.getByLabelText('Description')).toHaveValue('x');
+});
+
+test('words for a shell are quoted, and choices keep their spelling', () => {
+  expect(quoted('a/b=c')).toBe('a/b=c');
+  expect(quoted("it's")).toBe("'it'\\''s'");
+  const property = { value: 'True', value_type: 'boolean', choices: [] } as unknown as PropertyView;
+  expect(choicesOf(property)).toEqual(['True', 'False']);
+  expect(choicesOf({ ...property, value: '-1' })).toEqual(['-1', '0']);
+});

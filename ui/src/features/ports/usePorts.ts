@@ -1,0 +1,91 @@
+// The list of ports in pages of 200, asked for as they come into sight.
+
+import { useCallback, useEffect, useRef, useState } from 'react';
+
+import { asFault } from '../../platform';
+import type { FacetsView, Fault, Platform, PortFilter, PortSummaryView } from '../../platform';
+import { ask } from '../../shared/session';
+
+const PAGE = 200;
+
+export interface PortPages {
+  total: number;
+  facets: FacetsView | null;
+  /** How long the last question took, in milliseconds. */
+  ms: number | null;
+  fault: Fault | null;
+  rowAt: (index: number) => PortSummaryView | null;
+  onSight: (first: number, last: number) => void;
+}
+
+interface List {
+  key: string;
+  round: number;
+  pages: ReadonlyMap<number, PortSummaryView[]>;
+  total: number;
+  facets: FacetsView | null;
+  ms: number | null;
+}
+
+const nothing: List = { key: '', round: 0, pages: new Map(), total: 0, facets: null, ms: null };
+
+/** A late answer to an old filter is dropped; a write reads again and keeps what is in sight until then. */
+export function usePorts(platform: Platform, filter: PortFilter, tick: number): PortPages {
+  const key = JSON.stringify(filter);
+  const [list, setList] = useState<List>(nothing);
+  const [fault, setFault] = useState<Fault | null>(null);
+  const round = useRef(0);
+  const asked = useRef(new Set<number>());
+
+  const read = useCallback(
+    (page: number) => ask(platform, { act: 'port_list', filter: JSON.parse(key) as PortFilter, offset: page * PAGE, limit: PAGE }, 'ports'),
+    [platform, key],
+  );
+
+  useEffect(() => {
+    const mine = ++round.current;
+    const began = performance.now();
+    read(0).then(
+      (answer) => {
+        if (round.current !== mine) return;
+        asked.current = new Set([0]);
+        setFault(null);
+        setList((old) => ({
+          key,
+          round: mine,
+          pages: new Map([...(old.key === key ? old.pages : []), [0, answer.ports]]),
+          total: answer.total,
+          facets: answer.facets,
+          ms: Math.round(performance.now() - began),
+        }));
+      },
+      (reason: unknown) => {
+        if (round.current === mine) setFault(asFault(reason));
+      },
+    );
+  }, [read, key, tick]);
+
+  const listed = list.round;
+  const onSight = useCallback(
+    (first: number, last: number) => {
+      if (listed !== round.current) return;
+      for (let page = Math.floor(first / PAGE); page <= Math.floor(last / PAGE); page += 1) {
+        if (asked.current.has(page)) continue;
+        asked.current.add(page);
+        read(page).then(
+          (answer) => {
+            if (round.current === listed) setList((old) => ({ ...old, pages: new Map([...old.pages, [page, answer.ports]]) }));
+          },
+          (reason: unknown) => {
+            asked.current.delete(page);
+            if (round.current === listed) setFault(asFault(reason));
+          },
+        );
+      }
+    },
+    [read, listed],
+  );
+
+  const rowAt = useCallback((index: number) => list.pages.get(Math.floor(index / PAGE))?.[index % PAGE] ?? null, [list.pages]);
+  return { total: list.total, facets: list.facets, ms: list.ms, fault, rowAt, onSight };
+}

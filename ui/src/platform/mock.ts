@@ -1,0 +1,511 @@
+// The platform's twin in memory: for unit tests, Chromium runs and `npm run dev`. Never part of the production bundle.
+//
+// It behaves as the contract says, with a system of its own; `?state=`, `?ports=` and `?fail=` choose where it starts.
+
+import type {
+  AuditView,
+  BackupHeaderView,
+  BackupRecordView,
+  BackupView,
+  ChangeView,
+  Code,
+  CustodyKind,
+  Error as Fault,
+  FillRow,
+  FillView,
+  ImportView,
+  MissingView,
+  Notice,
+  PortFilter,
+  PortSummaryView,
+  PortView,
+  Request,
+  Response,
+  RevisionView,
+  StatusView,
+} from './bindings';
+import type { Chosen, Platform, Unsubscribe } from './index';
+import { importedPorts, manyPorts, samplePorts } from './sample';
+import type { MockPort, MockProperty } from './sample';
+
+export const MOCK_MARK = 'sealport-mock-platform';
+
+interface Row {
+  id: string;
+  port: MockPort;
+  deleted: boolean;
+  revisions: { view: RevisionView; port: MockPort }[];
+}
+
+interface Kept {
+  system: string | null;
+  rows: Row[];
+  audit: AuditView[];
+  backups: BackupRecordView[];
+  documents: Map<string, string>;
+  generation: number;
+}
+
+const KCV = 'b1e5a47c90d2f3186ac4570e88213f9d';
+const fault = (code: Code, message: string, hint = ''): Fault => ({ code, message, hint });
+const copy = (port: MockPort): MockPort => structuredClone(port);
+
+export class Mock implements Platform {
+  readonly mark = MOCK_MARK;
+  /** Requests that fail once each with the fault given: for tests of refusals. */
+  readonly failures = new Map<Request['act'], Fault>();
+  readonly calls: Request[] = [];
+  delay: number;
+  locked: Code | null = null;
+  sample = false;
+
+  private system: string | null = null;
+  private custody: CustodyKind = 'keyring';
+  private generation = 0;
+  private rows: Row[] = [];
+  private audit: AuditView[] = [];
+  private backups: BackupRecordView[] = [];
+  private documents = new Map<string, string>();
+  private cancelled = false;
+  private kept: Kept | null = null;
+  private readonly onNotice = new Set<(notice: Notice) => void>();
+  private readonly onDrop = new Set<(files: Chosen[]) => void>();
+  private readonly onDrag = new Set<(over: boolean) => void>();
+
+  constructor(params: URLSearchParams) {
+    this.delay = Number(params.get('delay') ?? 0);
+    const state = params.get('state');
+    if (state !== 'empty') this.open('Halden Trading', Number(params.get('ports') ?? 0), state === 'later');
+    if (state === 'locked') this.locked = 'keyring_locked';
+    if (state === 'denied') this.locked = 'keyring_denied';
+    const failing = params.get('fail');
+    if (failing) this.failures.set(failing as Request['act'], fault('unavailable', 'The store can’t be read.', 'Check the data directory and try again.'));
+  }
+
+  private keep(): Kept {
+    return { system: this.system, rows: this.rows, audit: this.audit, backups: this.backups, documents: this.documents, generation: this.generation };
+  }
+
+  private open(name: string, ports: number, later = false): void {
+    this.system = name;
+    for (const port of ports > 0 ? manyPorts(ports) : samplePorts()) this.add(port, 'imported');
+    for (const row of this.rows) this.documents.set(row.port.document, row.id);
+    this.note('system.init', name, 'window');
+    this.note('port.import', `${this.rows.length} ports`, 'from binding files');
+    if (!later) this.backup('halden-trading-2026-11-20.sealport', false, 'The one in the red binder', 3 * 86_400);
+  }
+
+  private note(act: string, object: string, detail = ''): void {
+    this.audit.unshift({ seq: this.audit.length + 1, at: new Date().toISOString(), who: 'ana', origin: 'window', act, object, detail });
+  }
+
+  private add(port: MockPort, what: string): Row {
+    const row: Row = { id: `r-${this.rows.length + 1}`, port: copy(port), deleted: false, revisions: [] };
+    this.rows.push(row);
+    this.revise(row, what, null, []);
+    return row;
+  }
+
+  private revise(row: Row, what: string, note: string | null, changed: string[]): void {
+    this.generation += 1;
+    const view = { revision: row.revisions.length + 1, at: new Date().toISOString(), by: 'ana', what, note, changed, deleted: row.deleted };
+    row.revisions.push({ view, port: copy(row.port) });
+  }
+
+  private written(): void {
+    for (const handler of this.onNotice) handler({ notice: 'changed', generation: this.generation });
+  }
+
+  private find(id: string): Row {
+    const row = this.rows.find((row) => row.id === id || row.port.name === id);
+    if (!row) throw fault('not_found', `There is no port "${id}".`, 'Search for it by name or address.');
+    return row;
+  }
+
+  private prop(row: Row, path: string): MockProperty {
+    const property = row.port.properties.find((property) => property.path === path);
+    if (!property) throw fault('not_found', `"${row.port.name}" has no property "${path}".`);
+    return property;
+  }
+
+  private summary = (row: Row): PortSummaryView => {
+    const last = row.revisions[row.revisions.length - 1]!.view;
+    const user = row.port.properties.find((property) => property.label === 'User name')?.value ?? '';
+    return {
+      id: row.id,
+      kind: row.port.kind,
+      application: row.port.application,
+      name: row.port.name,
+      adapter: row.port.transports.map((transport) => transport.adapter).join(', '),
+      address: row.port.properties.find((property) => property.label === 'Address')?.value ?? '',
+      user,
+      revision: last.revision,
+      missing_secrets: row.port.properties.filter((property) => property.secret === 'missing').length,
+      enabled: row.port.kind === 'receive_port' ? true : null,
+      deleted: row.deleted,
+      changed_at: last.at,
+      changed_by: last.by,
+    };
+  };
+
+  private missing(row: Row): MissingView[] {
+    const summary = this.summary(row);
+    return row.port.properties
+      .filter((property) => property.secret === 'missing')
+      .map((property) => ({ port: row.id, application: row.port.application, name: row.port.name, property: property.path, label: property.label, user: summary.user, adapter: summary.adapter, address: summary.address }));
+  }
+
+  private view(row: Row, revision: number | null): PortView {
+    const port = revision === null ? row.port : row.revisions[revision - 1]?.port;
+    if (!port) throw fault('not_found', `"${row.port.name}" has no revision ${revision}.`);
+    const summary = this.summary(row);
+    return {
+      ...summary,
+      revision: revision ?? summary.revision,
+      description: port.description,
+      document: port.document,
+      transports: port.transports.map((transport) => ({ ...transport, path: transport.label })),
+      properties: port.properties.map(({ hidden, ...property }) => ({ ...property, value: property.secret ? null : (property.value ?? hidden) })),
+    };
+  }
+
+  private diff(before: MockPort, after: MockPort): ChangeView[] {
+    return after.properties.flatMap((property) => {
+      const old = before.properties.find((other) => other.path === property.path);
+      const same = old?.value === property.value && old?.hidden === property.hidden && old?.secret === property.secret;
+      if (same) return [];
+      const secret = property.secret !== null;
+      return [{ path: property.path, label: property.label, section: property.section, before: secret ? null : (old?.value ?? null), after: secret ? null : property.value, secret }];
+    });
+  }
+
+  private backup(file: string, secretOnly: boolean, reminder: string | null, ageSeconds = 0): BackupRecordView {
+    const at = new Date(Date.now() - ageSeconds * 1000).toISOString();
+    const record = { file, created: at, proven: at, secret_only: secretOnly, ports: secretOnly ? 0 : this.rows.length, records: secretOnly ? 1 : this.rows.length + this.documents.size, reminder, generation: this.generation };
+    this.backups.unshift(record);
+    this.note('backup.create', file, `${record.records} records opened`);
+    return record;
+  }
+
+  private header(reminder: string | null): BackupHeaderView {
+    return { format: 1, system: '0198c0de-6f1a-7c11-9a55-2b7de0a4c111', system_name: this.system ?? 'Halden Trading', created: '2026-11-20T08:12:00Z', product: 'Sealport 0.1.0', generation: this.generation || 42, active_version: 1, versions: [{ version: 1, kcv: KCV, created: '2026-11-03T08:12:00Z' }], reminder, secret_only: false, ports: this.system ? this.rows.length : 19, records: this.system ? this.rows.length + this.documents.size : 23 };
+  }
+
+  private backupView(file: string, record: { records: number; reminder: string | null }, proven: boolean): { kind: 'backup' } & BackupView {
+    return { kind: 'backup', file, bytes: 148_312, header: { ...this.header(record.reminder), records: record.records }, proven: proven ? { at: new Date().toISOString(), records_opened: record.records, seconds: 1.4 } : null };
+  }
+
+  private status(): StatusView {
+    const live = this.rows.filter((row) => !row.deleted);
+    const kind = (kind: string) => live.filter((row) => row.port.kind === kind).length;
+    const missing = live.reduce((sum, row) => sum + this.missing(row).length, 0);
+    const proven = this.backups[0];
+    const alerts: StatusView['alerts'] = [];
+    if (this.system && !proven) alerts.push({ id: 'backup.none', severity: 'critical', message: 'The master secret has no proven backup.', hint: 'Back it up to a file now.' });
+    if (missing > 0) alerts.push({ id: 'secrets.missing', severity: 'warning', message: `${missing} secrets are missing.`, hint: 'BizTalk removes passwords from binding files. Fill them in.' });
+    return {
+      system: this.system ? { id: '0198c0de-6f1a-7c11-9a55-2b7de0a4c111', name: this.system, created: '2026-11-03T08:12:00Z' } : null,
+      node: this.system ? { name: 'admin-ws-07', role: 'master', epoch: 1 } : null,
+      state: !this.system ? 'no_system' : this.locked ? 'no_secret' : 'synced',
+      generation: this.system ? this.generation : null,
+      secret: this.system ? { active_version: 1, versions: [{ version: 1, kcv: KCV, created: '2026-11-03T08:12:00Z' }], custody: this.sample ? 'memory' : this.custody, custody_name: this.sample ? 'Memory' : this.custody === 'keyring' ? 'GNOME Keyring (Secret Service)' : 'Passphrase file' } : null,
+      sealing: this.locked ? { possible: false, reason: 'The keyring is locked.', hint: 'Unlock it, then try again.', since: new Date().toISOString() } : { possible: Boolean(this.system), reason: null, hint: null, since: null },
+      backup: { proven_age_seconds: proven ? Math.round((Date.now() - Date.parse(proven.proven)) / 1000) : null, history: this.backups },
+      counts: { receive_ports: kind('receive_port'), send_ports: kind('send_port'), send_port_groups: kind('send_port_group'), deleted: this.rows.length - live.length, documents: this.documents.size, missing_secrets: missing, applications: new Set(live.map((row) => row.port.application)).size },
+      alerts,
+      data_dir: '/home/ana/.local/share/sealport',
+      version: '0.1.0',
+      store: 'SQLite 3.51.3',
+    };
+  }
+
+  private list(filter: PortFilter, offset: number, limit: number | null): Response {
+    const words = (filter.search ?? '').toLowerCase().split(/\s+/).filter(Boolean);
+    const all = this.rows.map(this.summary).sort((a, b) => a.application.localeCompare(b.application) || a.name.localeCompare(b.name));
+    const fit = all.filter(
+      (port) =>
+        port.deleted === filter.deleted &&
+        (!filter.missing || port.missing_secrets > 0) &&
+        (filter.application === null || port.application === filter.application) &&
+        (filter.adapter === null || port.adapter.split(', ').includes(filter.adapter)) &&
+        (filter.kind === null || port.kind === filter.kind) &&
+        words.every((word) => `${port.name} ${port.address} ${port.adapter} ${port.user} ${port.application}`.toLowerCase().includes(word)),
+    );
+    const live = all.filter((port) => !port.deleted);
+    const applications = [...new Set(live.map((port) => port.application))].map((name) => {
+      const own = live.filter((port) => port.application === name);
+      return { name, receive_ports: own.filter((port) => port.kind === 'receive_port').length, send_ports: own.filter((port) => port.kind === 'send_port').length, send_port_groups: own.filter((port) => port.kind === 'send_port_group').length, missing_secrets: own.reduce((sum, port) => sum + port.missing_secrets, 0) };
+    });
+    const adapters = [...new Set(live.map((port) => port.adapter).filter(Boolean))].sort().map((name) => ({ name, ports: live.filter((port) => port.adapter === name).length }));
+    return { kind: 'ports', ports: fit.slice(offset, offset + (limit ?? 200)), total: fit.length, facets: { applications, adapters } };
+  }
+
+  private save(row: Row, port: MockPort, seen: number | null, what: string, note: string | null, dry: boolean): Response {
+    const revision = row.revisions.length;
+    if (seen !== null && seen !== revision) throw fault('revision_conflict', `"${row.port.name}" was changed since you opened it: revision ${revision} is newer than ${seen}.`, 'Read it again and make your changes on top.');
+    const changes = this.diff(row.port, port);
+    if (!dry && changes.length > 0) {
+      row.port = port;
+      this.revise(row, what, note, changes.map((change) => change.label));
+      this.note('port.set', row.port.name, `revision ${row.revisions.length}: ${changes.map((change) => change.label).join(', ')}`);
+      this.written();
+    }
+    return { kind: 'saved', id: row.id, revision: row.revisions.length, dry_run: dry, changes };
+  }
+
+  private fill(rows: FillRow[], dry: boolean): { kind: 'filled' } & FillView {
+    const problems: FillView['problems'] = [];
+    const hits: [Row, MockProperty, string][] = [];
+    rows.forEach((fill, index) => {
+      const row = this.rows.find((row) => row.id === fill.port || row.port.name === fill.port);
+      const property = row?.port.properties.find((property) => property.secret === 'missing' && (!fill.property || property.path === fill.property));
+      if (row && property) hits.push([row, property, fill.value]);
+      else problems.push({ row: index + 1, reason: `"${fill.port}" misses no secret "${fill.property}".` });
+    });
+    if (!dry && problems.length === 0) {
+      for (const [row, property, value] of hits) {
+        property.secret = 'set';
+        property.hidden = value;
+        this.revise(row, 'secret filled', null, [property.label]);
+        this.note('port.fill', row.port.name, property.label);
+      }
+      this.written();
+    }
+    const still = this.rows.reduce((sum, row) => sum + this.missing(row).length, 0);
+    return { kind: 'filled', filled: hits.length, ports: new Set(hits.map(([row]) => row.id)).size, still_missing: dry ? still - hits.length : still, dry_run: dry, problems };
+  }
+
+  private import(names: string[], dry: boolean): Response {
+    const bad = names.find((name) => name.includes('Broken'));
+    if (bad) {
+      throw { ...fault('malformed_document', `${bad} is not well-formed XML: "SendPort" is closed by "SendPorts".`, 'Export it again from BizTalk, or take it out.'), place: { line: 214, column: 7 } } satisfies Fault;
+    }
+    const plan: ImportView['plan'] = [];
+    for (const name of names) {
+      for (const port of importedPorts()) {
+        const row = this.rows.find((row) => row.port.kind === port.kind && row.port.name === port.name && row.port.application === port.application);
+        const changes = row ? this.diff(row.port, port) : [];
+        const outcome = !row ? 'created' : changes.length > 0 ? 'changed' : 'unchanged';
+        const shown = row ?? { id: '', port, deleted: false, revisions: [{ view: { revision: 1, at: '', by: '', what: '', note: null, changed: [], deleted: false }, port }] };
+        const missing = (row ? this.missing(row) : this.missing({ ...shown, port })).map((one) => ({ ...one, port: row?.id ?? '' }));
+        plan.push({ document: name, kind: port.kind, application: port.application, name: port.name, adapter: port.transports[0]?.adapter ?? '', address: port.transports[0]?.address ?? '', outcome, changes, missing });
+        if (dry) continue;
+        if (!row) this.add(port, 'imported');
+        else if (changes.length > 0) {
+          row.port = copy(port);
+          this.revise(row, 'imported', null, changes.map((change) => change.label));
+        }
+      }
+      if (!dry) this.documents.set(name, `d-${name}`);
+    }
+    const outcome = (wanted: string) => plan.filter((entry) => entry.outcome === wanted).length;
+    if (!dry) {
+      this.note('port.import', names.join(', '), `${outcome('created')} created, ${outcome('changed')} changed`);
+      this.written();
+    }
+    const documents = names.map((name) => ({ id: `d-${name}`, name, ports: plan.filter((entry) => entry.document === name).length, missing_secrets: plan.filter((entry) => entry.document === name).reduce((sum, entry) => sum + entry.missing.length, 0), warnings: name.includes('Returns') ? ['1 tracked schema is kept, and not shown as a port.'] : [] }));
+    return { kind: 'imported', documents, created: outcome('created'), changed: outcome('changed'), unchanged: outcome('unchanged'), dry_run: dry, plan };
+  }
+
+  private async work(doing: string, total: number): Promise<void> {
+    this.cancelled = false;
+    for (let done = 0; done <= total; done += Math.max(1, Math.ceil(total / 8))) {
+      if (this.cancelled) throw fault('cancelled', 'Cancelled. Nothing was changed.');
+      for (const handler of this.onNotice) handler({ notice: 'progress', doing, done, total, seconds_left: Math.ceil(((total - done) / total) * 3) });
+      if (this.delay > 0) await new Promise((done) => setTimeout(done, this.delay / 4));
+    }
+  }
+
+  call = async (request: Request): Promise<Response> => {
+    this.calls.push(request);
+    if (this.delay > 0) await new Promise((done) => setTimeout(done, this.delay));
+    const failure = this.failures.get(request.act);
+    if (failure) {
+      this.failures.delete(request.act);
+      throw failure;
+    }
+    if (this.locked && !['status', 'audit_list', 'backup_inspect'].includes(request.act)) {
+      throw fault(this.locked, this.locked === 'keyring_denied' ? 'The keyring refused.' : 'The keyring is locked.', 'Unlock it, then try again.');
+    }
+    return this.answer(request);
+  };
+
+  private async answer(request: Request): Promise<Response> {
+    switch (request.act) {
+      case 'status':
+        return { kind: 'status', ...this.status() };
+      case 'init': {
+        if (this.system) throw fault('system_exists', 'This data directory holds a system already.');
+        this.system = request.name;
+        this.custody = request.custody.custody;
+        this.note('system.init', request.name);
+        if (request.backup.when === 'now') {
+          await this.work('Proving the backup', 8);
+          const record = this.backup(this.names.get(request.backup.file) ?? request.backup.file, false, request.backup.reminder);
+          return this.backupView(record.file, record, true);
+        }
+        return { kind: 'status', ...this.status() };
+      }
+      case 'port_import':
+        return this.import(request.files.map((file) => file.name), request.dry_run);
+      case 'document_list':
+        return { kind: 'documents', documents: [...this.documents.keys()].map((name) => ({ id: `d-${name}`, name, encoding: 'UTF-8', bytes: 18_240, ports: this.rows.filter((row) => row.port.document === name).length, imported: '2026-11-20T08:14:00Z', superseded: false })) };
+      case 'port_list':
+        return this.list(request.filter, request.offset, request.limit);
+      case 'port_show':
+        // A port's own kind covers the tag, as it does in the service's JSON.
+        return this.view(this.find(request.port), request.revision) as unknown as Response;
+      case 'port_set': {
+        const row = this.find(request.port);
+        const next = { ...row, port: copy(row.port) };
+        for (const { path, value } of request.changes) {
+          const property = this.prop(next, path);
+          if (property.secret) Object.assign(property, { hidden: value, secret: 'set' });
+          else property.value = value;
+        }
+        return this.save(row, next.port, request.if_revision, 'edited', request.note, request.dry_run);
+      }
+      case 'port_mark': {
+        const row = this.find(request.port);
+        const port = copy(row.port);
+        const property = port.properties.find((property) => property.path === request.path)!;
+        if (request.secret) Object.assign(property, { hidden: property.value, value: null, secret: 'set', marked: true });
+        else Object.assign(property, { value: property.hidden, hidden: null, secret: null, marked: false });
+        return this.save(row, port, null, request.secret ? 'marked secret' : 'mark removed', null, false);
+      }
+      case 'port_reveal': {
+        const row = this.find(request.port);
+        const property = this.prop(row, request.path);
+        if (property.hidden === null) throw fault('refused', `"${property.label}" has no value yet.`, 'Fill it in first.');
+        this.note('port.reveal', row.port.name, property.label);
+        return { kind: 'revealed', path: request.path, value: property.hidden };
+      }
+      case 'port_missing':
+        return { kind: 'missing', missing: this.rows.filter((row) => !row.deleted).flatMap((row) => this.missing(row)) };
+      case 'port_fill':
+        return this.fill(request.rows, request.dry_run);
+      case 'port_export':
+        this.note('port.export', `${this.documents.size} documents`, request.secrets);
+        return { kind: 'exported', folder: 'export', secrets: request.secrets, files: [...this.documents.keys()].map((name) => ({ document: `d-${name}`, name, bytes: 18_240, ports: 7 })) };
+      case 'port_history': {
+        const row = this.find(request.port);
+        return { kind: 'history', id: row.id, name: row.port.name, revisions: row.revisions.map((revision) => revision.view).reverse() };
+      }
+      case 'port_diff': {
+        const row = this.find(request.port);
+        return { kind: 'diff', id: row.id, name: row.port.name, from: request.from, to: request.to, changes: this.diff(row.revisions[request.from - 1]!.port, row.revisions[request.to - 1]!.port) };
+      }
+      case 'port_revert': {
+        const row = this.find(request.port);
+        return this.save(row, copy(row.revisions[request.to - 1]!.port), request.if_revision, `reverted to ${request.to}`, null, false);
+      }
+      case 'port_delete':
+      case 'port_undelete': {
+        const row = this.find(request.port);
+        row.deleted = request.act === 'port_delete';
+        this.revise(row, row.deleted ? 'deleted' : 'brought back', null, []);
+        this.note(row.deleted ? 'port.delete' : 'port.undelete', row.port.name);
+        this.written();
+        return { kind: 'saved', id: row.id, revision: row.revisions.length, dry_run: false, changes: [] };
+      }
+      case 'backup_create': {
+        await this.work('Writing and proving the backup', this.rows.length + 4);
+        const record = this.backup(this.names.get(request.file) ?? request.file, request.secret_only, request.reminder);
+        this.written();
+        return this.backupView(record.file, record, true);
+      }
+      case 'backup_inspect':
+        return this.backupView(this.names.get(request.file) ?? request.file, { records: 23, reminder: 'The one in the red binder' }, false);
+      case 'backup_drill':
+        if (request.passphrase === 'wrong') throw fault('wrong_passphrase', 'The passphrase does not open this backup.', 'The reminder is: The one in the red binder.');
+        await this.work('Opening every record', 23);
+        this.note('backup.drill', this.names.get(request.file) ?? request.file, '23 records opened');
+        return this.backupView(this.names.get(request.file) ?? request.file, { records: 23, reminder: 'The one in the red binder' }, true);
+      case 'backup_restore':
+        if (request.passphrase === 'wrong') throw fault('wrong_passphrase', 'The passphrase does not open this backup.', 'The reminder is: The one in the red binder.');
+        await this.work('Restoring records', 23);
+        this.custody = request.custody.custody;
+        this.open('Halden Trading', 0);
+        return { kind: 'restored', system: this.status().system!, ports: this.rows.length, records: 23 };
+      case 'audit_list': {
+        const from = request.before;
+        const entries = this.audit.filter((entry) => from === null || entry.seq < from).slice(0, request.limit ?? 200);
+        return { kind: 'audit', entries, broken_at: null, total: this.audit.length };
+      }
+    }
+  }
+
+  private readonly names = new Map<string, string>();
+
+  choose: Platform['choose'] = async (what, suggested) => {
+    const name = what === 'import' ? 'Halden.Returns.BindingInfo.xml' : what === 'export_folder' ? 'export' : what === 'fill_csv' ? 'secrets.csv' : (suggested ?? 'halden-trading-2026-11-20.sealport');
+    return [this.hand(name)];
+  };
+
+  hand(name: string): Chosen {
+    const token = `t-${this.names.size + 1}`;
+    this.names.set(token, name);
+    return { token, name, bytes: 18_240 };
+  }
+
+  drop(names: string[]): void {
+    const files = names.map((name) => this.hand(name));
+    for (const handler of this.onDrop) handler(files);
+  }
+
+  drag(over: boolean): void {
+    for (const handler of this.onDrag) handler(over);
+  }
+
+  importFiles: Platform['importFiles'] = async (tokens, dryRun) => {
+    if (!dryRun) await this.work('Sealing ports', 24);
+    return this.import(tokens.map((token) => this.names.get(token) ?? token), dryRun);
+  };
+
+  fillFromCsv: Platform['fillFromCsv'] = async (_token, dryRun) => {
+    const missing = this.rows.flatMap((row) => this.missing(row)).slice(0, 2);
+    return this.fill(missing.map((one) => ({ application: one.application, port: one.port, property: one.property, user: one.user, value: 'from-csv' })), dryRun);
+  };
+
+  dropped = (handler: (files: Chosen[]) => void): Unsubscribe => subscribe(this.onDrop, handler);
+  dragging = (handler: (over: boolean) => void): Unsubscribe => subscribe(this.onDrag, handler);
+  notices = (handler: (notice: Notice) => void): Unsubscribe => subscribe(this.onNotice, handler);
+  cancel = async (): Promise<void> => {
+    this.cancelled = true;
+  };
+
+  explore = async (): Promise<void> => {
+    this.kept = this.keep();
+    this.sample = true;
+    this.rows = [];
+    this.audit = [];
+    this.backups = [];
+    this.documents = new Map();
+    this.open('Halden Trading', 0, true);
+    this.written();
+  };
+
+  leaveSample = async (): Promise<void> => {
+    if (this.kept) Object.assign(this, this.kept);
+    this.sample = false;
+    this.written();
+  };
+
+  openFolder = async (): Promise<void> => {};
+  about: Platform['about'] = async () => ({ version: '0.1.0', sample: this.sample, dataDir: '/home/ana/.local/share/sealport', scheme: 'system' });
+  copySecret = async (port: string, path: string): Promise<void> => {
+    this.note('port.reveal', this.find(port).port.name, path);
+  };
+}
+
+function subscribe<T>(handlers: Set<T>, handler: T): Unsubscribe {
+  handlers.add(handler);
+  return () => handlers.delete(handler);
+}
+
+export function makeMock(params: URLSearchParams = new URLSearchParams()): Mock {
+  const mock = new Mock(params);
+  // For Chromium runs, which drop files and set failures from outside.
+  Object.assign(window, { sealportMock: mock });
+  return mock;
+}

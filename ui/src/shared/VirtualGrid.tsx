@@ -1,0 +1,141 @@
+// A grid of many rows that draws only those in sight, with one tab stop.
+//
+// The row with the focus is always drawn, so that scrolling never loses the focus. Rows that are not here yet say so.
+
+import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
+import { useEffect, useImperativeHandle, useRef } from 'react';
+import type { CSSProperties, KeyboardEvent, ReactNode, Ref } from 'react';
+
+import { useSession } from './session';
+import './grid.css';
+
+export interface GridColumn<T> {
+  key: string;
+  title: string;
+  /** A track of a CSS grid: "120px", "minmax(0, 2fr)". */
+  width: string;
+  cell: (row: T) => ReactNode;
+  align?: 'end';
+}
+
+export interface GridHandle {
+  focus: () => void;
+}
+
+export interface VirtualGridProps<T> {
+  label: string;
+  columns: GridColumn<T>[];
+  total: number;
+  rowAt: (index: number) => T | null;
+  rowKey: (row: T) => string;
+  /** Rows in sight: fetch what is not here. */
+  onSight?: (first: number, last: number) => void;
+  active: number;
+  onActive: (index: number) => void;
+  onOpen?: (row: T) => void;
+  selectedKey?: string | null;
+  rowTone?: (row: T) => string;
+  ref?: Ref<GridHandle>;
+}
+
+const HEIGHT = { compact: 28, default: 32, comfortable: 40 };
+
+export function VirtualGrid<T>({ label, columns, total, rowAt, rowKey, onSight, active, onActive, onOpen, selectedKey, rowTone, ref }: VirtualGridProps<T>) {
+  const { density } = useSession();
+  const height = HEIGHT[density];
+  const scroller = useRef<HTMLDivElement>(null);
+  const current = total === 0 ? -1 : Math.min(active, total - 1);
+  const virtual = useVirtualizer({
+    count: total,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => height,
+    overscan: 12,
+    scrollPaddingStart: height,
+    initialRect: { width: 800, height: 640 },
+    rangeExtractor: (range) => {
+      const shown = defaultRangeExtractor(range);
+      if (current >= 0 && current < range.count && !shown.includes(current)) return [...shown, current].sort((a, b) => a - b);
+      return shown;
+    },
+  });
+  useEffect(() => virtual.measure(), [height, virtual]);
+
+  const items = virtual.getVirtualItems();
+  const first = virtual.range?.startIndex ?? 0;
+  const last = virtual.range?.endIndex ?? 0;
+  useEffect(() => {
+    onSight?.(first, last);
+  }, [first, last, total, onSight]);
+
+  const focusRow = (index: number) => {
+    virtual.scrollToIndex(index, { align: 'auto' });
+    requestAnimationFrame(() => scroller.current?.querySelector<HTMLElement>(`[data-index="${index}"]`)?.focus({ preventScroll: true }));
+  };
+  useImperativeHandle(ref, () => ({ focus: () => current >= 0 && focusRow(current) }));
+
+  const move = (index: number) => {
+    const next = Math.max(0, Math.min(total - 1, index));
+    onActive(next);
+    focusRow(next);
+  };
+
+  const press = (event: KeyboardEvent) => {
+    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? height) / height) - 2);
+    const row = current >= 0 ? rowAt(current) : null;
+    if (event.key === 'ArrowDown') move(current + 1);
+    else if (event.key === 'ArrowUp') move(current - 1);
+    else if (event.key === 'Home') move(0);
+    else if (event.key === 'End') move(total - 1);
+    else if (event.key === 'PageDown') move(current + page);
+    else if (event.key === 'PageUp') move(current - page);
+    else if (event.key === 'Enter' && row && onOpen) onOpen(row);
+    else return;
+    event.preventDefault();
+  };
+
+  const tracks = { '--tracks': columns.map((column) => column.width).join(' '), '--row-height': `${height}px` } as CSSProperties;
+  return (
+    <div className="vgrid" role="grid" aria-label={label} aria-rowcount={total + 1} aria-colcount={columns.length} ref={scroller} style={tracks} onKeyDown={press}>
+      <div role="rowgroup" className="vgrid-head">
+        <div role="row" aria-rowindex={1} className="vgrid-row">
+          {columns.map((column, index) => (
+            <div key={column.key} role="columnheader" aria-colindex={index + 1} className={column.align === 'end' ? 'end' : undefined}>
+              {column.title}
+            </div>
+          ))}
+        </div>
+      </div>
+      <div role="rowgroup" className="vgrid-body" style={{ height: virtual.getTotalSize() }}>
+        {items.map((item) => {
+          const row = rowAt(item.index);
+          const key = row ? rowKey(row) : null;
+          const selected = key !== null && key === selectedKey;
+          return (
+            <div
+              key={item.key}
+              role="row"
+              aria-rowindex={item.index + 2}
+              aria-selected={selected}
+              aria-busy={row ? undefined : true}
+              data-index={item.index}
+              tabIndex={item.index === current ? 0 : -1}
+              className={`vgrid-row${selected ? ' selected' : ''} ${row ? (rowTone?.(row) ?? '') : ''}`}
+              style={{ transform: `translateY(${item.start}px)` }}
+              onFocus={() => item.index !== current && onActive(item.index)}
+              onClick={() => {
+                onActive(item.index);
+                if (row && onOpen) onOpen(row);
+              }}
+            >
+              {columns.map((column, index) => (
+                <div key={column.key} role="gridcell" aria-colindex={index + 1} className={column.align === 'end' ? 'end' : undefined}>
+                  {row ? column.cell(row) : index === 0 ? <span className="pending">Reading…</span> : null}
+                </div>
+              ))}
+            </div>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
