@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CustodyKind, ExportSecrets, PortKind};
 use crate::{
+    Code,
     id::{Generation, KeyVersion, RecordId, Revision, SystemId},
     secret::{SecretText, crossing},
     time::Timestamp,
@@ -83,6 +84,8 @@ pub struct KeyVersionView {
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct SealingView {
     pub possible: bool,
+    /// Why not, to branch on.
+    pub code: Option<Code>,
     /// Why not, in a sentence.
     pub reason: Option<String>,
     pub hint: Option<String>,

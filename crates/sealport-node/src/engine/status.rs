@@ -1,7 +1,7 @@
 //! The state of this installation, and the audit trail.
 
 use sealport_core::{
-    Error,
+    Code, Error,
     api::{
         AlertView, AuditListView, AuditView, BackupRecordView, BackupStatusView, CountsView, NodeState,
         NodeView, PortKind, SealingView, SecretStatusView, Severity, StatusView, SystemView,
@@ -26,6 +26,7 @@ impl Engine {
             secret: None,
             sealing: SealingView {
                 possible: false,
+                code: Some(Code::NoSystem),
                 reason: Some("There is no system here yet.".to_owned()),
                 hint: Some("Make one, or restore a backup.".to_owned()),
                 since: None,
@@ -66,11 +67,12 @@ fn fill(base: StatusView, system: &System) -> Result<StatusView, Error> {
     let unlocked = system.unlocked();
     let mut alerts = Vec::new();
     let sealing = match &unlocked {
-        Ok(_) => SealingView { possible: true, reason: None, hint: None, since: None },
+        Ok(_) => SealingView { possible: true, code: None, reason: None, hint: None, since: None },
         Err(error) => {
             alerts.push(alert("secret_missing", Severity::Critical, &error.message, &error.hint));
             SealingView {
                 possible: false,
+                code: Some(error.code),
                 reason: Some(error.message.clone()),
                 hint: Some(error.hint.clone()),
                 since: system.locked_since(),
