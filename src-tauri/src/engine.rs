@@ -37,10 +37,7 @@ impl Handle for Serving {
 
 /// Opens the data directory and serves its local socket as long as the handle lives; where a service has it open
 /// already, talks to that. `changed` hears of every write, also of those that commands make.
-pub fn open(
-    data_dir: &Path,
-    changed: Changed,
-) -> Result<Opened, Error> {
+pub fn open(data_dir: &Path, changed: Changed) -> Result<Opened, Error> {
     let config = || {
         let file = config::custody_passphrase_file(None);
         let passphrase = file.map(|(file, _)| files::read_passphrase(&file)).transpose()?;

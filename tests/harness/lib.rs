@@ -3,3 +3,5 @@
 #[cfg(target_os = "linux")]
 pub mod keyring;
 pub mod vectors;
+#[cfg(all(feature = "e2e", target_os = "linux"))]
+pub mod window;

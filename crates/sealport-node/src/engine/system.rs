@@ -151,7 +151,10 @@ impl System {
     pub fn give_passphrase(&self, passphrase: SecretText) -> Result<(), Error> {
         let former = self.custody();
         let Custody::Passphrase { file, .. } = &*former else {
-            return Err(Error::new(Code::Refused, "The master secret of this system is not kept under a passphrase."));
+            return Err(Error::new(
+                Code::Refused,
+                "The master secret of this system is not kept under a passphrase.",
+            ));
         };
         let given = Custody::Passphrase { file: file.clone(), passphrase };
         *self.custody.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(given);

@@ -1,0 +1,315 @@
+//! The real window under WebDriver: found by the words that people read, driven by the keys that they press.
+//!
+//! Every wait has a deadline; the driver and the window end with the value that holds them.
+
+use std::{
+    fs,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+
+/// How long anything in the window may take. The machine may be busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A screen of the rail.
+#[derive(Clone, Copy)]
+pub enum Screen {
+    /// What is true now.
+    Overview,
+    /// The ports.
+    Ports,
+    /// Importing.
+    Import,
+    /// Missing secrets.
+    Missing,
+    /// Master secret and backup.
+    Master,
+    /// The audit trail.
+    Activity,
+    /// Settings.
+    Settings,
+}
+
+impl Screen {
+    /// All of them.
+    pub const ALL: [Screen; 7] = [
+        Screen::Overview,
+        Screen::Ports,
+        Screen::Import,
+        Screen::Missing,
+        Screen::Master,
+        Screen::Activity,
+        Screen::Settings,
+    ];
+
+    /// The word in the rail.
+    pub fn name(self) -> &'static str {
+        match self {
+            Screen::Overview => "Overview",
+            Screen::Ports => "Ports",
+            Screen::Import => "Import",
+            Screen::Missing => "Missing secrets",
+            Screen::Master => "Master secret",
+            Screen::Activity => "Activity",
+            Screen::Settings => "Settings",
+        }
+    }
+
+    /// The start of its pictures' names.
+    pub fn file(self) -> String {
+        self.name().to_lowercase().replace(' ', "-")
+    }
+}
+
+/// The application with its driver.
+pub struct Window {
+    client: Client,
+    driver: Driver,
+    pictures: PathBuf,
+}
+
+/// The driver's process group, with the window in it.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // The window outlives a driver that is ended alone, so the whole group goes.
+        if let Some(group) = rustix::process::Pid::from_raw(self.0.id() as i32) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _ = self.0.wait();
+    }
+}
+
+impl Window {
+    /// Opens the application on a data directory.
+    pub async fn open(data_dir: &Path) -> Self {
+        let variable =
+            |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set")));
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .expect("a free port")
+            .local_addr()
+            .expect("a port")
+            .port();
+        let driver = Command::new("WebKitWebDriver")
+            .args(["--host=127.0.0.1", &format!("--port={port}")])
+            .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("WebKitWebDriver runs: apt-get install webkit2gtk-driver");
+        let driver = Driver(driver);
+        let binary = variable("SEALPORT_BIN_DIR").join("sealport-desktop");
+        let wanted = json!({"webkitgtk:browserOptions": {
+            "binary": binary, "args": ["--data-dir", data_dir],
+        }});
+        let end = Instant::now() + PATIENCE;
+        let client = loop {
+            let mut builder = ClientBuilder::new(HttpConnector::new());
+            let capabilities = wanted.as_object().expect("an object").clone();
+            match builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await {
+                Ok(client) => break client,
+                Err(error) if Instant::now() > end => panic!("the window does not open: {error}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        };
+        let pictures = variable("SEALPORT_ARTIFACTS").join("window");
+        fs::create_dir_all(&pictures).expect("a folder for pictures");
+        Self { client, driver, pictures }
+    }
+
+    /// Closes the window and the driver.
+    pub async fn close(self) {
+        let _ = self.client.close().await;
+        drop(self.driver);
+    }
+
+    async fn find(&self, xpath: &str, what: &str) -> Element {
+        match self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(xpath)).await {
+            Ok(element) => element,
+            Err(error) => {
+                self.picture("failed").await;
+                panic!("{what} is not in the window: {error} (see failed.png)");
+            }
+        }
+    }
+
+    /// Waits until a text is in the window.
+    pub async fn sees(&self, text: &str) {
+        let quoted = quote(text);
+        let xpath = format!("//*[contains(normalize-space(.), {quoted}) or contains(@aria-label, {quoted})]");
+        self.find(&xpath, &format!("the text “{text}”")).await;
+    }
+
+    /// Presses the button, radio or link by this name once it can be pressed.
+    pub async fn press(&self, name: &str) {
+        let quoted = quote(name);
+        self.click(&named(&format!("normalize-space(.) = {quoted} or @aria-label = {quoted}")), name).await;
+    }
+
+    /// As `press`, for names that end in a number.
+    pub async fn press_starting(&self, name: &str) {
+        let quoted = quote(name);
+        self.click(&named(&format!("starts-with(normalize-space(.), {quoted})")), name).await;
+    }
+
+    async fn click(&self, xpath: &str, name: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let element = self.find(xpath, &format!("“{name}”")).await;
+            // It may be covered or replaced while the page changes: look for it again.
+            match element.click().await {
+                Ok(()) => return,
+                Err(error) if Instant::now() > end => {
+                    self.picture("failed").await;
+                    panic!("“{name}” can't be pressed: {error} (see failed.png)");
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    /// Goes to a screen by the rail.
+    pub async fn go(&self, screen: &str) {
+        let quoted = quote(screen);
+        let xpath = format!(
+            "//nav[@aria-label='Screens']//a[contains(normalize-space(.), {quoted}) or @aria-label = {quoted}]"
+        );
+        self.click(&xpath, screen).await;
+    }
+
+    /// Picks a tab.
+    pub async fn choose_tab(&self, name: &str) {
+        self.click(&format!("//*[@role='tab' and normalize-space(.) = {}]", quote(name)), name).await;
+    }
+
+    /// Opens the row of a grid that has this text in it.
+    pub async fn open_row(&self, text: &str) {
+        self.click(&format!("//*[@role='row' and contains(., {})]", quote(text)), text).await;
+    }
+
+    /// Writes into the field by this label, in the place of what is there.
+    pub async fn write(&self, label: &str, text: &str) {
+        let field = self.find(&field(label), &format!("the field “{label}”")).await;
+        replace(&field, text).await;
+    }
+
+    /// Whether there is a field by this label, now.
+    pub async fn has_field(&self, label: &str) -> bool {
+        self.settle().await;
+        self.client.find(Locator::XPath(&field(label))).await.is_ok()
+    }
+
+    /// Writes into the field of a property, by its path.
+    pub async fn replace_at(&self, path: &str, text: &str) {
+        let xpath = format!("//input[@data-path = {0}] | //*[@data-path = {0}]//input", quote(path));
+        let field = self.find(&xpath, &format!("the property {path}")).await;
+        replace(&field, text).await;
+    }
+
+    /// Answers a native dialog with a path, as a person would: the keys go through the X server.
+    pub async fn answer_dialog(&self, title: &str, path: &Path) {
+        let id = self.dialog(title).await;
+        let path = path.to_string_lossy();
+        xdotool(&["windowfocus", "--sync", &id]);
+        xdotool(&["mousemove", "--window", &id, "300", "12", "click", "1"]);
+        xdotool(&["key", "--window", &id, "ctrl+l"]);
+        xdotool(&["key", "--window", &id, "ctrl+a"]);
+        xdotool(&["type", "--delay", "5", &path]);
+        xdotool(&["key", "Return"]);
+        let end = Instant::now() + PATIENCE;
+        while !found(title).is_empty() {
+            assert!(Instant::now() < end, "the dialog “{title}” does not close");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn dialog(&self, title: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(id) = found(title).lines().last() {
+                return id.to_owned();
+            }
+            if Instant::now() > end {
+                self.picture("failed").await;
+                panic!("the dialog “{title}” does not open (see failed.png)");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits for two frames: a picture right after a change may be old.
+    pub async fn settle(&self) {
+        let frames = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done(true)));";
+        let _ = self.client.execute_async(frames, Vec::new()).await;
+    }
+
+    /// Takes a picture of the page.
+    pub async fn picture(&self, name: &str) {
+        self.settle().await;
+        let png = self.client.screenshot().await.expect("a picture");
+        fs::write(self.pictures.join(format!("{name}.png")), png).expect("a picture can be written");
+    }
+
+    /// Fails on any violation that axe finds (WCAG 2.2 A and AA, best practices).
+    pub async fn check_accessibility(&self, screen: &str, theme: &str) {
+        let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/node_modules/axe-core/axe.min.js");
+        let axe = fs::read_to_string(axe).expect("axe-core is in ui/node_modules: npm ci");
+        self.client
+            .execute(&format!("{axe}; return true;"), Vec::new())
+            .await
+            .expect("axe runs in the window");
+        let run = "const done = arguments[0]; axe.run(document).then(
+            (result) => done(result.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html).join(' | '))),
+            (error) => done([String(error)]));";
+        let found = self.client.execute_async(run, Vec::new()).await.expect("axe answers");
+        assert_eq!(found, json!([]), "{screen}, {theme}");
+    }
+}
+
+async fn replace(field: &Element, text: &str) {
+    field.click().await.expect("the field takes a click");
+    field.send_keys(&(Key::Control + "a")).await.expect("the field takes keys");
+    field.send_keys(&Key::Null.to_string()).await.expect("the field takes keys");
+    field.send_keys(text).await.expect("the field takes text");
+}
+
+fn named(condition: &str) -> String {
+    let roles =
+        ["self::button", "self::a", "self::label", "@role='button'", "@role='radio'", "@role='menuitem'"];
+    format!(
+        "//*[({}) and ({condition}) and not(@disabled) and not(@aria-disabled='true')]",
+        roles.join(" or ")
+    )
+}
+
+fn field(label: &str) -> String {
+    let quoted = quote(label);
+    format!(
+        "//*[(self::input or self::textarea) and (@aria-label = {quoted} or @id = //label[normalize-space(.) = {quoted}]/@for
+           or ancestor::label[normalize-space(.) = {quoted}]
+           or @aria-labelledby = //*[normalize-space(.) = {quoted}]/@id)]"
+    )
+}
+
+/// A text as XPath writes it.
+fn quote(text: &str) -> String {
+    assert!(!text.contains('"'), "no name has quotes");
+    format!("\"{text}\"")
+}
+
+fn found(title: &str) -> String {
+    let output = Command::new("xdotool").args(["search", "--onlyvisible", "--name", title]).output();
+    String::from_utf8(output.expect("xdotool runs: apt-get install xdotool").stdout).expect("numbers")
+}
+
+fn xdotool(args: &[&str]) {
+    assert!(Command::new("xdotool").args(args).status().expect("xdotool runs").success(), "xdotool {args:?}");
+}
