@@ -1,7 +1,6 @@
 import { screen, waitFor, within } from '@testing-library/react';
 import { expect, test } from 'vitest';
 
-import type { StatusView } from '../platform';
 import { openApp } from '../test/open';
 import { secretWords } from './Banners';
 import { parseRoute, routeHash } from './routes';
@@ -27,16 +26,25 @@ test('a backup that was put off stays red until it is done', async () => {
   expect(mock.calls.find((request) => request.act === 'backup_create')).toMatchObject({ file: 't-1', passphrase: 'long river stone' });
 });
 
-// Sabotage: show the words of keyring_locked for every cause.
+// Sabotage: show the words of keyring_locked for every code.
 test.each([
-  ['The keyring is locked.', /Unlock it/],
-  ['The keyring refused.', /Allow Sealport/],
-  ['The keyring did not answer in time.', /prompt behind this window/],
-  ['No keyring service runs.', /Start the keyring service/],
-])('each cause of a lost secret has its own way out: %s', (reason, way) => {
-  const status = { alerts: [], sealing: { possible: false, reason, hint: null, since: null } } as unknown as StatusView;
-  expect(secretWords(status).title).toBe(reason);
-  expect(secretWords(status).text).toMatch(way);
+  ['custody_locked', /Type its passphrase/, 'unlock'],
+  ['wrong_passphrase', /not the passphrase of a backup/, 'unlock'],
+  ['keyring_locked', /Unlock it, then try again/, 'retry'],
+  ['keyring_missing', /Start the keyring service/, 'retry'],
+  ['keyring_denied', /Allow Sealport/, 'retry'],
+  ['keyring_timeout', /prompt behind this window/, 'retry'],
+  ['integrity', /restore a backup of this system/, 'restore'],
+] as const)('each cause of a lost secret has its own words and way out: %s', (code, text, way) => {
+  // The sentence of the service names another cause: only the code may count.
+  const words = secretWords({ sealing: { possible: false, code, reason: 'the keyring is locked and refused in time', hint: null, since: null } });
+  expect(words.text).toMatch(text);
+  expect(words.way).toBe(way);
+});
+
+test('a code without words of its own says what the service says', () => {
+  const words = secretWords({ sealing: { possible: false, code: 'unavailable', reason: 'the disk is gone', hint: 'Mount it.', since: null } });
+  expect(words).toEqual({ title: 'the disk is gone', text: 'Mount it.', way: 'retry' });
 });
 
 test('a locked keyring says so, and a try after the unlock works', async () => {
@@ -47,6 +55,25 @@ test('a locked keyring says so, and a try after the unlock works', async () => {
   await user.click(within(banner).getByRole('button', { name: 'Try again' }));
   await waitFor(() => expect(screen.queryByRole('alert')).toBeNull());
   expect(screen.getByText('Sealing')).toBeVisible();
+});
+
+// Sabotage: clear the field when the answer is a fault.
+test('a locked custody takes its passphrase; a wrong one says so and keeps the field', async () => {
+  const { user, mock } = openApp('locked=custody_locked');
+  const banner = await screen.findByRole('alert');
+  await user.type(within(banner).getByLabelText('Custody passphrase'), 'wrong');
+  await user.click(within(banner).getByRole('button', { name: 'Unlock' }));
+  expect(await within(banner).findByText('The passphrase is wrong.')).toBeVisible();
+  const field = within(banner).getByLabelText('Custody passphrase');
+  expect(field).toHaveValue('wrong');
+  await user.clear(field);
+  await user.type(field, 'right one{Enter}');
+  await waitFor(() => expect(screen.queryByRole('alert')).toBeNull());
+  expect(screen.getByText('Sealing')).toBeVisible();
+  expect(mock.calls.filter((request) => request.act === 'unlock')).toEqual([
+    { act: 'unlock', passphrase: 'wrong' },
+    { act: 'unlock', passphrase: 'right one' },
+  ]);
 });
 
 test('the sample system says that nothing is kept, and can be left', async () => {

@@ -94,7 +94,7 @@ secret: boolean, };
 /**
  * What a caller may branch on. The exit code of a command follows from it.
  */
-export type Code = "internal" | "usage" | "malformed_document" | "not_found" | "no_system" | "system_exists" | "encryption_unavailable" | "refused" | "cancelled" | "not_permitted" | "integrity" | "wrong_passphrase" | "revision_conflict" | "already_exists" | "keyring_locked" | "keyring_missing" | "keyring_denied" | "keyring_timeout" | "unavailable" | "busy";
+export type Code = "internal" | "usage" | "malformed_document" | "not_found" | "no_system" | "system_exists" | "encryption_unavailable" | "refused" | "cancelled" | "not_permitted" | "integrity" | "wrong_passphrase" | "revision_conflict" | "already_exists" | "custody_locked" | "keyring_locked" | "keyring_missing" | "keyring_denied" | "keyring_timeout" | "unavailable" | "busy";
 
 export type CountsView = { receive_ports: number, send_ports: number, send_port_groups: number, deleted: number, documents: number, missing_secrets: number, applications: number, };
 
@@ -409,7 +409,7 @@ export type Reply = { "notice": Notice } | { "response": Response } | { "error":
 /**
  * Everything that can be asked. What the window can do, the command can do.
  */
-export type Request = { "act": "status" } | { "act": "init", name: string, custody: CustodyChoice, backup: FirstBackup, } | { "act": "port_import", files: Array<ImportFile>, dry_run: boolean, } | { "act": "document_list" } | { "act": "port_list", filter: PortFilter, offset: number, limit: number | null, } | { "act": "port_show", port: string, revision: Revision | null, } | { "act": "port_set", port: string, changes: Array<Assignment>, if_revision: Revision | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, };
+export type Request = { "act": "status" } | { "act": "unlock", passphrase: string, } | { "act": "init", name: string, custody: CustodyChoice, backup: FirstBackup, } | { "act": "port_import", files: Array<ImportFile>, dry_run: boolean, } | { "act": "document_list" } | { "act": "port_list", filter: PortFilter, offset: number, limit: number | null, } | { "act": "port_show", port: string, revision: Revision | null, } | { "act": "port_set", port: string, changes: Array<Assignment>, if_revision: Revision | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, };
 
 /**
  * What came of a request. The tag is not `kind`, since a port has a kind of its own.
@@ -443,6 +443,10 @@ revision: Revision, dry_run: boolean, changes: Array<ChangeView>, };
 
 export type SealingView = { possible: boolean, 
 /**
+ * Why not, to branch on.
+ */
+code: Code | null, 
+/**
  * Why not, in a sentence.
  */
 reason: string | null, hint: string | null, since: Timestamp | null, };
@@ -471,7 +475,11 @@ export type StatusView = {
 /**
  * `None` until `init` or `restore`.
  */
-system: SystemView | null, node: NodeView | null, state: NodeState, generation: Generation | null, secret: SecretStatusView | null, sealing: SealingView, backup: BackupStatusView, counts: CountsView, alerts: Array<AlertView>, data_dir: string, version: string, store: string, };
+system: SystemView | null, node: NodeView | null, state: NodeState, generation: Generation | null, 
+/**
+ * Where the master secret rests, also while it can't be had.
+ */
+custody: CustodyKind | null, secret: SecretStatusView | null, sealing: SealingView, backup: BackupStatusView, counts: CountsView, alerts: Array<AlertView>, data_dir: string, version: string, store: string, };
 
 /**
  * The nodes that share one master secret and one SSO database.

@@ -2,7 +2,7 @@
 //
 // The page never holds a path or a file's content: `choose` and drops give out tokens, and requests carry them.
 
-import type { Error as Fault, ImportView, Notice, Request, Response } from './bindings';
+import type { Error as Fault, Notice, Request, Response } from './bindings';
 
 export type * from './bindings';
 export type { Fault };
@@ -52,9 +52,8 @@ export interface Platform {
   copySecret(port: string, path: string): Promise<void>;
 }
 
-/** The response by its kind. */
-export type Answer<K extends Response['kind']> = Extract<Response, { kind: K }>;
-export type Imported = { kind: 'imported' } & ImportView;
+/** The response by its tag. */
+export type Answer<K extends Response['answer']> = Extract<Response, { answer: K }>;
 
 /** Any rejection as a fault: what is not one already is a fault of Sealport itself. */
 export function asFault(reason: unknown): Fault {
@@ -66,10 +65,10 @@ export function asFault(reason: unknown): Fault {
   return { code: 'internal', message, hint: 'Try again. If it happens again, report it with these words.' };
 }
 
-/** Checks that an answer has the kind that its request calls for. */
-export function expectKind<K extends Response['kind']>(response: Response, kind: K): Answer<K> {
-  if (response.kind !== kind) {
-    const fault: Fault = { code: 'internal', message: `The service answered "${response.kind}" where "${kind}" belongs.`, hint: '' };
+/** Checks that an answer is the one that its request calls for. */
+export function expectAnswer<K extends Response['answer']>(response: Response, answer: K): Answer<K> {
+  if (response.answer !== answer) {
+    const fault: Fault = { code: 'internal', message: `The service answered "${response.answer}" where "${answer}" belongs.`, hint: '' };
     throw fault;
   }
   return response as Answer<K>;

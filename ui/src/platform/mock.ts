@@ -76,8 +76,8 @@ export class Mock implements Platform {
     this.delay = Number(params.get('delay') ?? 0);
     const state = params.get('state');
     if (state !== 'empty') this.open('Halden Trading', Number(params.get('ports') ?? 0), state === 'later');
-    if (state === 'locked') this.locked = 'keyring_locked';
-    if (state === 'denied') this.locked = 'keyring_denied';
+    this.locked = (params.get('locked') as Code | null) ?? (state === 'locked' ? 'keyring_locked' : null);
+    if (this.locked === 'custody_locked' || this.locked === 'wrong_passphrase') this.custody = 'passphrase';
     const failing = params.get('fail');
     if (failing) this.failures.set(failing as Request['act'], fault('unavailable', 'The store can’t be read.', 'Check the data directory and try again.'));
   }
@@ -191,27 +191,32 @@ export class Mock implements Platform {
     return { format: 1, system: '0198c0de-6f1a-7c11-9a55-2b7de0a4c111', system_name: this.system ?? 'Halden Trading', created: '2026-11-20T08:12:00Z', product: 'Sealport 0.1.0', generation: this.generation || 42, active_version: 1, versions: [{ version: 1, kcv: KCV, created: '2026-11-03T08:12:00Z' }], reminder, secret_only: false, ports: this.system ? this.rows.length : 19, records: this.system ? this.rows.length + this.documents.size : 23 };
   }
 
-  private backupView(file: string, record: { records: number; reminder: string | null }, proven: boolean): { kind: 'backup' } & BackupView {
-    return { kind: 'backup', file, bytes: 148_312, header: { ...this.header(record.reminder), records: record.records }, proven: proven ? { at: new Date().toISOString(), records_opened: record.records, seconds: 1.4 } : null };
+  private backupView(file: string, record: { records: number; reminder: string | null }, proven: boolean): { answer: 'backup' } & BackupView {
+    return { answer: 'backup', file, bytes: 148_312, header: { ...this.header(record.reminder), records: record.records }, proven: proven ? { at: new Date().toISOString(), records_opened: record.records, seconds: 1.4 } : null };
   }
 
   private status(): StatusView {
-    const live = this.rows.filter((row) => !row.deleted);
+    // Without the secret the service can't look into the ports: it counts none.
+    const live = this.locked ? [] : this.rows.filter((row) => !row.deleted);
     const kind = (kind: string) => live.filter((row) => row.port.kind === kind).length;
     const missing = live.reduce((sum, row) => sum + this.missing(row).length, 0);
     const proven = this.backups[0];
     const alerts: StatusView['alerts'] = [];
-    if (this.system && !proven) alerts.push({ id: 'backup.none', severity: 'critical', message: 'The master secret has no proven backup.', hint: 'Back it up to a file now.' });
-    if (missing > 0) alerts.push({ id: 'secrets.missing', severity: 'warning', message: `${missing} secrets are missing.`, hint: 'BizTalk removes passwords from binding files. Fill them in.' });
+    if (this.locked) alerts.push({ id: 'secret_missing', severity: 'critical', message: 'The master secret can’t be had.', hint: 'See the line at the top.' });
+    if (this.system && !proven) alerts.push({ id: 'no_proven_backup', severity: 'critical', message: 'There is no proven backup of the master secret.', hint: 'Back up now: if this machine is lost, everything sealed here is lost with it.' });
+    if (missing > 0) alerts.push({ id: 'secrets_missing', severity: 'info', message: `${missing} secrets that BizTalk removed are still missing.`, hint: 'Fill them in before the ports are used.' });
     return {
       system: this.system ? { id: '0198c0de-6f1a-7c11-9a55-2b7de0a4c111', name: this.system, created: '2026-11-03T08:12:00Z' } : null,
       node: this.system ? { name: 'admin-ws-07', role: 'master', epoch: 1 } : null,
       state: !this.system ? 'no_system' : this.locked ? 'no_secret' : 'synced',
       generation: this.system ? this.generation : null,
-      secret: this.system ? { active_version: 1, versions: [{ version: 1, kcv: KCV, created: '2026-11-03T08:12:00Z' }], custody: this.sample ? 'memory' : this.custody, custody_name: this.sample ? 'Memory' : this.custody === 'keyring' ? 'GNOME Keyring (Secret Service)' : 'Passphrase file' } : null,
-      sealing: this.locked ? { possible: false, reason: 'The keyring is locked.', hint: 'Unlock it, then try again.', since: new Date().toISOString() } : { possible: Boolean(this.system), reason: null, hint: null, since: null },
+      custody: this.system ? (this.sample ? 'memory' : this.custody) : null,
+      secret: this.system && !this.locked ? { active_version: 1, versions: [{ version: 1, kcv: KCV, created: '2026-11-03T08:12:00Z' }], custody: this.sample ? 'memory' : this.custody, custody_name: this.sample ? 'Memory' : this.custody === 'keyring' ? 'GNOME Keyring (Secret Service)' : 'Passphrase file' } : null,
+      sealing: this.locked
+        ? { possible: false, code: this.locked, reason: 'The master secret can’t be had.', hint: 'See the line at the top.', since: new Date().toISOString() }
+        : { possible: Boolean(this.system), code: this.system ? null : 'no_system', reason: null, hint: null, since: null },
       backup: { proven_age_seconds: proven ? Math.round((Date.now() - Date.parse(proven.proven)) / 1000) : null, history: this.backups },
-      counts: { receive_ports: kind('receive_port'), send_ports: kind('send_port'), send_port_groups: kind('send_port_group'), deleted: this.rows.length - live.length, documents: this.documents.size, missing_secrets: missing, applications: new Set(live.map((row) => row.port.application)).size },
+      counts: { receive_ports: kind('receive_port'), send_ports: kind('send_port'), send_port_groups: kind('send_port_group'), deleted: this.locked ? 0 : this.rows.length - live.length, documents: this.locked ? 0 : this.documents.size, missing_secrets: missing, applications: new Set(live.map((row) => row.port.application)).size },
       alerts,
       data_dir: '/home/ana/.local/share/sealport',
       version: '0.1.0',
@@ -237,7 +242,7 @@ export class Mock implements Platform {
       return { name, receive_ports: own.filter((port) => port.kind === 'receive_port').length, send_ports: own.filter((port) => port.kind === 'send_port').length, send_port_groups: own.filter((port) => port.kind === 'send_port_group').length, missing_secrets: own.reduce((sum, port) => sum + port.missing_secrets, 0) };
     });
     const adapters = [...new Set(live.map((port) => port.adapter).filter(Boolean))].sort().map((name) => ({ name, ports: live.filter((port) => port.adapter === name).length }));
-    return { kind: 'ports', ports: fit.slice(offset, offset + (limit ?? 200)), total: fit.length, facets: { applications, adapters } };
+    return { answer: 'ports', ports: fit.slice(offset, offset + (limit ?? 200)), total: fit.length, facets: { applications, adapters } };
   }
 
   private save(row: Row, port: MockPort, seen: number | null, what: string, note: string | null, dry: boolean): Response {
@@ -250,10 +255,10 @@ export class Mock implements Platform {
       this.note('port.set', row.port.name, `revision ${row.revisions.length}: ${changes.map((change) => change.label).join(', ')}`);
       this.written();
     }
-    return { kind: 'saved', id: row.id, revision: row.revisions.length, dry_run: dry, changes };
+    return { answer: 'saved', id: row.id, revision: row.revisions.length, dry_run: dry, changes };
   }
 
-  private fill(rows: FillRow[], dry: boolean): { kind: 'filled' } & FillView {
+  private fill(rows: FillRow[], dry: boolean): { answer: 'filled' } & FillView {
     const problems: FillView['problems'] = [];
     const hits: [Row, MockProperty, string][] = [];
     rows.forEach((fill, index) => {
@@ -272,7 +277,7 @@ export class Mock implements Platform {
       this.written();
     }
     const still = this.rows.reduce((sum, row) => sum + this.missing(row).length, 0);
-    return { kind: 'filled', filled: hits.length, ports: new Set(hits.map(([row]) => row.id)).size, still_missing: dry ? still - hits.length : still, dry_run: dry, problems };
+    return { answer: 'filled', filled: hits.length, ports: new Set(hits.map(([row]) => row.id)).size, still_missing: dry ? still - hits.length : still, dry_run: dry, problems };
   }
 
   private import(names: string[], dry: boolean): Response {
@@ -304,7 +309,7 @@ export class Mock implements Platform {
       this.written();
     }
     const documents = names.map((name) => ({ id: `d-${name}`, name, ports: plan.filter((entry) => entry.document === name).length, missing_secrets: plan.filter((entry) => entry.document === name).reduce((sum, entry) => sum + entry.missing.length, 0), warnings: name.includes('Returns') ? ['1 tracked schema is kept, and not shown as a port.'] : [] }));
-    return { kind: 'imported', documents, created: outcome('created'), changed: outcome('changed'), unchanged: outcome('unchanged'), dry_run: dry, plan };
+    return { answer: 'imported', documents, created: outcome('created'), changed: outcome('changed'), unchanged: outcome('unchanged'), dry_run: dry, plan };
   }
 
   private async work(doing: string, total: number): Promise<void> {
@@ -324,8 +329,8 @@ export class Mock implements Platform {
       this.failures.delete(request.act);
       throw failure;
     }
-    if (this.locked && !['status', 'audit_list', 'backup_inspect'].includes(request.act)) {
-      throw fault(this.locked, this.locked === 'keyring_denied' ? 'The keyring refused.' : 'The keyring is locked.', 'Unlock it, then try again.');
+    if (this.locked && !['status', 'unlock', 'audit_list', 'backup_inspect'].includes(request.act)) {
+      throw fault(this.locked, 'The master secret can’t be had.', 'See the line at the top.');
     }
     return this.answer(request);
   };
@@ -333,7 +338,7 @@ export class Mock implements Platform {
   private async answer(request: Request): Promise<Response> {
     switch (request.act) {
       case 'status':
-        return { kind: 'status', ...this.status() };
+        return { answer: 'status', ...this.status() };
       case 'init': {
         if (this.system) throw fault('system_exists', 'This data directory holds a system already.');
         this.system = request.name;
@@ -341,20 +346,22 @@ export class Mock implements Platform {
         this.note('system.init', request.name);
         if (request.backup.when === 'now') {
           await this.work('Proving the backup', 8);
-          const record = this.backup(this.names.get(request.backup.file) ?? request.backup.file, false, request.backup.reminder);
-          return this.backupView(record.file, record, true);
+          this.backup(this.names.get(request.backup.file) ?? request.backup.file, false, request.backup.reminder);
         }
-        return { kind: 'status', ...this.status() };
+        return { answer: 'status', ...this.status() };
       }
       case 'port_import':
         return this.import(request.files.map((file) => file.name), request.dry_run);
       case 'document_list':
-        return { kind: 'documents', documents: [...this.documents.keys()].map((name) => ({ id: `d-${name}`, name, encoding: 'UTF-8', bytes: 18_240, ports: this.rows.filter((row) => row.port.document === name).length, imported: '2026-11-20T08:14:00Z', superseded: false })) };
+        return { answer: 'documents', documents: [...this.documents.keys()].map((name) => ({ id: `d-${name}`, name, encoding: 'UTF-8', bytes: 18_240, ports: this.rows.filter((row) => row.port.document === name).length, imported: '2026-11-20T08:14:00Z', superseded: false })) };
       case 'port_list':
         return this.list(request.filter, request.offset, request.limit);
       case 'port_show':
-        // A port's own kind covers the tag, as it does in the service's JSON.
-        return this.view(this.find(request.port), request.revision) as unknown as Response;
+        return { answer: 'port', ...this.view(this.find(request.port), request.revision) };
+      case 'unlock':
+        if (request.passphrase === 'wrong') throw fault('wrong_passphrase', 'the passphrase does not open custody.age', 'Check the passphrase of the custody; it is not the one of a backup.');
+        this.locked = null;
+        return { answer: 'status', ...this.status() };
       case 'port_set': {
         const row = this.find(request.port);
         const next = { ...row, port: copy(row.port) };
@@ -378,22 +385,22 @@ export class Mock implements Platform {
         const property = this.prop(row, request.path);
         if (property.hidden === null) throw fault('refused', `"${property.label}" has no value yet.`, 'Fill it in first.');
         this.note('port.reveal', row.port.name, property.label);
-        return { kind: 'revealed', path: request.path, value: property.hidden };
+        return { answer: 'revealed', path: request.path, value: property.hidden };
       }
       case 'port_missing':
-        return { kind: 'missing', missing: this.rows.filter((row) => !row.deleted).flatMap((row) => this.missing(row)) };
+        return { answer: 'missing', missing: this.rows.filter((row) => !row.deleted).flatMap((row) => this.missing(row)) };
       case 'port_fill':
         return this.fill(request.rows, request.dry_run);
       case 'port_export':
         this.note('port.export', `${this.documents.size} documents`, request.secrets);
-        return { kind: 'exported', folder: 'export', secrets: request.secrets, files: [...this.documents.keys()].map((name) => ({ document: `d-${name}`, name, bytes: 18_240, ports: 7 })) };
+        return { answer: 'exported', folder: 'export', secrets: request.secrets, files: [...this.documents.keys()].map((name) => ({ document: `d-${name}`, name, bytes: 18_240, ports: 7 })) };
       case 'port_history': {
         const row = this.find(request.port);
-        return { kind: 'history', id: row.id, name: row.port.name, revisions: row.revisions.map((revision) => revision.view).reverse() };
+        return { answer: 'history', id: row.id, name: row.port.name, revisions: row.revisions.map((revision) => revision.view).reverse() };
       }
       case 'port_diff': {
         const row = this.find(request.port);
-        return { kind: 'diff', id: row.id, name: row.port.name, from: request.from, to: request.to, changes: this.diff(row.revisions[request.from - 1]!.port, row.revisions[request.to - 1]!.port) };
+        return { answer: 'diff', id: row.id, name: row.port.name, from: request.from, to: request.to, changes: this.diff(row.revisions[request.from - 1]!.port, row.revisions[request.to - 1]!.port) };
       }
       case 'port_revert': {
         const row = this.find(request.port);
@@ -406,7 +413,7 @@ export class Mock implements Platform {
         this.revise(row, row.deleted ? 'deleted' : 'brought back', null, []);
         this.note(row.deleted ? 'port.delete' : 'port.undelete', row.port.name);
         this.written();
-        return { kind: 'saved', id: row.id, revision: row.revisions.length, dry_run: false, changes: [] };
+        return { answer: 'saved', id: row.id, revision: row.revisions.length, dry_run: false, changes: [] };
       }
       case 'backup_create': {
         await this.work('Writing and proving the backup', this.rows.length + 4);
@@ -426,11 +433,11 @@ export class Mock implements Platform {
         await this.work('Restoring records', 23);
         this.custody = request.custody.custody;
         this.open('Halden Trading', 0);
-        return { kind: 'restored', system: this.status().system!, ports: this.rows.length, records: 23 };
+        return { answer: 'restored', system: this.status().system!, ports: this.rows.length, records: 23 };
       case 'audit_list': {
         const from = request.before;
         const entries = this.audit.filter((entry) => from === null || entry.seq < from).slice(0, request.limit ?? 200);
-        return { kind: 'audit', entries, broken_at: null, total: this.audit.length };
+        return { answer: 'audit', entries, broken_at: null, total: this.audit.length };
       }
     }
   }

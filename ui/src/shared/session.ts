@@ -2,8 +2,8 @@
 
 import { createContext, useContext, useEffect, useSyncExternalStore } from 'react';
 
-import { asFault, expectKind } from '../platform';
-import type { About, Answer, Chosen, Fault, Platform, PortView, Request, Response, StatusView } from '../platform';
+import { asFault, expectAnswer } from '../platform';
+import type { About, Answer, Chosen, Fault, Platform, Request, Response, StatusView } from '../platform';
 
 export const SCREENS = ['overview', 'ports', 'import', 'missing', 'master', 'activity', 'settings'] as const;
 export type Screen = (typeof SCREENS)[number];
@@ -66,22 +66,10 @@ export function useSession(): Session {
   return session;
 }
 
-/** Sends a request and gives the answer of the kind it calls for. Rejects with a fault. */
-export async function ask<K extends Response['kind']>(platform: Platform, request: Request, kind: K): Promise<Answer<K>> {
+/** Sends a request and gives the answer that it calls for. Rejects with a fault. */
+export async function ask<K extends Response['answer']>(platform: Platform, request: Request, answer: K): Promise<Answer<K>> {
   try {
-    return expectKind(await platform.call(request), kind);
-  } catch (reason) {
-    throw asFault(reason);
-  }
-}
-
-/** One port. Its own `kind` covers the tag of the response, so the answer is known by its fields. */
-export async function askPort(platform: Platform, port: string, revision: number | null = null): Promise<PortView> {
-  try {
-    const answer: unknown = await platform.call({ act: 'port_show', port, revision });
-    if (typeof answer === 'object' && answer !== null && 'properties' in answer && 'transports' in answer) return answer as PortView;
-    const fault: Fault = { code: 'internal', message: `The service answered something else where the port "${port}" belongs.`, hint: '' };
-    throw fault;
+    return expectAnswer(await platform.call(request), answer);
   } catch (reason) {
     throw asFault(reason);
   }

@@ -3,24 +3,15 @@
 import { FolderOpen } from 'lucide-react';
 import { useState } from 'react';
 
-import type { Chosen, FirstBackup, ProofView } from '../../platform';
-import { BackupHeader } from '../../shared/BackupHeader';
+import type { BackupRecordView, Chosen, FirstBackup } from '../../platform';
 import { CustodyFields, custodyChoice, custodyReady, keyringCustody } from '../../shared/Custody';
 import { Button, FaultMessage, Field, Message, Options, ProgressView } from '../../shared/controls';
-import { counted } from '../../shared/format';
+import { counted, exactly } from '../../shared/format';
 import { PassphraseFields, agrees, noPassphrase } from '../../shared/PassphraseFields';
-import { useSession } from '../../shared/session';
+import { ask, useSession } from '../../shared/session';
 import { Steps } from '../../shared/Steps';
 import { useDoing } from '../../shared/use';
 import { backupFileName } from '../../shared/backupName';
-import type { BackupView } from '../../platform';
-
-interface Done {
-  backup: BackupView | null;
-  proof: ProofView | null;
-  /** Records opened, where the service tells it in its status only. */
-  records: number | null;
-}
 
 export function Create({ onBack }: { onBack: () => void }) {
   const session = useSession();
@@ -31,7 +22,7 @@ export function Create({ onBack }: { onBack: () => void }) {
   const [file, setFile] = useState<Chosen | null>(null);
   const [passphrase, setPassphrase] = useState(noPassphrase);
   const [reminder, setReminder] = useState('');
-  const [done, setDone] = useState<Done | null>(null);
+  const [done, setDone] = useState<{ backup: BackupRecordView | null } | null>(null);
   const making = useDoing();
   const choosing = useDoing();
 
@@ -52,14 +43,8 @@ export function Create({ onBack }: { onBack: () => void }) {
       const backup: FirstBackup =
         when === 'now' && file ? { when: 'now', file: file.token, passphrase: passphrase.first, reminder: reminder.trim() || null } : { when: 'later' };
       session.setHold(true);
-      const answer = await session.platform.call({ act: 'init', name: name.trim(), custody: custodyChoice(custody), backup });
-      const status = await session.platform.call({ act: 'status' });
-      const record = status.kind === 'status' ? (status.backup.history[0] ?? null) : null;
-      setDone({
-        backup: answer.kind === 'backup' ? answer : null,
-        proof: answer.kind === 'backup' ? answer.proven : null,
-        records: when === 'now' ? (record?.records ?? null) : null,
-      });
+      const status = await ask(session.platform, { act: 'init', name: name.trim(), custody: custodyChoice(custody), backup }, 'status');
+      setDone({ backup: status.backup.history[0] ?? null });
       setStep(3);
       setPassphrase(noPassphrase);
       return true;
@@ -151,16 +136,25 @@ export function Create({ onBack }: { onBack: () => void }) {
           )}
           {step === 3 && done && (
             <>
-              {when === 'later' ? (
+              {done.backup === null ? (
                 <Message live tone="warn" title={`${name} is ready, without a backup`}>
                   Back up the master secret before you seal anything you can’t lose.
                 </Message>
               ) : (
-                <Message live tone="ok" title={provenWords(done)}>
+                <Message live tone="ok" title={provenWords(done.backup)}>
                   {name} is ready. The backup was written, read back, and every record in it opened.
                 </Message>
               )}
-              {done.backup && <BackupHeader backup={done.backup} />}
+              {done.backup && (
+                <dl className="facts">
+                  <dt>File</dt>
+                  <dd className="wrap-any">{done.backup.file}</dd>
+                  <dt>Written</dt>
+                  <dd>{exactly(done.backup.created)}</dd>
+                  <dt>Reminder</dt>
+                  <dd className="wrap-any">{done.backup.reminder || <span className="muted">none</span>}</dd>
+                </dl>
+              )}
               <div className="row">
                 <span className="grow" />
                 <Button onPress={() => void finish('overview')}>Go to overview</Button>
@@ -177,7 +171,6 @@ export function Create({ onBack }: { onBack: () => void }) {
 }
 
 /** A new system has few records or none; the master secret itself was opened all the same. */
-function provenWords(done: Done): string {
-  const records = done.proof?.records_opened ?? done.records ?? 0;
+function provenWords({ records }: BackupRecordView): string {
   return records > 0 ? `Backed up and proven: ${counted(records, 'record')} opened` : 'Backed up and proven: the master secret opened';
 }

@@ -3,7 +3,7 @@
 import { FileInput } from 'lucide-react';
 import { useEffect, useState } from 'react';
 
-import { asFault, expectKind } from '../../platform';
+import { asFault, expectAnswer } from '../../platform';
 import type { Chosen, Fault, ImportView } from '../../platform';
 import { Button, FaultMessage, Message, ProgressView } from '../../shared/controls';
 import { counted } from '../../shared/format';
@@ -57,7 +57,7 @@ export function ImportScreen() {
     };
     platform
       .importFiles([unread.token], true)
-      .then((answer) => settle({ view: expectKind(answer, 'imported') }))
+      .then((answer) => settle({ view: expectAnswer(answer, 'imported') }))
       .catch((reason: unknown) => settle({ fault: asFault(reason) }));
     return () => {
       wanted = false;
@@ -79,13 +79,13 @@ export function ImportScreen() {
   const tokens = files.filter((one) => one.view).map((one) => one.file.token);
   const makePlan = () =>
     void planning.run(async () => {
-      const answer = expectKind(await platform.importFiles(tokens, true), 'imported');
+      const answer = expectAnswer(await platform.importFiles(tokens, true), 'imported');
       setPlan(answer);
       setStep(answer.plan.some((entry) => entry.missing.length > 0) ? 'secrets' : 'review');
     });
   const importAll = () =>
     void importing.run(async () => {
-      const answer = expectKind(await platform.importFiles(tokens, false), 'imported');
+      const answer = expectAnswer(await platform.importFiles(tokens, false), 'imported');
       setResult(answer);
       setStep('done');
       await session.refresh();

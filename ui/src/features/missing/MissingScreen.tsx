@@ -4,7 +4,7 @@ import { FileSpreadsheet, KeySquare, Users } from 'lucide-react';
 import { useEffect, useMemo, useState } from 'react';
 import { Input, TextField } from 'react-aria-components';
 
-import { expectKind } from '../../platform';
+import { expectAnswer } from '../../platform';
 import type { Chosen, FillView, MissingView } from '../../platform';
 import { Busy, Button, Dialog, Empty, FaultMessage, Message, Segments } from '../../shared/controls';
 import { applicationName, count, counted } from '../../shared/format';
@@ -62,12 +62,12 @@ export function MissingScreen() {
     void reader.run(async () => {
       const [file] = await platform.choose('fill_csv');
       if (!file) return;
-      setCsv({ file, plan: expectKind(await platform.fillFromCsv(file.token, true), 'filled') });
+      setCsv({ file, plan: expectAnswer(await platform.fillFromCsv(file.token, true), 'filled') });
     });
   const fillCsv = () =>
     void saving.run(async () => {
       if (!csv) return;
-      const answer = expectKind(await platform.fillFromCsv(csv.file.token, false), 'filled');
+      const answer = expectAnswer(await platform.fillFromCsv(csv.file.token, false), 'filled');
       setCsv(null);
       session.say(`${counted(answer.filled, 'secret')} filled from ${csv.file.name}.`);
       await session.refresh();

@@ -8,7 +8,7 @@ import { asFault } from '../../platform';
 import type { PropertyView } from '../../platform';
 import { Busy, Button, FaultMessage, IconButton, Message } from '../../shared/controls';
 import { KIND, applicationName, counted, exactly, when } from '../../shared/format';
-import { ask, askPort, useCommand, useSession } from '../../shared/session';
+import { ask, useCommand, useSession } from '../../shared/session';
 import { useReading } from '../../shared/use';
 import { CliTab } from './CliTab';
 import { withValue } from './draft';
@@ -31,7 +31,7 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
   const [tab, setTab] = useState('details');
   const [review, setReview] = useState(false);
   const body = useRef<HTMLDivElement>(null);
-  const reading = useReading(() => askPort(platform, id), `${id}@${tick}`);
+  const reading = useReading(() => ask(platform, { act: 'port_show', port: id, revision: null }, 'port'), `${id}@${tick}`);
   const port = reading.value?.id === id ? reading.value : null;
   const able = session.status?.sealing.possible ?? false;
 
@@ -58,7 +58,7 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
 
   const stale = Boolean(draft && port && draft.revision !== port.revision);
   const rebase = async () => {
-    const fresh = await askPort(platform, id);
+    const fresh = await ask(platform, { act: 'port_show', port: id, revision: null }, 'port');
     if (draft) onDraft({ ...draft, revision: fresh.revision });
     reading.again();
   };
