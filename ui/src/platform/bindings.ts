@@ -374,7 +374,7 @@ section: string,
 /**
  * How deep it is nested below its section, from 0.
  */
-depth: number, value_type: ValueType, 
+depth: number, type: ValueType, 
 /**
  * The value as text; `None` for secrets, and for what has no value.
  */

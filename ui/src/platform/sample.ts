@@ -52,7 +52,7 @@ const seeds: Seed[] = [
 
 function property(path: string, label: string, section: string, value: string, more: Partial<MockProperty> = {}): MockProperty {
   const type = /^(true|false)$/.test(value) ? 'boolean' : /^\d+$/.test(value) ? 'integer' : 'text';
-  return { path, label, section, depth: 0, value_type: type, value, secret: null, marked: false, choices: [], writable: true, hidden: null, ...more };
+  return { path, label, section, depth: 0, type: type, value, secret: null, marked: false, choices: [], writable: true, hidden: null, ...more };
 }
 
 function build(seed: Seed, document: string): MockPort {
@@ -86,7 +86,7 @@ function build(seed: Seed, document: string): MockPort {
         property(`${base}/TransportTypeData/UserName`, 'User name', `${section}, ${seed.adapter} settings`, seed.user, { depth: 1 }),
         property(`${base}/TransportTypeData/Password`, 'Password', `${section}, ${seed.adapter} settings`, '', {
           depth: 1,
-          value_type: 'text',
+          type: 'text',
           value: null,
           secret: seed.password === null ? 'missing' : 'set',
           hidden: seed.password ?? null,

@@ -319,6 +319,7 @@ pub struct PropertyView {
     pub section: String,
     /// How deep it is nested below its section, from 0.
     pub depth: u32,
+    #[serde(rename = "type")]
     pub value_type: ValueType,
     /// The value as text; `None` for secrets, and for what has no value.
     pub value: Option<String>,

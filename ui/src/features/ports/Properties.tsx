@@ -111,8 +111,8 @@ function Plain({ property, value, fixed, onChange }: { property: PropertyView; v
           className={`prop-input${mono}`}
           aria-label={property.label}
           value={shown}
-          placeholder={property.value_type === 'null' ? 'none' : 'empty'}
-          inputMode={property.value_type === 'integer' ? 'numeric' : undefined}
+          placeholder={property.type === 'null' ? 'none' : 'empty'}
+          inputMode={property.type === 'integer' ? 'numeric' : undefined}
           spellCheck={false}
           onChange={(event) => onChange(event.target.value)}
           data-path={property.path}

@@ -41,7 +41,7 @@ export function localChanges(port: PortView, draft: Draft): ChangeView[] {
 export function choicesOf(property: PropertyView): string[] {
   const value = property.value ?? '';
   if (property.choices.length > 0) return property.choices.includes(value) ? property.choices : [value, ...property.choices];
-  if (property.value_type !== 'boolean') return [];
+  if (property.type !== 'boolean') return [];
   if (value === '0' || value === '-1') return ['-1', '0'];
   if (value === '1') return ['1', '0'];
   return /^[TF]/.test(value) ? ['True', 'False'] : ['true', 'false'];

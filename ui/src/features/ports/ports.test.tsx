@@ -131,7 +131,7 @@ test('leaving with a draft asks first', async () => {
 test('words for a shell are quoted, and choices keep their spelling', () => {
   expect(quoted('a/b=c')).toBe('a/b=c');
   expect(quoted("it's")).toBe("'it'\\''s'");
-  const property = { value: 'True', value_type: 'boolean', choices: [] } as unknown as PropertyView;
+  const property = { value: 'True', type: 'boolean', choices: [] } as unknown as PropertyView;
   expect(choicesOf(property)).toEqual(['True', 'False']);
   expect(choicesOf({ ...property, value: '-1' })).toEqual(['-1', '0']);
 });
