@@ -56,7 +56,7 @@ export const keyboardWalks = [
       await page.keyboard.press('ArrowDown');
       await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'row');
       await page.keyboard.press('Enter');
-      await page.getByRole('heading', { name: 'SendOrderArchive' }).waitFor();
+      await page.getByRole('heading', { name: 'SendOrderArchive', exact: true }).waitFor();
       await page.keyboard.press('F2');
       await page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'Description');
       await page.keyboard.type('Kept ten years');
@@ -108,7 +108,7 @@ export const keyboardWalks = [
       await page.keyboard.press('ArrowDown');
       await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'row');
       await page.keyboard.press('Enter');
-      await page.getByRole('heading', { name: 'SendOrders_SAP' }).waitFor();
+      await page.getByRole('heading', { name: 'SendOrders_SAP', exact: true }).waitFor();
       await tabTo(page, 'Hold to reveal Password');
       await page.keyboard.down('Space');
       await page.getByText('n0rth-Quay').waitFor();
@@ -128,9 +128,9 @@ export const keyboardWalks = [
       await page.keyboard.type('payroll');
       await page.getByRole('option', { name: /SendPayroll/ }).waitFor();
       await page.keyboard.press('Enter');
-      await page.getByRole('heading', { name: 'SendPayroll' }).waitFor();
+      await page.getByRole('heading', { name: 'SendPayroll', exact: true }).waitFor();
       await page.keyboard.press('Escape');
-      await page.getByRole('heading', { name: 'SendPayroll' }).waitFor({ state: 'detached' });
+      await page.getByRole('heading', { name: 'SendPayroll', exact: true }).waitFor({ state: 'detached' });
       await page.keyboard.press('F6');
       await page.keyboard.press('F6');
       assert.notEqual(await focused(page), '', 'F6 moves the focus to a pane');

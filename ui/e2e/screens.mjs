@@ -20,7 +20,7 @@ async function toBackupStep(page) {
 async function openPort(page, name) {
   await goTo('Ports')(page);
   await page.getByRole('row', { name: new RegExp(name) }).click();
-  await page.getByRole('heading', { name }).waitFor();
+  await page.getByRole('heading', { name, exact: true }).waitFor();
 }
 
 async function readImport(page) {
@@ -99,6 +99,7 @@ export const screens = [
   { name: '10-overview', walk: async (page) => page.getByText('port.import').first().waitFor() },
   { name: '11-overview-later', query: '?state=later', walk: async (page) => page.getByText('Backup put off').waitFor() },
   { name: '12-overview-locked', query: '?state=locked', walk: async (page) => page.getByRole('alert').waitFor() },
+  { name: '17-custody-locked', query: '?locked=custody_locked', walk: async (page) => { await page.getByLabel('Custody passphrase').fill('wrong'); await button(page, 'Unlock').click(); await page.getByText('The passphrase is wrong.').waitFor(); } },
   { name: '13-overview-small', size: [1024, 700], walk: async (page) => page.getByText('port.import').first().waitFor() },
   {
     name: '14-sample',
@@ -120,12 +121,14 @@ export const screens = [
   { name: '20-ports', walk: async (page) => { await goTo('Ports')(page); await page.getByRole('row', { name: /SendPayroll/ }).waitFor(); } },
   { name: '21-ports-10000', query: '?ports=10000', walk: async (page) => { await goTo('Ports')(page); await page.getByText(/10,000 ports/).waitFor(); } },
   { name: '22-port-details', walk: async (page) => openPort(page, 'SendOrders_SAP') },
+  { name: '221-port-filter', walk: async (page) => { await openPort(page, 'ReceiveOrders'); await page.getByLabel('Filter properties').fill('name'); await page.getByText(/ of \d+$/).first().waitFor(); } },
+  { name: '222-port-unfolded', walk: async (page) => { await openPort(page, 'SendInvoices_EDI'); await button(page, 'Unfold the sections').click(); await page.getByLabel('Statement Value', { exact: true }).waitFor(); } },
   { name: '23-port-details-small', size: [1024, 700], walk: async (page) => openPort(page, 'SendOrderResponse_FTP') },
   {
     name: '24-port-draft',
     walk: async (page) => {
       await openPort(page, 'SendOrders_SAP');
-      await page.getByLabel('Retry count', { exact: true }).fill('5');
+      await page.getByLabel('RetryCount', { exact: true }).fill('5');
       await button(page, 'Change Password').click();
       await page.getByLabel('New Password').fill('harbour-lights-9');
       await page.getByText('2 unsaved changes').waitFor();
@@ -135,18 +138,18 @@ export const screens = [
     name: '25-port-review',
     walk: async (page) => {
       await openPort(page, 'SendOrders_SAP');
-      await page.getByLabel('Retry count', { exact: true }).fill('5');
+      await page.getByLabel('RetryCount', { exact: true }).fill('5');
       await button(page, 'Change Password').click();
       await page.getByLabel('New Password').fill('harbour-lights-9');
       await button(page, 'Review 2 changes').click();
-      await page.getByRole('dialog').getByText('Retry count').waitFor();
+      await page.getByRole('dialog').getByText('RetryCount').waitFor();
     },
   },
   {
     name: '26-port-conflict',
     walk: async (page) => {
       await openPort(page, 'SendOrders_SAP');
-      await page.getByLabel('Retry count', { exact: true }).fill('5');
+      await page.getByLabel('RetryCount', { exact: true }).fill('5');
       await page.evaluate(async () => {
         const answer = await window.sealportMock.call({ act: 'port_show', port: 'SendOrders_SAP', revision: null });
         await window.sealportMock.call({ act: 'port_set', port: answer.id, changes: [{ path: 'Description', value: 'by another' }], if_revision: null, note: null, dry_run: false });
@@ -160,7 +163,7 @@ export const screens = [
     name: '27-port-history',
     walk: async (page) => {
       await openPort(page, 'SendOrders_SAP');
-      await page.getByLabel('Retry count', { exact: true }).fill('5');
+      await page.getByLabel('RetryCount', { exact: true }).fill('5');
       await page.keyboard.press('Control+s');
       await page.getByRole('dialog').getByLabel('Note').fill('SAP is slow on Mondays');
       await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();

@@ -90,7 +90,7 @@ function NoSecret({ status }: { status: StatusView }) {
       </p>
       {words.way === 'unlock' && <Unlock />}
       {words.way === 'restore' && (
-        <Button small onPress={() => session.go('master', { to: 'restore' })}>
+        <Button small onPress={() => session.go('master')}>
           How to restore
         </Button>
       )}

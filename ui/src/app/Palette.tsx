@@ -36,7 +36,9 @@ export function Palette({ open, onClose }: { open: boolean; onClose: () => void 
 function PaletteBody({ onClose }: { onClose: () => void }) {
   const session = useSession();
   const [text, setText] = useState('');
-  const [ports, setPorts] = useState<PortSummaryView[]>([]);
+  const [found, setFound] = useState<{ text: string; ports: PortSummaryView[] }>({ text: '', ports: [] });
+  // Enter came before the answer: the first entry is run once it is here.
+  const [eager, setEager] = useState(false);
   const [at, setAt] = useState(0);
   const list = useRef<HTMLDivElement>(null);
   const id = useId();
@@ -45,13 +47,13 @@ function PaletteBody({ onClose }: { onClose: () => void }) {
   useEffect(() => {
     let wanted = true;
     if (!text.trim()) {
-      setPorts([]);
+      setFound({ text, ports: [] });
       return;
     }
     const filter = { search: text, application: null, adapter: null, kind: null, missing: false, deleted: false };
     ask(platform, { act: 'port_list', filter, offset: 0, limit: 8 }, 'ports').then(
-      (answer) => wanted && setPorts(answer.ports),
-      () => wanted && setPorts([]),
+      (answer) => wanted && setFound({ text, ports: answer.ports }),
+      () => wanted && setFound({ text, ports: [] }),
     );
     return () => {
       wanted = false;
@@ -73,10 +75,17 @@ function PaletteBody({ onClose }: { onClose: () => void }) {
   const screens: Entry[] = SCREENS.map((screen, index) => ({ key: `s-${screen}`, group: 'Screens', title: TITLES[screen], aside: `Ctrl ${index + 1}`, run: then(() => go(screen)) }));
   const wanted = text.trim().toLowerCase();
   const entries: Entry[] = [
-    ...ports.map((port) => ({ key: port.id, group: 'Ports' as const, title: port.name, aside: `${KIND[port.kind]}, ${port.application || 'no application'}`, run: then(() => go('ports', { search: port.name, port: port.id })) })),
+    ...found.ports.map((port) => ({ key: port.id, group: 'Ports' as const, title: port.name, aside: `${KIND[port.kind]}, ${port.application || 'no application'}`, run: then(() => go('ports', { search: port.name, port: port.id })) })),
     ...[...screens, ...actions].filter((entry) => entry.title.toLowerCase().includes(wanted)),
   ];
   const current = Math.min(at, entries.length - 1);
+  const waiting = found.text !== text;
+  const first = entries[current];
+  useEffect(() => {
+    if (!eager || waiting) return;
+    setEager(false);
+    first?.run();
+  }, [eager, waiting, first]);
 
   useEffect(() => {
     list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' });
@@ -99,12 +108,13 @@ function PaletteBody({ onClose }: { onClose: () => void }) {
           spellCheck={false}
           onChange={(event) => {
             setText(event.target.value);
+            setEager(false);
             setAt(0);
           }}
           onKeyDown={(event) => {
             if (event.key === 'ArrowDown') setAt(Math.min(current + 1, entries.length - 1));
             else if (event.key === 'ArrowUp') setAt(Math.max(current - 1, 0));
-            else if (event.key === 'Enter') entries[current]?.run();
+            else if (event.key === 'Enter') setEager(true);
             else return;
             event.preventDefault();
           }}

@@ -23,7 +23,7 @@ export interface Shell {
   dismiss: (id: number) => void;
   hold: boolean;
   /** A screen that was asked for while another holds unsaved work. */
-  pending: { screen: Screen; params?: Record<string, string> } | null;
+  pending: { screen: Screen; params?: Record<string, string> } | { by: -1 | 1 } | null;
   settle: (leave: boolean) => void;
   shortcuts: boolean;
   setShortcuts: (open: boolean) => void;
@@ -114,6 +114,11 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
     }
   }, []);
 
+  const step = useCallback((by: -1 | 1) => {
+    if (readUnsaved()) setPending({ by });
+    else window.history.go(by);
+  }, []);
+
   // Dropped anywhere, files go to the import.
   const system = Boolean(status?.system);
   useEffect(
@@ -137,6 +142,7 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
     refresh,
     route,
     go,
+    step,
     say,
     theme,
     setTheme: (next) => {
@@ -155,7 +161,10 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
   };
 
   const settle = (leave: boolean) => {
-    if (leave && pending) window.location.hash = routeHash(pending.screen, pending.params);
+    if (leave && pending) {
+      if ('by' in pending) window.history.go(pending.by);
+      else window.location.hash = routeHash(pending.screen, pending.params);
+    }
     setPending(null);
   };
 

@@ -100,7 +100,7 @@ export class Mock implements Platform {
   }
 
   private add(port: MockPort, what: string): Row {
-    const row: Row = { id: `r-${this.rows.length + 1}`, port: copy(port), deleted: false, revisions: [] };
+    const row: Row = { id: `r-${this.rows.length + 1}`, port, deleted: false, revisions: [] };
     this.rows.push(row);
     this.revise(row, what, null, []);
     return row;
@@ -109,7 +109,8 @@ export class Mock implements Platform {
   private revise(row: Row, what: string, note: string | null, changed: string[]): void {
     this.generation += 1;
     const view = { revision: row.revisions.length + 1, at: new Date().toISOString(), by: 'ana', what, note, changed, deleted: row.deleted };
-    row.revisions.push({ view, port: copy(row.port) });
+    // Every write puts a new port in place, so a revision may keep the one that was there.
+    row.revisions.push({ view, port: row.port });
   }
 
   private written(): void {
@@ -164,7 +165,7 @@ export class Mock implements Platform {
       revision: revision ?? summary.revision,
       description: port.description,
       document: port.document,
-      transports: port.transports.map((transport) => ({ ...transport, path: transport.label })),
+      transports: port.transports,
       properties: port.properties.map(({ hidden, ...property }) => ({ ...property, value: property.secret ? null : (property.value ?? hidden) })),
     };
   }
@@ -268,7 +269,9 @@ export class Mock implements Platform {
       else problems.push({ row: index + 1, reason: `"${fill.port}" misses no secret "${fill.property}".` });
     });
     if (!dry && problems.length === 0) {
-      for (const [row, property, value] of hits) {
+      for (const [row, { path }, value] of hits) {
+        row.port = copy(row.port);
+        const property = this.prop(row, path);
         property.secret = 'set';
         property.hidden = value;
         this.revise(row, 'secret filled', null, [property.label]);

@@ -12,7 +12,7 @@ export interface MockPort {
   name: string;
   description: string;
   document: string;
-  transports: { label: string; adapter: string; address: string; handler: string; enabled: boolean | null }[];
+  transports: { path: string; label: string; adapter: string; address: string; handler: string; enabled: boolean | null }[];
   properties: MockProperty[];
 }
 
@@ -52,48 +52,76 @@ const seeds: Seed[] = [
 
 function property(path: string, label: string, section: string, value: string, more: Partial<MockProperty> = {}): MockProperty {
   const type = /^(true|false)$/.test(value) ? 'boolean' : /^\d+$/.test(value) ? 'integer' : 'text';
-  return { path, label, section, depth: 0, type: type, value, secret: null, marked: false, choices: [], writable: true, hidden: null, ...more };
+  return { path, label, section, depth: 0, type, value, secret: null, marked: false, choices: [], writable: true, hidden: null, ...more };
 }
 
+const WINDOW: [string, string][] = [['ServiceWindowEnabled', 'false'], ['FromTime', '2000-01-01T22:00:00'], ['ToTime', '2000-01-01T21:59:59']];
+const SCHEDULE: [string, string][] = [
+  ['ReceiveLocationServiceWindowEnabled', 'false'],
+  ['ReceiveLocationFromTime', '2000-01-01T00:00:00'],
+  ['ReceiveLocationToTime', '2000-01-01T23:59:59'],
+  ['ReceiveLocationStartDateEnabled', 'false'],
+  ['ReceiveLocationStartDate', '2019-03-04T00:00:00'],
+  ['ScheduleRecurrenceType', 'None'],
+  ['ScheduleTimeZone', 'UTC'],
+];
+const PIPELINE = ['Name', 'FullyQualifiedName', 'Type', 'TrackingOption', 'Description'];
+
+function pipeline(base: string, name: string): MockProperty[] {
+  const full = `Microsoft.BizTalk.DefaultPipelines.${name}`;
+  const values = [full, `${full}, Microsoft.BizTalk.DefaultPipelines, Version=3.0.1.0, Culture=neutral, PublicKeyToken=31bf3856ad364e35`, '1', 'ServiceStartEnd MessageSendReceive PipelineEvents', ''];
+  const step = base.slice(base.lastIndexOf('/') + 1);
+  return PIPELINE.map((key, index) => property(`${base}/@${key}`, `${step} ${key}`, 'Pipelines', values[index] ?? ''));
+}
+
+/** Paths, labels and sections as the service gives them for a port of that kind. */
 function build(seed: Seed, document: string): MockPort {
   const receive = seed.kind === 'receive_port';
-  const section = receive ? `Receive location ${seed.name}_${seed.adapter}` : 'Primary transport';
-  const base = receive ? `ReceiveLocations/${seed.name}_${seed.adapter}` : 'PrimaryTransport';
+  const location = `${seed.name}_${seed.adapter}`;
+  const section = receive ? `Receive location ${location}` : 'Primary transport';
+  const base = receive ? 'ReceiveLocations/ReceiveLocation[1]' : 'PrimaryTransport';
+  const type = receive ? 'ReceiveLocationTransportType' : 'TransportType';
+  const config = `${base}/${type}Data/CustomProps/AdapterConfig/Config`;
+  const handler = receive ? 'ReceiveHandler' : 'SendHandler';
+  const host = receive ? 'BizTalkServerApplication' : 'SendHost64';
+  const fixed = { writable: false };
   const properties: MockProperty[] = [
-    property('Name', 'Name', 'General', seed.name, { writable: false }),
-    property('ApplicationName', 'Application', 'General', seed.application, { writable: false }),
+    property('@Name', 'Name', 'General', seed.name, fixed),
+    property('@IsTwoWay', 'IsTwoWay', 'General', 'false'),
+    property('@BindingOption', 'BindingOption', 'General', '1'),
     property('Description', 'Description', 'General', ''),
+    property('ApplicationName', 'ApplicationName', 'General', seed.application, fixed),
   ];
   if (seed.kind === 'send_port_group') {
-    properties.push(property('SendPorts/SendPortRef', 'Send port', 'Members', 'SendOrders_SAP', { writable: false }));
+    properties.push(property('SendPorts/SendPortRef/@Name', 'SendPortRef Name', 'Members', 'SendOrders_SAP', fixed));
   } else {
     properties.push(
       property(`${base}/Address`, 'Address', section, seed.address),
-      property(`${base}/TransportType`, 'Adapter', section, seed.adapter, { writable: false }),
-      property(`${base}/Handler`, 'Handler', section, receive ? 'BizTalkServerApplication' : 'SendHost64'),
+      property(`${base}/${type}/@Name`, `${type} Name`, section, seed.adapter, fixed),
+      property(`${base}/${type}/@Capabilities`, `${type} Capabilities`, section, '13579', fixed),
+      property(`${base}/${type}/@ConfigurationClsid`, `${type} ConfigurationClsid`, section, 'ff5cee87-fd92-4422-b47d-f7d033311693', fixed),
     );
-    if (receive) properties.push(property(`${base}/Enable`, 'Enabled', section, 'true'));
-    else {
-      properties.push(property(`${base}/RetryCount`, 'Retry count', section, '3'));
-      properties.push(property(`${base}/RetryInterval`, 'Retry interval', section, '5'));
-    }
     for (const [label, value] of seed.extra ?? []) {
       const choices = label === 'Representation' ? ['binary', 'ASCII'] : label === 'Copy mode' ? ['Append', 'CreateNew', 'Overwrite'] : [];
-      properties.push(property(`${base}/TransportTypeData/${label.replaceAll(' ', '')}`, label, `${section}, ${seed.adapter} settings`, value, { choices, depth: 1 }));
+      const step = label[0]!.toLowerCase() + label.slice(1).replaceAll(' ', '');
+      properties.push(property(`${config}/${step}`, label, section, value, { choices, depth: 2 }));
     }
     if (seed.user !== undefined) {
       properties.push(
-        property(`${base}/TransportTypeData/UserName`, 'User name', `${section}, ${seed.adapter} settings`, seed.user, { depth: 1 }),
-        property(`${base}/TransportTypeData/Password`, 'Password', `${section}, ${seed.adapter} settings`, '', {
-          depth: 1,
-          type: 'text',
-          value: null,
-          secret: seed.password === null ? 'missing' : 'set',
-          hidden: seed.password ?? null,
-        }),
+        property(`${config}/userName`, 'User name', section, seed.user, { depth: 2 }),
+        property(`${config}/password`, 'Password', section, '', { depth: 2, type: 'text', value: null, secret: seed.password === null ? 'missing' : 'set', hidden: seed.password ?? null }),
       );
     }
-    properties.push(property(receive ? `${base}/ReceivePipeline` : 'TransmitPipeline', 'Pipeline', 'Pipeline', receive ? 'Microsoft.BizTalk.DefaultPipelines.XMLReceive' : 'Microsoft.BizTalk.DefaultPipelines.XMLTransmit'));
+    if (receive) {
+      properties.push(...pipeline(`${base}/ReceivePipeline`, 'XMLReceive'), property(`${base}/Enable`, 'Enable', section, 'true'));
+      properties.push(...SCHEDULE.map(([key, value]) => property(`${base}/${key}`, key, 'Schedule', value)));
+    } else {
+      properties.push(property(`${base}/RetryCount`, 'RetryCount', section, '3'), property(`${base}/RetryInterval`, 'RetryInterval', section, '5'));
+      properties.push(...WINDOW.map(([key, value]) => property(`${base}/${key}`, key, section, value)), ...pipeline('TransmitPipeline', 'XMLTransmit'));
+      properties.push(property('Filter/Filter/Group/Statement/@Property', 'Statement Property', 'Filter', 'BTS.MessageType', { depth: 1 }));
+      properties.push(property('Filter/Filter/Group/Statement/@Value', 'Statement Value', 'Filter', 'http://schemas.halden.example/orders/2019/canonical#OrderConfirmation', { depth: 1 }));
+    }
+    properties.push(property(`${base}/${handler}/@Name`, `${handler} Name`, section, host), property(`${base}/${handler}/@HostTrusted`, `${handler} HostTrusted`, section, 'false'));
   }
   return {
     kind: seed.kind,
@@ -101,9 +129,7 @@ function build(seed: Seed, document: string): MockPort {
     name: seed.name,
     description: '',
     document,
-    transports: seed.adapter
-      ? [{ label: receive ? `${seed.name}_${seed.adapter}` : 'Primary transport', adapter: seed.adapter, address: seed.address, handler: receive ? 'BizTalkServerApplication' : 'SendHost64', enabled: receive ? true : null }]
-      : [],
+    transports: seed.adapter ? [{ path: base, label: receive ? location : 'Primary transport', adapter: seed.adapter, address: seed.address, handler: host, enabled: receive ? true : null }] : [],
     properties,
   };
 }

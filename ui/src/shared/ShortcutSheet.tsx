@@ -10,6 +10,7 @@ export const SHORTCUTS: [string, [string, string][]][] = [
     [
       ['Ctrl K', 'Search ports, screens and actions'],
       ['Ctrl 1 … 7', 'Go to a screen'],
+      ['Alt ← →', 'Back, forward'],
       ['Ctrl F', 'Filter the list'],
       ['Ctrl I', 'Import binding files'],
       ['Ctrl B', 'Back up now'],

@@ -45,6 +45,8 @@ export interface Session {
   refresh(): Promise<void>;
   route: Route;
   go(screen: Screen, params?: Record<string, string>): void;
+  /** Steps through the places visited: -1 back, 1 forward. */
+  step(by: -1 | 1): void;
   say(text: string, action?: Toast['action']): void;
   theme: ThemeChoice;
   setTheme(theme: ThemeChoice): void;

@@ -21,6 +21,7 @@ function layOut() {
   beforeEach(() => {
     window.location.hash = '';
     window.localStorage.clear();
+    window.sessionStorage.clear();
   });
   afterEach(cleanup);
 }

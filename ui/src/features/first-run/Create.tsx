@@ -1,7 +1,7 @@
 // Create a system: name, custody, backup, work, done. It ends with a proven backup, or an explicit "later".
 
 import { FolderOpen } from 'lucide-react';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 
 import type { BackupRecordView, Chosen, FirstBackup } from '../../platform';
 import { CustodyFields, custodyChoice, custodyReady, keyringCustody } from '../../shared/Custody';
@@ -12,12 +12,14 @@ import { ask, useSession } from '../../shared/session';
 import { Steps } from '../../shared/Steps';
 import { useDoing } from '../../shared/use';
 import { backupFileName } from '../../shared/backupName';
+import { forgetStand, keepStand, readStand } from './resume';
 
 export function Create({ onBack }: { onBack: () => void }) {
   const session = useSession();
-  const [step, setStep] = useState(0);
-  const [name, setName] = useState('');
-  const [custody, setCustody] = useState(keyringCustody);
+  const [stand] = useState(readStand);
+  const [step, setStep] = useState(stand.step);
+  const [name, setName] = useState(stand.name);
+  const [custody, setCustody] = useState({ ...keyringCustody, kind: stand.custody });
   const [when, setWhen] = useState<'now' | 'later'>('now');
   const [file, setFile] = useState<Chosen | null>(null);
   const [passphrase, setPassphrase] = useState(noPassphrase);
@@ -25,6 +27,11 @@ export function Create({ onBack }: { onBack: () => void }) {
   const [done, setDone] = useState<{ backup: BackupRecordView | null } | null>(null);
   const making = useDoing();
   const choosing = useDoing();
+
+  useEffect(() => {
+    if (step < 3) keepStand({ step, name, custody: custody.kind });
+    else forgetStand();
+  }, [step, name, custody.kind]);
 
   const choose = () =>
     void choosing.run(async () => {

@@ -10,17 +10,22 @@ import { useSession } from '../../shared/session';
 import { useDoing } from '../../shared/use';
 import { Create } from './Create';
 import { Restore } from './Restore';
+import { forgetStand, keepStand, readStand } from './resume';
+import type { Way } from './resume';
 import './first-run.css';
-
-type Way = 'choose' | 'create' | 'restore';
 
 export function FirstRun() {
   const session = useSession();
-  const [way, setWay] = useState<Way>('choose');
+  const [way, setWayState] = useState<Way>(() => readStand().way);
+  const setWay = (next: Way) => {
+    keepStand({ way: next });
+    setWayState(next);
+  };
   const exploring = useDoing();
   const explore = () =>
     void exploring.run(async () => {
       await session.platform.explore();
+      forgetStand();
       session.go('overview');
       await session.refresh();
     });

@@ -11,6 +11,7 @@ import { counted } from '../../shared/format';
 import { ask, useSession } from '../../shared/session';
 import { Steps } from '../../shared/Steps';
 import { useDoing } from '../../shared/use';
+import { forgetStand } from './resume';
 
 export function Restore({ onBack }: { onBack: () => void }) {
   const session = useSession();
@@ -37,6 +38,7 @@ export function Restore({ onBack }: { onBack: () => void }) {
       if (!file) return;
       session.setHold(true);
       const answer = await ask(session.platform, { act: 'backup_restore', file: file.token, passphrase, custody: custodyChoice(custody) }, 'restored');
+      forgetStand();
       setRestored(answer);
       setPassphrase('');
       setStep(2);

@@ -32,6 +32,24 @@ test('create: name, custody, backup, and the proof stays readable', async () => 
   expect(await screen.findByRole('heading', { name: 'Import' })).toBeVisible();
 });
 
+// Sabotage: keep nothing, or keep the passphrase step behind a passphrase that is gone.
+test('a reload goes on where the first run stood', async () => {
+  const first = openApp('state=empty');
+  await first.user.click(await screen.findByRole('button', { name: 'Create a new system' }));
+  await first.user.type(screen.getByLabelText('Name of the system'), 'Night shift');
+  await first.user.click(screen.getByRole('button', { name: 'Next' }));
+  await first.user.click(screen.getByRole('radio', { name: /sealed under a passphrase/ }));
+  await first.user.type(screen.getByLabelText('Custody passphrase'), 'long river stone');
+  await first.user.type(screen.getByLabelText('Custody passphrase again'), 'long river stone');
+  await first.user.click(screen.getByRole('button', { name: 'Next' }));
+  expect(JSON.stringify(window.sessionStorage)).not.toContain('long river');
+  first.unmount();
+  const again = openApp('state=empty');
+  expect(await screen.findByLabelText('Custody passphrase')).toHaveValue('');
+  await again.user.click(screen.getByRole('button', { name: 'Back' }));
+  expect(screen.getByLabelText('Name of the system')).toHaveValue('Night shift');
+});
+
 test('later is explicit and says what it costs', async () => {
   const { user, mock } = openApp('state=empty');
   await user.click(await screen.findByRole('button', { name: 'Create a new system' }));

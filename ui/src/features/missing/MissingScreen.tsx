@@ -112,18 +112,20 @@ export function MissingScreen() {
               {count(filled.length)} of {count(missing.length)} filled. Paste a column into any row to fill downward.
             </span>
           </div>
-          {groups.map(([name, rows]) => (
-            <Group
-              key={name}
-              name={by === 'user' ? name || '(no user name)' : applicationName(name)}
-              byUser={by === 'user'}
-              rows={rows}
-              values={values}
-              onValue={(one, value) => put([[one, value]])}
-              onPaste={paste}
-              onSame={(value) => put(rows.map((one) => [one, value]))}
-            />
-          ))}
+          <div className="panel queue">
+            {groups.map(([name, rows]) => (
+              <Group
+                key={name}
+                name={by === 'user' ? name || '(no user name)' : applicationName(name)}
+                byUser={by === 'user'}
+                rows={rows}
+                values={values}
+                onValue={(one, value) => put([[one, value]])}
+                onPaste={paste}
+                onSame={(value) => put(rows.map((one) => [one, value]))}
+              />
+            ))}
+          </div>
         </>
       )}
 
@@ -217,8 +219,8 @@ interface GroupProps {
 function Group({ name, byUser, rows, values, onValue, onPaste, onSame }: GroupProps) {
   const first = rows.map((one) => values.get(keyOf(one))).find(Boolean);
   return (
-    <section className="panel" aria-label={name}>
-      <header>
+    <section aria-label={name}>
+      <header className="queue-head">
         <h2 className="clip">{name}</h2>
         <span className="muted grow">{counted(rows.length, 'secret')}</span>
         {byUser && rows.length > 1 && (

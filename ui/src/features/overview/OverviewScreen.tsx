@@ -1,10 +1,10 @@
-// Overview: one sentence of truth, the master secret, what needs a person, what changed last.
+// Overview: one sentence of truth, the one act that comes next, what needs a person, applications, what changed last.
 
 import { ArrowRight } from 'lucide-react';
 
 import type { AlertView, AuditListView, StatusView } from '../../platform';
 import { Busy, Button, Empty, FaultMessage, ToneIcon } from '../../shared/controls';
-import { age, count, counted, when } from '../../shared/format';
+import { age, applicationName, count, counted, exactly, when } from '../../shared/format';
 import { ask, useSession } from '../../shared/session';
 import type { Screen } from '../../shared/session';
 import { useReading } from '../../shared/use';
@@ -12,13 +12,16 @@ import './overview.css';
 
 export function OverviewScreen() {
   const session = useSession();
-  const { status, platform, tick } = session;
-  const changes = useReading<AuditListView>(() => ask(platform, { act: 'audit_list', before: null, limit: 8 }, 'audit'), `audit-${tick}`);
+  const { status, platform, tick, go } = session;
+  const changes = useReading<AuditListView>(() => ask(platform, { act: 'audit_list', before: null, limit: 7 }, 'audit'), `audit-${tick}`);
   if (!status) return <Busy text="Reading…" />;
   const truth = sentence(status);
-  const ports = status.counts.receive_ports + status.counts.send_ports + status.counts.send_port_groups;
+  const able = status.sealing.possible;
+  const { counts } = status;
+  const ports = counts.receive_ports + counts.send_ports + counts.send_port_groups;
+  const next = nextAct(status, ports);
   return (
-    <div className="page">
+    <div className="page overview">
       <div className="head">
         <div>
           <h1 className="sr">Overview</h1>
@@ -29,22 +32,23 @@ export function OverviewScreen() {
             {truth.text}
           </p>
         </div>
-        {ports === 0 && (
-          <Button look="primary" onPress={() => session.go('import')}>
-            Import binding files
+        {next && (
+          <Button look="primary" onPress={() => go(next.screen, next.params)}>
+            {next.title}
           </Button>
         )}
       </div>
 
+      <ul className="counts">
+        <Count n={able ? counts.receive_ports : null} word="receive ports" to={() => go('ports', { kind: 'receive_port' })} />
+        <Count n={able ? counts.send_ports : null} word="send ports" to={() => go('ports', { kind: 'send_port' })} />
+        <Count n={able ? counts.applications : null} word="applications" to={() => go('ports')} />
+        <Count n={able ? counts.documents : null} word="binding files" to={() => go('import')} />
+        <Count n={able ? counts.missing_secrets : null} word="missing secrets" tone={counts.missing_secrets > 0 ? 'warn' : undefined} to={() => go('missing')} />
+      </ul>
+
       <div className="over">
         <div className="stack loose">
-          <ul className="counts">
-            <Count n={status.counts.receive_ports} word="receive ports" to={() => session.go('ports', { kind: 'receive_port' })} />
-            <Count n={status.counts.send_ports} word="send ports" to={() => session.go('ports', { kind: 'send_port' })} />
-            <Count n={status.counts.applications} word="applications" to={() => session.go('ports')} />
-            <Count n={status.counts.missing_secrets} word="missing secrets" tone={status.counts.missing_secrets > 0 ? 'warn' : undefined} to={() => session.go('missing')} />
-          </ul>
-
           <section className="panel" aria-labelledby="attention">
             <header>
               <h2 id="attention" className="grow">
@@ -53,7 +57,9 @@ export function OverviewScreen() {
               <span className="muted">{status.alerts.length > 0 ? count(status.alerts.length) : ''}</span>
             </header>
             {status.alerts.length === 0 ? (
-              <Empty title="Nothing needs attention." />
+              <p className="inside state ok">
+                <ToneIcon tone="ok" /> Nothing needs attention.
+              </p>
             ) : (
               <ul className="rows">
                 {status.alerts.map((alert) => (
@@ -62,13 +68,21 @@ export function OverviewScreen() {
               </ul>
             )}
           </section>
-
+          {able && ports > 0 && <Applications tick={tick} />}
+          {able && ports === 0 && (
+            <section className="panel" aria-label="Ports">
+              <Empty title="No ports yet" text="Import the binding files that BizTalk exports: every port is sealed, and missing passwords can be filled in." />
+            </section>
+          )}
+        </div>
+        <div className="stack loose">
+          <MasterCard status={status} />
           <section className="panel" aria-labelledby="changes">
             <header>
               <h2 id="changes" className="grow">
                 Last changes
               </h2>
-              <Button look="link" onPress={() => session.go('activity')}>
+              <Button look="link" onPress={() => go('activity')}>
                 All activity
               </Button>
             </header>
@@ -84,11 +98,16 @@ export function OverviewScreen() {
               <ul className="rows">
                 {changes.value.entries.map((entry) => (
                   <li key={entry.seq} className="change">
-                    <span className="muted">{when(entry.at)}</span>
-                    <span className="clip">{entry.who}</span>
-                    <span className="mono clip">{entry.act}</span>
-                    <span className="clip">
-                      <span className="strong">{entry.object}</span> <span className="muted">{entry.detail}</span>
+                    <span className="row">
+                      <span className="clip grow strong" title={`${entry.object} ${entry.detail}`}>
+                        {entry.object}
+                      </span>
+                      <span className="muted small nowrap" title={exactly(entry.at)}>
+                        {when(entry.at)}
+                      </span>
+                    </span>
+                    <span className="muted small clip">
+                      <span className="mono">{entry.act}</span> by {entry.who}
                     </span>
                   </li>
                 ))}
@@ -96,9 +115,69 @@ export function OverviewScreen() {
             )}
           </section>
         </div>
-        <MasterCard status={status} />
       </div>
     </div>
+  );
+}
+
+/** The one thing to do next; none while the line at the top has it. */
+function nextAct(status: StatusView, ports: number): { title: string; screen: Screen; params?: Record<string, string> } | null {
+  if (!status.sealing.possible) return null;
+  if (ports === 0) return { title: 'Import binding files', screen: 'import' };
+  if (status.backup.proven_age_seconds === null) return { title: 'Back up the master secret', screen: 'master', params: { do: 'backup' } };
+  if (status.counts.missing_secrets > 0) return { title: 'Fill missing secrets', screen: 'missing' };
+  return { title: 'Open ports', screen: 'ports' };
+}
+
+const SHOWN = 8;
+
+/** What each application holds; those that miss secrets first. */
+function Applications({ tick }: { tick: number }) {
+  const { platform, go } = useSession();
+  const filter = { search: null, application: null, adapter: null, kind: null, missing: false, deleted: false };
+  const list = useReading(() => ask(platform, { act: 'port_list', filter, offset: 0, limit: 1 }, 'ports'), `applications-${tick}`);
+  const all = list.value?.facets.applications ?? [];
+  const first = [...all].sort((a, b) => b.missing_secrets - a.missing_secrets || a.name.localeCompare(b.name)).slice(0, SHOWN);
+  if (list.fault) return <FaultMessage fault={list.fault} again={list.again} />;
+  return (
+    <section className="panel" aria-labelledby="applications">
+      <header>
+        <h2 id="applications" className="grow">
+          Applications
+        </h2>
+        <Button look="link" onPress={() => go('ports')}>
+          All ports
+        </Button>
+      </header>
+      <table className="apps">
+        <caption className="sr">Applications and their ports</caption>
+        <thead>
+          <tr>
+            <th scope="col">Application</th>
+            <th scope="col">Receive</th>
+            <th scope="col">Send</th>
+            <th scope="col">Groups</th>
+            <th scope="col">Missing</th>
+          </tr>
+        </thead>
+        <tbody>
+          {first.map((one) => (
+            <tr key={one.name}>
+              <th scope="row">
+                <Button look="link" onPress={() => go('ports', { application: one.name })}>
+                  {applicationName(one.name)}
+                </Button>
+              </th>
+              <td>{count(one.receive_ports)}</td>
+              <td>{count(one.send_ports)}</td>
+              <td>{one.send_port_groups > 0 ? count(one.send_port_groups) : <span className="muted">–</span>}</td>
+              <td>{one.missing_secrets > 0 ? <span className="tag warn">{count(one.missing_secrets)} missing</span> : <span className="muted">–</span>}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {all.length > SHOWN && <p className="inside muted small">and {counted(all.length - SHOWN, 'more application', 'more applications')}.</p>}
+    </section>
   );
 }
 
@@ -135,7 +214,7 @@ function MasterCard({ status }: { status: StatusView }) {
             </dd>
           </dl>
         ) : (
-          <p className="muted">The master secret can’t be had now.</p>
+          <p className="muted">The master secret can’t be had now. What it seals stays as it is until it can.</p>
         )}
         <div className="row wrap">
           <Button
@@ -153,11 +232,12 @@ function MasterCard({ status }: { status: StatusView }) {
   );
 }
 
-function Count({ n, word, to, tone }: { n: number; word: string; to: () => void; tone?: 'warn' }) {
+/** A number that leads to what it counts; none where it can't be known. */
+function Count({ n, word, to, tone }: { n: number | null; word: string; to: () => void; tone?: 'warn' }) {
   return (
     <li>
-      <Button look="quiet" onPress={to}>
-        <span className={`n${tone ? ` tone-${tone}` : ''}`}>{count(n)}</span> <span className="muted">{word}</span>
+      <Button look="quiet" onPress={to} isDisabled={n === null}>
+        <span className={`n${tone ? ` tone-${tone}` : ''}`}>{n === null ? '–' : count(n)}</span> <span className="muted">{word}</span>
       </Button>
     </li>
   );
@@ -167,7 +247,7 @@ function Alert({ alert }: { alert: AlertView }) {
   const { go } = useSession();
   const tone = alert.severity === 'critical' ? 'bad' : alert.severity === 'warning' ? 'warn' : 'info';
   const word = { critical: 'Critical', warning: 'Warning', info: 'Note' }[alert.severity];
-  const to: Screen = /missing|fill/.test(alert.id) ? 'missing' : /audit/.test(alert.id) ? 'activity' : 'master';
+  const to: Screen = alert.id === 'secrets_missing' ? 'missing' : alert.id.startsWith('audit') ? 'activity' : 'master';
   return (
     <li className="alert">
       <span className={`state ${tone}`}>
@@ -187,7 +267,7 @@ function Alert({ alert }: { alert: AlertView }) {
 export function sentence(status: StatusView): { tone: 'ok' | 'warn' | 'bad'; text: string } {
   const name = status.system?.name ?? 'This system';
   const ports = counted(status.counts.receive_ports + status.counts.send_ports + status.counts.send_port_groups, 'port');
-  if (!status.sealing.possible) return { tone: 'bad', text: `${name} can’t seal or open now: ${status.sealing.reason ?? 'the master secret can’t be had.'}` };
+  if (!status.sealing.possible) return { tone: 'bad', text: `${name} can’t seal or open ports now.` };
   if (status.backup.proven_age_seconds === null) return { tone: 'bad', text: `${name} seals ${ports}, but no backup of its master secret is proven.` };
   if (status.counts.missing_secrets > 0) return { tone: 'warn', text: `${name} seals ${ports}; ${counted(status.counts.missing_secrets, 'secret is', 'secrets are')} missing.` };
   return { tone: 'ok', text: `${name} seals ${ports}. Its backup was proven ${age(status.backup.proven_age_seconds)}.` };

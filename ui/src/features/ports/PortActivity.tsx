@@ -1,46 +1,26 @@
 // What was done to one port, from the newest part of the audit trail.
 
-import type { AuditView, Platform, PortView } from '../../platform';
+import type { PortView } from '../../platform';
 import { Busy, Button, Empty, FaultMessage } from '../../shared/controls';
 import { count, exactly, when } from '../../shared/format';
 import { ask, useSession } from '../../shared/session';
 import { useReading } from '../../shared/use';
 
-const PAGE = 500;
-const DEPTH = 5000;
-
-interface Found {
-  entries: AuditView[];
-  read: number;
-  total: number;
-}
-
-async function find(platform: Platform, name: string): Promise<Found> {
-  const entries: AuditView[] = [];
-  let read = 0;
-  let total = 0;
-  let before: number | null = null;
-  while (read < DEPTH) {
-    const answer: { entries: AuditView[]; total: number } = await ask(platform, { act: 'audit_list', before, limit: PAGE }, 'audit');
-    total = answer.total;
-    read += answer.entries.length;
-    entries.push(...answer.entries.filter((entry) => entry.object === name || entry.object.endsWith(`/${name}`) || entry.object.includes(name)));
-    before = answer.entries[answer.entries.length - 1]?.seq ?? null;
-    if (answer.entries.length < PAGE || before === null) break;
-  }
-  return { entries, read, total };
-}
+/** Asked for at once; older entries are in Activity. */
+const NEWEST = 500;
 
 export function PortActivity({ port }: { port: PortView }) {
   const session = useSession();
-  const found = useReading(() => find(session.platform, port.name), `${port.name}@${session.tick}`);
+  const found = useReading(() => ask(session.platform, { act: 'audit_list', before: null, limit: NEWEST }, 'audit'), `${port.name}@${session.tick}`);
   if (found.fault) return <FaultMessage fault={found.fault} again={found.again} />;
   if (!found.value) return <Busy text="Reading the trail…" />;
-  const { entries, read, total } = found.value;
+  const { total } = found.value;
+  const read = found.value.entries.length;
+  const entries = found.value.entries.filter((entry) => entry.object.includes(port.name));
   return (
     <div className="stack">
       {entries.length === 0 ? (
-        <Empty title="Nothing is written about this port." />
+        <Empty title={read < total ? `None of the newest ${count(read)} entries is about this port.` : 'No entry is about this port.'} />
       ) : (
         <ul className="trail" aria-label="Activity of this port">
           {entries.map((entry) => (
@@ -57,7 +37,9 @@ export function PortActivity({ port }: { port: PortView }) {
         </ul>
       )}
       <p className="row muted small">
-        {read < total ? `Among the newest ${count(read)} of ${count(total)} entries.` : ''}
+        <span className="grow">
+          {read < total ? `Only the newest ${count(read)} of ${count(total)} entries were read; older ones stand in Activity.` : `All ${count(total)} entries of the trail were read.`}
+        </span>
         <Button look="link" onPress={() => session.go('activity', { find: port.name })}>
           Open in Activity
         </Button>

@@ -119,7 +119,7 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
         </div>
         {port.deleted && <Message tone="warn" title="This port is deleted. Its history stays." />}
         {port.missing_secrets > 0 && !port.deleted && (
-          <p className="state warn small">{counted(port.missing_secrets, 'secret is', 'secrets are')} missing. Type the value below, or fill all in Missing secrets.</p>
+          <p className="state warn small">{counted(port.missing_secrets, 'secret is', 'secrets are')} missing. Type the value below.</p>
         )}
       </div>
       <Tabs className="tabs" selectedKey={tab} onSelectionChange={(key) => setTab(String(key))}>

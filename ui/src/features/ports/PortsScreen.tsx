@@ -34,6 +34,12 @@ function filterOf(params: URLSearchParams): PortFilter {
   };
 }
 
+function paramsOf(filter: PortFilter, port: string | null): Record<string, string> {
+  const { search, application, adapter, kind, missing, deleted } = filter;
+  const all = { search, application, adapter, kind, missing: missing ? '1' : null, deleted: deleted ? '1' : null, port };
+  return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== null));
+}
+
 export function PortsScreen() {
   const session = useSession();
   const { platform, tick, route } = session;
@@ -48,9 +54,9 @@ export function PortsScreen() {
   const ports = usePorts(platform, filter, tick);
 
   useEffect(() => {
-    setFilter(filterOf(route.params));
+    const next = filterOf(route.params);
+    setFilter((old) => (JSON.stringify(old) === JSON.stringify(next) ? old : next));
     setOpen(route.params.get('port'));
-    setActive(0);
   }, [route]);
   useEffect(() => {
     setUnsaved(drafts.size > 0 ? `Changes to ${drafts.size === 1 ? 'a port' : `${drafts.size} ports`} are not saved yet.` : null);
@@ -63,10 +69,13 @@ export function PortsScreen() {
     setActive(0);
   };
   const onDraft = useCallback((draft: Draft | undefined) => open && setDrafts((old) => withDraft(old, open, draft)), [open]);
+  // Opening and closing a port are places to go back to.
+  const { go } = session;
+  const show = useCallback((port: string | null) => go('ports', paramsOf(filter, port)), [go, filter]);
   const close = useCallback(() => {
-    setOpen(null);
+    show(null);
     requestAnimationFrame(() => grid.current?.focus());
-  }, []);
+  }, [show]);
   const columns = useMemo(() => columnsFor(drafts, open !== null), [drafts, open]);
   const filtered = JSON.stringify({ ...filter, search: filter.search || null }) !== JSON.stringify(anything);
   const nothingAtAll = ports.facets !== null && ports.facets.applications.length === 0 && !filter.deleted;
@@ -174,7 +183,7 @@ export function PortsScreen() {
               active={active}
               onActive={setActive}
               selectedKey={open}
-              onOpen={(port) => setOpen(port.id)}
+              onOpen={(port) => show(port.id)}
               rowTone={(port) => (port.deleted ? 'gone' : '')}
             />
           </div>
@@ -208,17 +217,17 @@ function columnsFor(drafts: Drafts, narrow: boolean): GridColumn<PortSummaryView
         </span>
       ),
     },
-    { key: 'kind', title: 'Kind', width: '78px', cell: (port) => ({ receive_port: 'Receive', send_port: 'Send', send_port_group: 'Group' })[port.kind] },
+    { key: 'kind', title: 'Kind', width: '72px', cell: (port) => ({ receive_port: 'Receive', send_port: 'Send', send_port_group: 'Group' })[port.kind] },
     { key: 'adapter', title: 'Adapter', width: '104px', cell: (port) => port.adapter || <span className="muted">–</span> },
     { key: 'address', title: 'Address', width: 'minmax(120px, 2.2fr)', cell: (port) => <span className="mono" title={port.address}>{port.address}</span> },
-    { key: 'user', title: 'User', width: 'minmax(64px, 0.9fr)', cell: (port) => <span title={port.user}>{port.user}</span> },
+    { key: 'user', title: 'User', width: 'minmax(88px, 1fr)', cell: (port) => <span title={port.user}>{port.user}</span> },
     {
       key: 'missing',
       title: 'Missing',
-      width: '98px',
+      width: '90px',
       cell: (port) => (port.missing_secrets > 0 ? <span className="tag warn">{port.missing_secrets} missing</span> : null),
     },
-    { key: 'changed', title: 'Changed', width: '96px', align: 'end', cell: (port) => <span className="muted" title={`${exactly(port.changed_at)} by ${port.changed_by}`}>{when(port.changed_at).split(',')[0]}</span> },
+    { key: 'changed', title: 'Changed', width: '92px', align: 'end', cell: (port) => <span className="muted" title={`${exactly(port.changed_at)} by ${port.changed_by}`}>{when(port.changed_at).split(',')[0]}</span> },
   ];
   return narrow ? all.filter((column) => ['name', 'adapter', 'address'].includes(column.key)) : all;
 }

@@ -38,14 +38,14 @@ test('a long list never comes whole', async () => {
 
 test('an edit is reviewed with its diff and saved on the revision that was seen', async () => {
   const { user, mock } = await openPort('SendOrders_SAP');
-  await user.clear(screen.getByLabelText('Retry count'));
-  await user.type(screen.getByLabelText('Retry count'), '7');
+  await user.clear(screen.getByLabelText('RetryCount'));
+  await user.type(screen.getByLabelText('RetryCount'), '7');
   await user.click(screen.getByRole('button', { name: 'Change Password' }));
   await user.type(await screen.findByLabelText('New Password'), 'fresh-tide');
   await user.click(screen.getByRole('button', { name: 'Review 2 changes' }));
   const dialog = await screen.findByRole('dialog');
   const changes = within(dialog).getByRole('list', { name: 'Changes' });
-  expect(changes).toHaveTextContent('Retry count');
+  expect(changes).toHaveTextContent('RetryCount');
   expect(changes).toHaveTextContent('values are not shown');
   expect(changes).not.toHaveTextContent('fresh-tide');
   await user.type(within(dialog).getByLabelText('Note'), 'slow Mondays');
@@ -60,8 +60,8 @@ test('an edit is reviewed with its diff and saved on the revision that was seen'
 // Sabotage: clear the draft before the answer of port_set.
 test('a refused save keeps the draft', async () => {
   const { user, mock } = await openPort('SendOrders_SAP');
-  await user.clear(screen.getByLabelText('Retry count'));
-  await user.type(screen.getByLabelText('Retry count'), '7');
+  await user.clear(screen.getByLabelText('RetryCount'));
+  await user.type(screen.getByLabelText('RetryCount'), '7');
   await user.click(screen.getByRole('button', { name: 'Review 1 change' }));
   const dialog = await screen.findByRole('dialog');
   await waitFor(() => expect(within(dialog).getByRole('button', { name: 'Save' })).toBeEnabled());
@@ -69,14 +69,14 @@ test('a refused save keeps the draft', async () => {
   await user.click(within(dialog).getByRole('button', { name: 'Save' }));
   expect(await within(dialog).findByRole('alert')).toHaveTextContent('can’t be sealed now');
   await user.click(within(dialog).getByRole('button', { name: 'Back' }));
-  expect(screen.getByLabelText('Retry count')).toHaveValue('7');
+  expect(screen.getByLabelText('RetryCount')).toHaveValue('7');
   expect(screen.getByText('1 unsaved change')).toBeVisible();
 });
 
 test('a conflict is told, and the changes go on top of the newer revision', async () => {
   const { user, mock } = await openPort('SendOrders_SAP');
-  await user.clear(screen.getByLabelText('Retry count'));
-  await user.type(screen.getByLabelText('Retry count'), '7');
+  await user.clear(screen.getByLabelText('RetryCount'));
+  await user.type(screen.getByLabelText('RetryCount'), '7');
   const id = (mock.calls.find((request) => request.act === 'port_show') as { port: string }).port;
   await act(() => mock.call({ act: 'port_set', port: id, changes: [{ path: 'Description', value: 'by another' }], if_revision: null, note: null, dry_run: false }).then(() => undefined));
   await user.click(screen.getByRole('button', { name: 'Review 1 change' }));
@@ -85,7 +85,7 @@ test('a conflict is told, and the changes go on top of the newer revision', asyn
   await user.click(await within(dialog).findByRole('button', { name: 'Save' }));
   expect(await screen.findByText(/is saved as revision 3/)).toBeVisible();
   expect(screen.getByLabelText('Description')).toHaveValue('by another');
-  expect(screen.getByLabelText('Retry count')).toHaveValue('7');
+  expect(screen.getByLabelText('RetryCount')).toHaveValue('7');
 });
 
 // Sabotage: drop the mask on blur, or show an answer that comes after the release.
@@ -108,6 +108,33 @@ test('a secret shows only while its button is held', async () => {
   await waitFor(() => expect(mock.calls.filter((request) => request.act === 'port_reveal')).toHaveLength(before + 1));
   await act(async () => {});
   expect(screen.queryByText('n0rth-Quay')).toBeNull();
+});
+
+// Sabotage: leave the sections open, or filter by label only.
+test('what is often edited stands first; the rest is folded, and found by label, path or value', async () => {
+  const { user } = await openPort('SendOrders_SAP');
+  const essentials = screen.getByRole('region', { name: 'Primary transport: essentials' });
+  for (const label of ['Address', 'User name', 'RetryCount', 'SendHandler Name']) expect(within(essentials).getByLabelText(label)).toBeVisible();
+  expect(within(essentials).getByRole('button', { name: 'Change Password' })).toBeVisible();
+  expect(screen.queryByLabelText('TransmitPipeline Name')).toBeNull();
+  await user.click(screen.getByRole('button', { name: /^Pipelines/ }));
+  expect(screen.getByLabelText('TransmitPipeline Name')).toBeVisible();
+  await user.type(screen.getByLabelText('Filter properties'), 'OrderConfirmation');
+  expect(screen.getByLabelText('Statement Value')).toBeVisible();
+  expect(screen.queryByLabelText('Address')).toBeNull();
+  await user.clear(screen.getByLabelText('Filter properties'));
+  await user.type(screen.getByLabelText('Filter properties'), 'config/password');
+  expect(screen.getByRole('button', { name: 'Change Password' })).toBeVisible();
+  await user.keyboard('{Escape}');
+  expect(screen.getByLabelText('Filter properties')).toHaveValue('');
+  expect(screen.getByRole('heading', { name: 'SendOrders_SAP' })).toBeVisible();
+});
+
+test('the activity of a port reads the newest 500 entries once', async () => {
+  const { user, mock } = await openPort('SendOrders_SAP');
+  await user.click(screen.getByRole('tab', { name: 'Activity' }));
+  expect(await screen.findByText(/entries of the trail were read/)).toBeVisible();
+  expect(mock.calls.filter((request) => request.act === 'audit_list' && request.limit === 500)).toHaveLength(1);
 });
 
 test('delete can be undone', async () => {
