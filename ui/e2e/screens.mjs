@@ -176,7 +176,7 @@ export const screens = [
   { name: '29-port-cli', walk: async (page) => { await openPort(page, 'SendOrders_SAP'); await page.getByRole('tab', { name: 'CLI' }).click(); await page.getByText(/sealport port show/).waitFor(); } },
   { name: '30-ports-none', walk: async (page) => { await goTo('Ports')(page); await page.getByLabel('Search ports').fill('zzz'); await page.getByText('Nothing fits').waitFor(); } },
   { name: '31-ports-empty', query: '?state=empty', walk: async (page) => { await toBackupStep(page); await page.getByRole('radio', { name: 'Later' }).locator('xpath=ancestor-or-self::label').click(); await button(page, 'Create without a backup').click(); await button(page, 'Go to overview').click(); await goTo('Ports')(page); await page.getByText('No ports yet').waitFor(); } },
-  { name: '32-ports-fault', query: '?fail=port_list', walk: async (page) => { await goTo('Ports')(page); await page.getByRole('alert').waitFor(); } },
+  { name: '32-ports-fault', query: '?fail=port_list#/ports', walk: async (page) => { await page.getByRole('alert').waitFor(); } },
   { name: '33-export', walk: async (page) => { await goTo('Ports')(page); await button(page, 'Export…').click(); await button(page, 'Choose folder…').click(); await button(page, 'Export').click(); await page.getByText('files written').waitFor(); } },
   { name: '40-import', walk: goTo('Import') },
   { name: '41-import-dragging', walk: async (page) => { await goTo('Import')(page); await page.evaluate(() => window.sealportMock.drag(true)); await page.getByText('Drop to read').waitFor(); } },
