@@ -227,14 +227,14 @@ pub struct PortListView {
     pub facets: FacetsView,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct FacetsView {
     pub applications: Vec<ApplicationFacetView>,
     pub adapters: Vec<FacetView>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct ApplicationFacetView {
     /// Empty where the file names no application.
@@ -245,7 +245,7 @@ pub struct ApplicationFacetView {
     pub missing_secrets: u64,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct FacetView {
     pub name: String,

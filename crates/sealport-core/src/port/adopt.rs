@@ -24,10 +24,10 @@ impl Port {
             incoming.with(incoming.element(), marks)?
         };
         for (key, slot) in old.keyed() {
-            let path = old.slots.path(&old.tree, slot);
+            let path = old.slots.path(old.tree, slot);
             let filled = current.marks().filled.contains(&path);
             let known = matches!(slot.secret, Some(SecretState::Set)) || (filled && slot.secret.is_some());
-            let Some(value) = old.slots.value(&old.tree, slot).filter(|value| known && !value.is_empty())
+            let Some(value) = old.slots.value(old.tree, slot).filter(|value| known && !value.is_empty())
             else {
                 continue;
             };
@@ -87,5 +87,5 @@ fn has(read: &Read<'_>, slot: &Slot, value: &str) -> Option<bool> {
     if slot.secret == Some(SecretState::Missing) {
         return None;
     }
-    read.slots.value(&read.tree, slot).filter(|own| !own.is_empty()).map(|own| *own == *value)
+    read.slots.value(read.tree, slot).filter(|own| !own.is_empty()).map(|own| *own == *value)
 }

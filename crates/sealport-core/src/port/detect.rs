@@ -14,18 +14,22 @@ pub(super) struct Part {
 
 /// Whether a property of this name holds a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
-    // Most names end this within a few comparisons: none of the words begins elsewhere.
-    if !name.bytes().any(|b| matches!(b | 0x20, b'p' | b's' | b'k')) || name.len() > 128 {
-        return false;
-    }
-    let name = name.to_ascii_lowercase();
-    let is = name.contains("password")
-        || name.contains("passphrase")
-        || name.contains("secret")
-        || name.contains("accountkey")
-        || name.contains("apikey")
-        || ["pwd", "accesskey", "token"].iter().any(|end| name.ends_with(end));
-    is && name != "publickeytoken" && !ABOUT.iter().any(|end| name.ends_with(end))
+    const WITHIN: [&str; 5] = ["password", "passphrase", "secret", "accountkey", "apikey"];
+    const AT_END: [&str; 3] = ["pwd", "accesskey", "token"];
+    let ends = |end: &str| {
+        let at = name.len().checked_sub(end.len());
+        at.is_some_and(|at| name.as_bytes()[at..].eq_ignore_ascii_case(end.as_bytes()))
+    };
+    let holds = |word: &str| {
+        let mut parts = name.as_bytes().windows(word.len());
+        parts.any(|part| part[0] | 0x20 == word.as_bytes()[0] && part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    // Most names end this within a few comparisons: all the words have one of these letters.
+    let likely = name.len() <= 128 && name.bytes().any(|b| matches!(b | 0x20, b'p' | b's' | b'k'));
+    likely
+        && (WITHIN.into_iter().any(holds) || AT_END.into_iter().any(ends))
+        && !name.eq_ignore_ascii_case("publickeytoken")
+        && !ABOUT.into_iter().any(ends)
 }
 
 /// Ends of names that tell something about a secret and hold none.

@@ -1,6 +1,8 @@
 //! One port: the text of its element, secrets included, and the views into it. A port never changes: an edit gives
 //! another one.
 
+use std::sync::OnceLock;
+
 use zeroize::Zeroizing;
 
 use super::{
@@ -21,7 +23,10 @@ use crate::{
 
 /// One port element with all that is in it.
 pub struct Port {
-    element: SecretText,
+    /// The text of the element, read with all that is in it.
+    tree: Tree<'static>,
+    /// Found when they are first asked for.
+    slots: OnceLock<Slots>,
     marks: Marks,
     kind: PortKind,
     name: String,
@@ -36,18 +41,16 @@ impl std::fmt::Debug for Port {
 
 /// A port's element, read: what its methods work with.
 pub(super) struct Read<'a> {
-    pub tree: Tree<'a>,
-    pub slots: Slots,
+    pub tree: &'a Tree<'static>,
+    pub slots: &'a Slots,
 }
 
 impl Port {
     /// Reads a port element. Fails with `malformed_document` where it is not one.
     pub fn read(element: SecretText, marks: Marks) -> Result<Port, Error> {
         // The text may be all secret, so the fault's words are general; they never quote it.
-        let text = element.expose();
-        let tree = Tree::read(text, &Limits { nesting: 0, ..Limits::default() }, |_, _| true)
-            .map_err(|fault| fault.into_error(text))?;
-        let root = tree.root();
+        let mut tree = Tree::read(element, &Limits::default())?;
+        let (root, text) = (tree.root(), tree.layer_text(0));
         let kind = kind_of(tree.name(root)).ok_or_else(|| {
             Fault::new("this is not a send port, receive port or send port group", 0).into_error(text)
         })?;
@@ -57,8 +60,8 @@ impl Port {
             .filter(|&node| tree.is_leaf(node))
             .map(|node| application(&text[tree.node(node).inner.clone()]))
             .unwrap_or_default();
-        drop(tree);
-        Ok(Port { element, marks, kind, name, application })
+        tree.expand(&Limits::default(), |tree, node| is_whole(tree, node, &marks));
+        Ok(Port { tree, slots: OnceLock::new(), marks, kind, name, application })
     }
 
     /// What it is.
@@ -78,7 +81,7 @@ impl Port {
 
     /// The text of its element, secrets included.
     pub fn element(&self) -> &str {
-        self.element.expose()
+        self.tree.layer_text(0)
     }
 
     /// What an administrator decided about its properties.
@@ -91,7 +94,7 @@ impl Port {
     pub fn resolve(&self, path_or_end: &str) -> Result<String, Error> {
         let read = self.open();
         let paths: Vec<String> =
-            read.slots.slots.iter().map(|slot| read.slots.path(&read.tree, slot)).collect();
+            read.slots.slots.iter().map(|slot| read.slots.path(read.tree, slot)).collect();
         if paths.iter().any(|path| path == path_or_end) {
             return Ok(path_or_end.to_owned());
         }
@@ -167,7 +170,7 @@ impl Port {
         if secret {
             let node = read.tree.find(&path).ok_or_else(|| refuse("is no value that can be marked"))?;
             let n = read.tree.node(node);
-            if n.has_elements || is_structural(&read.tree, node) {
+            if n.has_elements || is_structural(read.tree, node) {
                 return Err(refuse("names or holds parts of the port and can't be marked")
                     .hint("mark the single values"));
             }
@@ -188,30 +191,26 @@ impl Port {
             return Err(Error::new(Code::NotFound, format!("{path} of \"{}\" has no value yet", self.name))
                 .hint("fill it in first"));
         }
-        let value = read.slots.value(&read.tree, slot).ok_or_else(|| self.unknown(&path))?;
+        let value = read.slots.value(read.tree, slot).ok_or_else(|| self.unknown(&path))?;
         Ok(SecretText::new(value.to_owned()))
     }
 
     /// The text of its element with a mask in the place of every secret in the clear.
     pub fn masked(&self) -> SecretText {
         let read = self.open();
-        splice(self.element(), read.slots.mask(&read.tree))
+        splice(self.element(), read.slots.mask(read.tree))
     }
 
     /// The element read with all that is in it.
     pub(super) fn open(&self) -> Read<'_> {
-        let whole = |tree: &Tree<'_>, node: NodeId| is_whole(tree, node, &self.marks);
-        let tree = Tree::read(self.element(), &Limits::default(), whole)
-            .expect("the element was read when the port was made");
-        let slots = Slots::find(&tree, &self.marks);
-        Read { tree, slots }
+        Read { tree: &self.tree, slots: self.slots.get_or_init(|| Slots::find(&self.tree, &self.marks)) }
     }
 
     /// The edits that give a secret slot this value, the address and its `uri` together.
     pub(super) fn secret_edits(&self, read: &Read<'_>, slot: &Slot, value: &str) -> Vec<Edit> {
         match &slot.place {
             Place::Absent => slot.property.map_or_else(Vec::new, |property| {
-                insert(&read.tree, &read.slots, slot.transport, slot.node, &property.name, value)
+                insert(read.tree, read.slots, slot.transport, slot.node, &property.name, value)
             }),
             Place::Whole => set_linked(read, slot.node, value),
             Place::Part { part, .. } => {
@@ -230,7 +229,7 @@ impl Port {
         value: &str,
     ) -> Option<(Vec<Edit>, &'static super::adapters::Property)> {
         let (transport, node, property) = self.insertable(read, path)?;
-        Some((insert(&read.tree, &read.slots, Some(transport), node, &property.name, value), property))
+        Some((insert(read.tree, read.slots, Some(transport), node, &property.name, value), property))
     }
 
     fn insertable(
@@ -247,7 +246,7 @@ impl Port {
     }
 
     fn set_plain(&self, read: &Read<'_>, slot: &Slot, path: &str, value: &str) -> Result<Port, Error> {
-        if is_structural(&read.tree, slot.node) {
+        if is_structural(read.tree, slot.node) {
             return Err(Error::new(Code::Usage, format!("{path} can't be changed here"))
                 .hint("change it in BizTalk and import the bindings again"));
         }
@@ -300,7 +299,7 @@ impl Port {
         let port = Port::read(element, marks)?;
         if !value.is_empty() {
             let read = port.open();
-            let back = find(&read, path).and_then(|slot| read.slots.value(&read.tree, slot));
+            let back = find(&read, path).and_then(|slot| read.slots.value(read.tree, slot));
             if back.as_deref() != Some(value) {
                 let told = format!("the value for {path} can't stand within its text as it is");
                 return Err(Error::new(Code::Usage, told)
@@ -324,7 +323,7 @@ pub(super) fn find<'r>(read: &'r Read<'_>, path: &str) -> Option<&'r Slot> {
         Place::Absent => slot.property.is_some_and(|property| property.name == last),
         Place::Whole => last.trim_start_matches('@').starts_with(read.tree.name(slot.node)),
     });
-    candidates.into_iter().find(|slot| read.slots.path(&read.tree, slot) == path)
+    candidates.into_iter().find(|slot| read.slots.path(read.tree, slot) == path)
 }
 
 /// What names a port or its adapter: changing it would make another port of it, or a broken one.
@@ -365,9 +364,9 @@ pub(super) fn is_structural(tree: &Tree<'_>, node: NodeId) -> bool {
 }
 
 fn set_linked(read: &Read<'_>, node: NodeId, value: &str) -> Vec<Edit> {
-    let mut edits = set_value(&read.tree, node, value);
+    let mut edits = set_value(read.tree, node, value);
     if let Some(other) = read.slots.linked(node) {
-        edits.extend(set_value(&read.tree, other, value));
+        edits.extend(set_value(read.tree, other, value));
     }
     edits
 }

@@ -3,7 +3,7 @@
 //! Level 0 is the text that was given. A value that is itself one XML element opens a further layer: its unescaped
 //! text, and the way from its offsets back to the raw characters. A path leads through layers as through elements.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, sync::OnceLock};
 
 use zeroize::Zeroizing;
 
@@ -11,8 +11,9 @@ use super::{
     Limits,
     edit::{Edit, shift},
     escape::{Escape, Unescaped, unescape},
-    xml::{Attribute, Fault, Token, scan},
+    xml::{Attribute, Token, scan},
 };
+use crate::{Error, secret::SecretText};
 
 /// Index of a node in its tree.
 pub(super) type NodeId = u32;
@@ -70,7 +71,19 @@ struct Layer<'a> {
 
 enum Text<'a> {
     Borrowed(&'a str),
+    Owned(SecretText),
     Unescaped(Unescaped),
+}
+
+impl Text<'_> {
+    fn as_str(&self) -> &str {
+        match self {
+            Text::Borrowed(text) => text,
+            // Opened to be looked into; the tree's owner decides what leaves.
+            Text::Owned(text) => text.expose(),
+            Text::Unescaped(unescaped) => &unescaped.value,
+        }
+    }
 }
 
 struct Within {
@@ -86,37 +99,29 @@ pub(super) struct Tree<'a> {
     nodes: Vec<Node>,
     /// For each element its place, from 1, among siblings of its name; 0 where it is the only one. Filled when a path
     /// is first asked for.
-    ordinals: std::cell::OnceCell<Vec<u32>>,
+    ordinals: OnceLock<Vec<u32>>,
+}
+
+impl Tree<'static> {
+    /// Reads one element, and no document in its strings yet: `expand` does that.
+    pub fn read(text: SecretText, limits: &Limits) -> Result<Self, Error> {
+        Self::flat(Text::Owned(text), &[], limits)
+    }
 }
 
 impl<'a> Tree<'a> {
-    /// Reads one element with all that is in it. `whole` says which values are kept whole, by tree and node.
-    pub fn read(
-        text: &'a str,
-        limits: &Limits,
-        whole: impl Fn(&Tree<'_>, NodeId) -> bool,
-    ) -> Result<Self, Fault> {
-        let mut tree = Self::flat(text, &[], limits)?;
-        tree.expand(limits, whole);
-        Ok(tree)
-    }
-
     /// Reads a document with the elements at `skip` (in order) left out.
-    pub fn read_around(text: &'a str, skip: &[Range<usize>], limits: &Limits) -> Result<Self, Fault> {
-        let mut tree = Self::flat(text, skip, limits)?;
+    pub fn read_around(text: &'a str, skip: &[Range<usize>], limits: &Limits) -> Result<Self, Error> {
+        let mut tree = Self::flat(Text::Borrowed(text), skip, limits)?;
         tree.expand(limits, |tree, node| super::detect::is_secret_name(tree.local_name(node)));
         Ok(tree)
     }
 
-    fn flat(text: &'a str, skip: &[Range<usize>], limits: &Limits) -> Result<Self, Fault> {
-        let within = None;
-        let nodes = Vec::with_capacity(text.len() / 24);
-        let mut tree = Self {
-            layers: vec![Layer { text: Text::Borrowed(text), within, depth: 0 }],
-            nodes,
-            ordinals: std::cell::OnceCell::new(),
-        };
-        let mut builder = Builder { nodes: &mut tree.nodes, text, layer: 0, at: NONE };
+    fn flat(text: Text<'a>, skip: &[Range<usize>], limits: &Limits) -> Result<Self, Error> {
+        let layers = vec![Layer { text, within: None, depth: 0 }];
+        let text = layers[0].text.as_str();
+        let mut nodes = Vec::with_capacity(text.len() / 20);
+        let mut builder = Builder { nodes: &mut nodes, text, layer: 0, at: NONE };
         let mut skip = skip.iter();
         let mut skipped: Range<usize> = skip.next().cloned().unwrap_or(usize::MAX..usize::MAX);
         scan(text, 0, limits, |token| {
@@ -132,11 +137,14 @@ impl<'a> Tree<'a> {
                 builder.take(token);
             }
             Ok(())
-        })?;
-        Ok(tree)
+        })
+        .map_err(|fault| fault.into_error(text))?;
+        Ok(Self { layers, nodes, ordinals: OnceLock::new() })
     }
 
-    fn expand(&mut self, limits: &Limits, whole: impl Fn(&Tree<'_>, NodeId) -> bool) {
+    /// Opens the documents in strings, and those in their strings. `whole` says which values are kept whole, by tree
+    /// and node.
+    pub fn expand(&mut self, limits: &Limits, whole: impl Fn(&Tree<'_>, NodeId) -> bool) {
         let mut node = 0;
         while (node as usize) < self.nodes.len() {
             if self.may_hold_document(node, limits) && !whole(self, node) {
@@ -230,10 +238,7 @@ impl<'a> Tree<'a> {
     }
 
     pub fn layer_text(&self, layer: u32) -> &str {
-        match &self.layers[layer as usize].text {
-            Text::Borrowed(text) => text,
-            Text::Unescaped(unescaped) => &unescaped.value,
-        }
+        self.layers[layer as usize].text.as_str()
     }
 
     /// How many documents this node is within.

@@ -26,7 +26,7 @@ impl Port {
                         .any(|user| name.eq_ignore_ascii_case(user))
                 });
                 for user in names.filter(|&child| read.tree.is_leaf(child)) {
-                    push_new(&mut users, read.slots.shown(&read.tree, user));
+                    push_new(&mut users, read.slots.shown(read.tree, user));
                 }
             }
             enabled.extend(enable(&read, transport));
@@ -45,7 +45,7 @@ impl Port {
                 .tree
                 .child(read.tree.root(), "Description")
                 .filter(|&node| read.tree.is_leaf(node))
-                .map(|node| read.slots.shown(&read.tree, node))
+                .map(|node| read.slots.shown(read.tree, node))
                 .unwrap_or_default(),
         }
     }
@@ -83,9 +83,9 @@ impl Port {
         let missing = read.slots.slots.iter().filter(|slot| is_missing(&read, slot)).map(|slot| {
             let transport = slot.transport.map(|index| &read.slots.transports[index]);
             MissingSecret {
-                path: read.slots.path(&read.tree, slot),
+                path: read.slots.path(read.tree, slot),
                 label: label(&read, slot),
-                user: slot.user.map(|user| read.slots.shown(&read.tree, user)).unwrap_or_default(),
+                user: slot.user.map(|user| read.slots.shown(read.tree, user)).unwrap_or_default(),
                 adapter: transport.map(|transport| adapter_name(&read, transport)).unwrap_or_default(),
                 address: transport.map(|transport| address(&read, transport)).unwrap_or_default(),
             }
@@ -114,7 +114,7 @@ impl Read<'_> {
     /// The slots by a path that names receive locations instead of counting them.
     pub(super) fn keyed(&self) -> impl Iterator<Item = (String, &Slot)> {
         self.slots.slots.iter().map(|slot| {
-            let path = self.slots.path(&self.tree, slot);
+            let path = self.slots.path(self.tree, slot);
             let transport = slot.transport.map(|index| &self.slots.transports[index]);
             (transport.and_then(|transport| self.key_in(transport, &path)).unwrap_or(path), slot)
         })
@@ -169,7 +169,7 @@ fn change<'a>(from: Side<'a, 'a>, to: Side<'a, 'a>) -> Option<ChangeView> {
 /// What a secret is compared by. It goes nowhere.
 fn known<'a>(side: Side<'a, 'a>) -> Option<Value<'a>> {
     let slot = side.2.filter(|slot| slot.secret != Some(SecretState::Missing))?;
-    side.1.slots.value(&side.1.tree, slot).filter(|value| !value.is_empty())
+    side.1.slots.value(side.1.tree, slot).filter(|value| !value.is_empty())
 }
 
 fn property(port: &Port, read: &Read<'_>, slot: &Slot) -> PropertyView {
@@ -180,12 +180,12 @@ fn property(port: &Port, read: &Read<'_>, slot: &Slot) -> PropertyView {
     } else if n.nil {
         (None, ValueType::Null, Vec::new())
     } else {
-        let value = read.slots.shown(&read.tree, slot.node);
+        let value = read.slots.shown(read.tree, slot.node);
         let (value_type, choices) = spelling(&value, n.vt, slot);
         (Some(value), value_type, choices)
     };
     PropertyView {
-        path: read.slots.path(&read.tree, slot),
+        path: read.slots.path(read.tree, slot),
         label: label(read, slot),
         section: section(port, read, slot),
         depth: read.tree.level(slot.node) + u32::from(!whole),
@@ -198,7 +198,7 @@ fn property(port: &Port, read: &Read<'_>, slot: &Slot) -> PropertyView {
         secret: slot.secret,
         marked: slot.marked,
         choices,
-        writable: !whole || !is_structural(&read.tree, slot.node),
+        writable: !whole || !is_structural(read.tree, slot.node),
     }
 }
 
@@ -288,7 +288,7 @@ fn adapter_name(read: &Read<'_>, transport: &Transport) -> String {
 }
 
 fn address(read: &Read<'_>, transport: &Transport) -> String {
-    transport.address.map(|node| read.slots.shown(&read.tree, node)).unwrap_or_default()
+    transport.address.map(|node| read.slots.shown(read.tree, node)).unwrap_or_default()
 }
 
 fn enable(read: &Read<'_>, transport: &Transport) -> Option<bool> {

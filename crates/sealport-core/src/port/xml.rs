@@ -203,37 +203,37 @@ fn read_tag(
     if is_white(tag.attributes_raw()) {
         return Ok(name);
     }
-    let base = text.as_ptr() as usize;
+    // Where a slice of the scanned text stands in it; a copy would stand nowhere.
+    let place = |slice: &str| {
+        let at = (slice.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+        (at + slice.len() <= text.len()).then_some(at..at + slice.len())
+    };
     let mut iter = tag.attributes();
     for attribute in iter.with_checks(false) {
-        let attribute = attribute.map_err(|_| Fault::new("an attribute is malformed", start))?;
+        let malformed = || Fault::new("an attribute is malformed", start);
+        let attribute = attribute.map_err(|_| malformed())?;
         if attributes.len() == limits.attributes {
             return Err(Fault::new(
                 format!("an element has more than {} attributes", limits.attributes),
                 start,
             ));
         }
-        let key: &str = attribute.key.as_ref();
-        let value: &str = &attribute.value;
-        let key_at = (key.as_ptr() as usize).wrapping_sub(base);
-        let value_at = (value.as_ptr() as usize).wrapping_sub(base);
-        let attribute =
-            Attribute { name: key_at..key_at + key.len(), value: value_at..value_at + value.len() };
-        // Both are slices of the scanned text; were they copies, the spans would be meaningless.
-        if text.get(attribute.name.clone()) != Some(key) || text.get(attribute.value.clone()) != Some(value) {
-            return Err(Fault::new("an attribute is malformed", start));
-        }
+        let (key, value): (&str, &str) = (attribute.key.as_ref(), &attribute.value);
+        let name = place(key).ok_or_else(malformed)?;
+        let inner = place(value).ok_or_else(malformed)?;
         if !is_name(key) {
-            return Err(Fault::new("an attribute name is not valid", key_at));
+            return Err(Fault::new("an attribute name is not valid", name.start));
         }
-        if !matches!(text.as_bytes()[key_at - 1], b' ' | b'\t' | b'\r' | b'\n') {
-            return Err(Fault::new("there is no space before an attribute", key_at));
+        if !matches!(text.as_bytes()[name.start - 1], b' ' | b'\t' | b'\r' | b'\n') {
+            return Err(Fault::new("there is no space before an attribute", name.start));
         }
-        if value.as_bytes().contains(&b'<') {
-            return Err(Fault::new("`<` stands in an attribute value", value_at));
+        if value.bytes().any(|b| matches!(b, b'<' | b'&')) {
+            if value.contains('<') {
+                return Err(Fault::new("`<` stands in an attribute value", inner.start));
+            }
+            super::escape::check(value).map_err(|(why, at)| Fault::new(why, inner.start + at))?;
         }
-        super::escape::check(value).map_err(|(why, at)| Fault::new(why, value_at + at))?;
-        attributes.push(attribute);
+        attributes.push(Attribute { name, value: inner });
     }
     find_duplicate(text, attributes)
         .map_or(Ok(name), |at| Err(Fault::new("an attribute stands twice in one element", at)))
@@ -253,6 +253,11 @@ fn find_duplicate(text: &str, attributes: &[Attribute]) -> Option<usize> {
 }
 
 fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-' | b'.');
+    let start = |b: u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b':');
+    if name.as_bytes().first().is_some_and(|&b| start(b)) && name.bytes().all(plain) {
+        return true;
+    }
     let mut chars = name.chars();
     let first = |c: char| match c {
         'A'..='Z' | 'a'..='z' | '_' | ':' => true,

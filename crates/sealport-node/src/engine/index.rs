@@ -1,7 +1,10 @@
 //! The list of ports in memory: opened summaries in order, searched as the administrator types. Documents stand in it
 //! too. Secrets never do: summaries hold masked addresses.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::OnceLock,
+};
 
 use sealport_core::{
     Code, Error,
@@ -18,6 +21,10 @@ use crate::store::{Put, Row, Store};
 #[derive(Default)]
 pub(super) struct Index {
     ports: BTreeMap<PortIdentity, Entry>,
+    /// The same ports by id.
+    by_id: HashMap<RecordId, PortIdentity>,
+    /// What the tree beside the list shows, until the next write.
+    facets: OnceLock<FacetsView>,
     documents: BTreeMap<RecordId, Document>,
 }
 
@@ -107,6 +114,8 @@ impl Index {
                     changed_at: summary.at,
                     changed_by: summary.by,
                 };
+                self.facets.take();
+                self.by_id.insert(row.id, identity.clone());
                 self.ports.insert(identity, Entry { view, text });
             }
         }
@@ -144,8 +153,7 @@ impl Index {
     /// The port that `text` means: an id, or the name of only one port.
     pub fn find(&self, text: &str) -> Result<RecordId, Error> {
         if let Ok(id) = text.parse::<RecordId>() {
-            let known = self.ports().any(|view| view.id == id);
-            return if known {
+            return if self.by_id.contains_key(&id) {
                 Ok(id)
             } else {
                 Err(Error::new(Code::NotFound, format!("There is no port {id}.")))
@@ -202,10 +210,10 @@ impl Index {
             }
             total += 1;
         }
-        PortListView { ports, total, facets: self.facets() }
+        PortListView { ports, total, facets: self.facets.get_or_init(|| self.count_facets()).clone() }
     }
 
-    fn facets(&self) -> FacetsView {
+    fn count_facets(&self) -> FacetsView {
         let mut applications: BTreeMap<&str, ApplicationFacetView> = BTreeMap::new();
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         for view in self.ports().filter(|view| !view.deleted) {

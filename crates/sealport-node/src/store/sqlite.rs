@@ -23,6 +23,8 @@ const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 pub struct Store {
     pub(super) connection: Connection,
     pub(super) place: Place,
+    /// How far the audit trail was checked since this store was opened, and the hash there.
+    pub(super) checked: (u64, String),
 }
 
 impl Store {
@@ -94,7 +96,7 @@ impl Store {
             };
             error.because(cause)
         })?;
-        Ok(Self { connection, place })
+        Ok(Self { connection, place, checked: Default::default() })
     }
 
     /// Carries out a change, whole or not at all, and gives the generation that it made.
