@@ -119,7 +119,9 @@ impl System {
         let custody = self.custody();
         if matches!(&*custody, Custody::Passphrase { passphrase, .. } if passphrase.is_empty()) {
             return Err(Error::new(Code::CustodyLocked, "The passphrase of the custody was not given.")
-                .hint("Give it with --custody-passphrase-file, or name the file in SEALPORT_CUSTODY_PASSPHRASE_FILE."));
+                .hint(
+                    "Give it with `sealport unlock`, or name its file in SEALPORT_CUSTODY_PASSPHRASE_FILE.",
+                ));
         }
         let text = custody.load()?;
         let text = std::str::from_utf8(&text)
@@ -151,7 +153,10 @@ impl System {
     pub fn give_passphrase(&self, passphrase: SecretText) -> Result<(), Error> {
         let former = self.custody();
         let Custody::Passphrase { file, .. } = &*former else {
-            return Err(Error::new(Code::Refused, "The master secret of this system is not kept under a passphrase."));
+            return Err(Error::new(
+                Code::Refused,
+                "The master secret of this system is not kept under a passphrase.",
+            ));
         };
         let given = Custody::Passphrase { file: file.clone(), passphrase };
         *self.custody.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(given);
