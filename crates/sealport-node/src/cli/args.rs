@@ -64,6 +64,13 @@ Examples:
     /// Tells what this installation is and how it is
     #[command(after_long_help = "Example:\n  sealport status --json")]
     Status,
+    /// Gives the passphrase of custody `passphrase` to the process that has the data directory open
+    #[command(after_long_help = "Example:\n  sealport unlock --passphrase-file p.txt")]
+    Unlock {
+        /// File with the custody's passphrase on its first line; `-` is standard input
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
     /// Reads, lists, changes and writes port configurations
     #[command(subcommand)]
     Port(PortCommand),

@@ -76,12 +76,14 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
     let (data_dir, source) = config::locate(global.data_dir.clone())?;
     let mut input = Input::default();
     let request = make_request(command, &mut input, global.yes)?;
-    let makes_system = matches!(request, Request::Init { .. } | Request::BackupRestore { .. });
+    // These bring their passphrase, or make the custody that it is for.
+    let brings_custody =
+        matches!(request, Request::Init { .. } | Request::BackupRestore { .. } | Request::Unlock { .. });
     let mut custody = None;
     let handle = door::open(
         &data_dir,
         || {
-            if !makes_system && custody.is_none() {
+            if !brings_custody && custody.is_none() {
                 custody = custody_passphrase(&data_dir, &mut input)?;
             }
             Ok(Config {
@@ -96,6 +98,7 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
         opener,
     )?;
     let response = ask(&handle, request, global.quiet)?;
+    refuse_unfilled(&response)?;
     if global.json {
         let mut text = Zeroizing::new(fields(&response)?);
         text.push('\n');
@@ -118,10 +121,32 @@ fn ask(handle: &Arc<dyn Handle>, request: Request, quiet: bool) -> Result<Respon
     result
 }
 
+/// A fill list with rows that fit nothing fills nothing: for a script that is a failure, not an answer.
+fn refuse_unfilled(response: &Response) -> Result<(), Error> {
+    match response {
+        Response::Filled(view) if !view.dry_run && !view.problems.is_empty() => {
+            let rows: Vec<_> = view
+                .problems
+                .iter()
+                .map(|problem| format!("row {}: {}", problem.row, problem.reason))
+                .collect();
+            Err(Error::new(Code::Refused, format!("Nothing was filled. {}", rows.join(" ")))
+                .hint("Mend these rows and try again; --dry-run shows which rows fit."))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn make_request(command: Command, input: &mut Input, yes: bool) -> Result<Request, Error> {
     Ok(match command {
         Command::Init(args) => make_init(args, input)?,
         Command::Status => Request::Status,
+        Command::Unlock { passphrase_file } => {
+            let file = config::custody_passphrase_file(passphrase_file).map(|(path, _)| path);
+            let what = "custody passphrase";
+            let passphrase = input.passphrase(file.as_deref(), "--passphrase-file", what, Typed::Once)?;
+            Request::Unlock { passphrase }
+        }
         Command::Port(command) => make_port_request(command, input, yes)?,
         Command::Backup(command) => make_backup_request(command, input)?,
         Command::Audit(AuditCommand::List { limit, before }) => Request::AuditList { before, limit },

@@ -59,7 +59,7 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
             }),
             "No secret is missing.",
         ),
-        Response::Filled(view) if quiet && !view.dry_run && view.problems.is_empty() => String::new(),
+        Response::Filled(view) if quiet && !view.dry_run => String::new(),
         Response::Filled(view) => filled(view),
         Response::Exported(_) if quiet => String::new(),
         Response::Exported(view) => exported(view),
@@ -313,7 +313,7 @@ fn filled(view: &FillView) -> String {
         text += &format!("row {}: {}\n", problem.row, problem.reason);
     }
     let said = match (view.problems.is_empty(), view.dry_run) {
-        (false, _) => "Nothing was written; rows that would fit",
+        (false, _) => "Would fill if the other rows fitted (dry run)",
         (true, true) => "Would fill (dry run)",
         (true, false) => "Filled",
     };

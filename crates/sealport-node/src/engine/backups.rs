@@ -34,7 +34,10 @@ impl Engine {
     ) -> Result<BackupView, Error> {
         let system = self.system()?;
         let bundle = system.bundle()?;
-        let (row, (ports, records)) = system.read(|store| Ok((store.system()?, store.counts()?)))?;
+        // A connection of its own: others read and write meanwhile, and the header still tells what is inside.
+        let store = system.read(|store| store.again())?;
+        let moment = store.one_moment()?;
+        let (row, (ports, records)) = (store.system()?, store.counts()?);
         let (ports, records) = if secret_only { (0, 0) } else { (ports, records) };
         let header = header(&row, &bundle, reminder, secret_only, ports, records)?;
         let mut progress = Progress::new(call, "Proving the backup", records);
@@ -50,22 +53,26 @@ impl Engine {
                 if secret_only {
                     return Ok(());
                 }
-                system.read(|store| {
-                    store.snapshot(|item| {
-                        if matches!(item, Item::Record(_)) {
-                            done += 1;
-                            writing.at(done)?;
-                        }
-                        put(item)
-                    })
+                store.snapshot(|item| {
+                    if matches!(item, Item::Record(_)) {
+                        done += 1;
+                        writing.at(done)?;
+                    }
+                    put(item)
                 })
             },
             &mut |count| progress.at(count),
         )?;
+        drop(moment);
         let view = view(file, header, Some(proof))?;
         let backup = proven(&view);
         let entry = act(call, "backup.create", backup.file.clone(), opened_words(&proof));
-        system.write(&Change { acts: vec![entry], backup: Some(backup), ..Change::default() })?;
+        let change = Change { acts: vec![entry], backup: Some(backup), ..Change::default() };
+        if let Err(error) = system.write(&change) {
+            // A copy of every secret that no entry tells of must not lie about.
+            let _ = std::fs::remove_file(file);
+            return Err(error);
+        }
         Ok(view)
     }
 

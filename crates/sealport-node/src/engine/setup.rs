@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealport_core::{
     Code, Error,
-    api::{CustodyChoice, FirstBackup, ImportFile, LocalPath, Request, RestoreView, StatusView, SystemView},
+    api::{
+        CustodyChoice, CustodyKind, FirstBackup, ImportFile, LocalPath, Request, RestoreView, StatusView,
+        SystemView,
+    },
     backup::{MAX_NAME, one_line},
     bundle::Bundle,
     id::{Epoch, Generation, NodeId, SystemId},
     secret::SecretText,
 };
+use zeroize::Zeroizing;
 
 use super::{
     Engine, Progress,
@@ -198,16 +202,23 @@ impl Engine {
     fn finish(&self, row: SystemRow, custody: Custody, bundle: &Bundle, mut undo: Undo) -> Result<(), Error> {
         let folder = &self.config.data_dir;
         let kind = custody.kind();
+        let former = former_item(&custody, bundle)?;
         // Opened to be kept: custody is where it lives from now on.
         custody.store(bundle.to_text().as_bytes())?;
         let place = folder.join(store::FILE);
-        let placed = Settings { custody: kind }.write(folder).and_then(|()| {
+        // A sample system is never opened again, so nothing needs to say where its secret rests.
+        let kept =
+            if kind == CustodyKind::Memory { Ok(()) } else { Settings { custody: kind }.write(folder) };
+        let placed = kept.and_then(|()| {
             std::fs::rename(folder.join(UNFINISHED), &place)
                 .and_then(|()| crate::files::sync_folder(folder))
                 .map_err(|cause| crate::files::unavailable("write", &place, cause))
         });
         if let Err(error) = placed {
-            let _ = custody.remove();
+            let _ = match former {
+                Some(former) => custody.store(&former),
+                None => custody.remove(),
+            };
             return Err(error);
         }
         undo.files.clear();
@@ -236,6 +247,22 @@ impl Engine {
             }
         }
     }
+}
+
+/// What custody holds of this system already: another data directory on this machine may rely on it, so it is neither
+/// taken away nor replaced by another secret.
+fn former_item(custody: &Custody, bundle: &Bundle) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    let Ok(former) = custody.load() else { return Ok(None) };
+    let known = std::str::from_utf8(&former).ok().and_then(|text| Bundle::from_text(text).ok());
+    let of_this_system = known.is_some_and(|known| known.system() == bundle.system());
+    if of_this_system && *former != *bundle.to_text().as_bytes() {
+        return Err(Error::new(
+            Code::Refused,
+            format!("{} holds another master secret of the system {}.", custody.name(), bundle.system()),
+        )
+        .hint("It may be newer than the backup. Take it away first if nothing needs it, or choose another custody."));
+    }
+    Ok(of_this_system.then_some(former))
 }
 
 /// Files that were made on the way; taken away when it does not come to an end.

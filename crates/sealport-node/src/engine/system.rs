@@ -119,7 +119,9 @@ impl System {
         let custody = self.custody();
         if matches!(&*custody, Custody::Passphrase { passphrase, .. } if passphrase.is_empty()) {
             return Err(Error::new(Code::CustodyLocked, "The passphrase of the custody was not given.")
-                .hint("Give it with --custody-passphrase-file, or name the file in SEALPORT_CUSTODY_PASSPHRASE_FILE."));
+                .hint(
+                    "Give it with `sealport unlock`, or name its file in SEALPORT_CUSTODY_PASSPHRASE_FILE.",
+                ));
         }
         let text = custody.load()?;
         let text = std::str::from_utf8(&text)

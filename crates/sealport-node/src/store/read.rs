@@ -78,14 +78,19 @@ impl Store {
         Ok(())
     }
 
-    /// Everything a full backup carries, as it is at one moment, to `each`: records each with its former revisions
-    /// behind it, then the audit trail.
-    pub fn snapshot(&mut self, mut each: impl FnMut(Item) -> Result<()>) -> Result<()> {
-        let place = self.place.clone();
-        let what = place.on("Reading the database for a backup");
-        let tx = self.connection.transaction().map_err(&what)?;
-        let mut records = tx.prepare(&format!("SELECT {ROW} FROM record ORDER BY rowid")).map_err(&what)?;
-        let mut formers = tx
+    /// Until the guard is dropped, everything that this connection reads is of one moment, whatever others write.
+    pub fn one_moment(&self) -> Result<impl Sized + '_> {
+        self.connection.unchecked_transaction().map_err(self.place.on("Reading the database"))
+    }
+
+    /// Everything a full backup carries to `each`: records each with its former revisions behind it, then the audit
+    /// trail. Read within `one_moment`.
+    pub fn snapshot(&self, mut each: impl FnMut(Item) -> Result<()>) -> Result<()> {
+        let what = self.place.on("Reading the database for a backup");
+        let connection = &self.connection;
+        let mut records =
+            connection.prepare(&format!("SELECT {ROW} FROM record ORDER BY rowid")).map_err(&what)?;
+        let mut formers = connection
             .prepare("SELECT id, revision, key_version, generation, envelope FROM former WHERE id = ? ORDER BY revision")
             .map_err(&what)?;
         let mut rows = records.query([]).map_err(&what)?;
@@ -98,7 +103,7 @@ impl Store {
                 each(Item::Former(former(next).map_err(&what)?))?;
             }
         }
-        let mut trail = tx.prepare("SELECT * FROM audit ORDER BY seq").map_err(&what)?;
+        let mut trail = connection.prepare("SELECT * FROM audit ORDER BY seq").map_err(&what)?;
         let mut entries = trail.query([]).map_err(&what)?;
         while let Some(next) = entries.next().map_err(&what)? {
             each(Item::Audit(audit(next).map_err(&what)?))?;

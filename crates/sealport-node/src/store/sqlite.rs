@@ -62,6 +62,11 @@ impl Store {
         Self::connect(file)
     }
 
+    /// Another connection to the same database.
+    pub fn again(&self) -> Result<Self> {
+        Self::open(&self.place.0)
+    }
+
     fn connect(file: &Path) -> Result<Self> {
         if rusqlite::version_number() < OLDEST_SQLITE {
             return Err(Error::new(
