@@ -57,7 +57,9 @@ pub fn play() -> Option<ExitCode> {
 #[cfg(target_os = "linux")]
 pub fn measure(table: &mut Table, folder: &Path) {
     use sealport_tests::keyring::{Keyring, Start};
-    let have = |program| Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
+    let have = |program| {
+        Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    };
     if !["dbus-daemon", "gnome-keyring-daemon", "dbus-send"].into_iter().all(have) {
         return table.note("restart to first open: not measured, there is no Secret Service here");
     }

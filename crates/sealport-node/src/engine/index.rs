@@ -127,6 +127,11 @@ impl Index {
         self.ports.get(identity).map(|entry| &entry.view)
     }
 
+    /// The port with this id, deleted or not.
+    pub fn by_id(&self, id: RecordId) -> Option<&PortSummaryView> {
+        self.by_id.get(&id).and_then(|identity| self.port(identity))
+    }
+
     /// Every port, in order.
     pub fn ports(&self) -> impl Iterator<Item = &PortSummaryView> {
         self.ports.values().map(|entry| &entry.view)
@@ -153,7 +158,7 @@ impl Index {
     /// The port that `text` means: an id, or the name of only one port.
     pub fn find(&self, text: &str) -> Result<RecordId, Error> {
         if let Ok(id) = text.parse::<RecordId>() {
-            return if self.by_id.contains_key(&id) {
+            return if self.by_id(id).is_some() {
                 Ok(id)
             } else {
                 Err(Error::new(Code::NotFound, format!("There is no port {id}.")))

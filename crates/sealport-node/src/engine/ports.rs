@@ -303,11 +303,13 @@ fn fill_one(
     row: &FillRow,
 ) -> Result<bool, Error> {
     let ids: Vec<RecordId> = system.index(|index| {
+        if let Some(view) = row.port.parse().ok().and_then(|id| index.by_id(id)) {
+            return if view.deleted { Vec::new() } else { vec![view.id] };
+        }
         let named = |view: &&sealport_core::api::PortSummaryView| {
             !view.deleted
-                && (view.id.to_string() == row.port
-                    || (view.name == row.port
-                        && (row.application.is_empty() || view.application == row.application)))
+                && view.name == row.port
+                && (row.application.is_empty() || view.application == row.application)
         };
         index.ports().filter(named).map(|view| view.id).collect()
     })?;
