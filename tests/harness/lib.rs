@@ -2,4 +2,5 @@
 
 #[cfg(target_os = "linux")]
 pub mod keyring;
+pub mod system;
 pub mod vectors;
