@@ -57,11 +57,13 @@ impl Handle for Fake {
             Request::PortDelete { .. } => Err(Error::new(Code::RevisionConflict, "another one wrote")),
             Request::Init { custody, backup, .. } => {
                 // What the passphrases were, for the test that gives them by files.
-                let CustodyChoice::Passphrase { passphrase: custody } = custody else {
-                    panic!("a passphrase")
-                };
-                let FirstBackup::Now { passphrase: backup, .. } = backup else { panic!("a backup") };
-                assert_eq!((custody.expose(), backup.expose()), ("custody words", "backup words"));
+                if let (
+                    CustodyChoice::Passphrase { passphrase: custody },
+                    FirstBackup::Now { passphrase, .. },
+                ) = (custody, backup)
+                {
+                    assert_eq!((custody.expose(), passphrase.expose()), ("custody words", "backup words"));
+                }
                 Err(Error::new(Code::SystemExists, "there is one"))
             }
             _ => Err(Error::new(Code::Refused, "not answered by the test")),
@@ -149,11 +151,15 @@ impl Served {
 }
 
 fn sealport(data_dir: &Path, args: &[&str], stdin: &str) -> Output {
+    sealport_in(Path::new("."), data_dir, args, stdin)
+}
+
+fn sealport_in(folder: &Path, data_dir: &Path, args: &[&str], stdin: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealport"));
     for name in ["SEALPORT_CUSTODY_PASSPHRASE_FILE", "COLUMNS", "CLICOLOR_FORCE"] {
         command.env_remove(name);
     }
-    command.args(args).env("SEALPORT_DATA_DIR", data_dir);
+    command.args(args).env("SEALPORT_DATA_DIR", data_dir).current_dir(folder);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // One that doesn't read its input may be gone already.
@@ -178,6 +184,7 @@ fn help_is_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut commands: Vec<String> =
         ["", "init", "status", "port", "backup", "audit", "audit list", "completions"].map(Into::into).into();
+    commands.push("unlock".to_owned());
     let port =
         "import documents list show set mark reveal missing fill export history diff revert delete undelete";
     commands.extend(port.split(' ').map(|name| format!("port {name}")));
@@ -333,6 +340,71 @@ fn imports_and_fill_lists_are_read_here() {
     assert_eq!(output.status.code(), Some(2));
     assert!(!out(&output).contains(SECRET));
     assert_eq!(served.run(&["port", "import", "/no/such/file"]).status.code(), Some(3));
+}
+
+/// A command line that makes this request. A new request does not compile until it has one.
+fn line(request: &Request) -> &'static str {
+    match request {
+        Request::Status => "status",
+        Request::Unlock { .. } => "unlock --passphrase-file -",
+        Request::Init { .. } => "init --name n --backup-later",
+        Request::PortImport { .. } => "port import Orders.xml",
+        Request::DocumentList => "port documents",
+        Request::PortList { .. } => "port list",
+        Request::PortShow { .. } => "port show p",
+        Request::PortSet { .. } => "port set p a=b",
+        Request::PortMark { .. } => "port mark p a",
+        Request::PortReveal { .. } => "port reveal p a",
+        Request::PortMissing => "port missing",
+        Request::PortFill { .. } => "port fill --csv -",
+        Request::PortExport { .. } => "port export --out o",
+        Request::PortHistory { .. } => "port history p",
+        Request::PortDiff { .. } => "port diff p 1 2",
+        Request::PortRevert { .. } => "port revert p 1",
+        Request::PortDelete { .. } => "port delete p",
+        Request::PortUndelete { .. } => "port undelete p",
+        Request::BackupCreate { .. } => "backup create new.sealport --passphrase-file -",
+        Request::BackupInspect { .. } => "backup inspect b",
+        Request::BackupDrill { .. } => "backup drill b --passphrase-file -",
+        Request::BackupRestore { .. } => "backup restore b --passphrase-file -",
+        Request::AuditList { .. } => "audit list",
+    }
+}
+
+/// One of each request, from the contract's own list of them.
+fn one_of_each() -> Vec<Request> {
+    let refused = serde_json::from_str::<Request>(r#"{"act":"?"}"#).unwrap_err().to_string();
+    let names = refused.split('`').skip(1).step_by(2).filter(|name| *name != "?");
+    let fields = serde_json::json!({
+        "passphrase": "", "name": "", "custody": { "custody": "keyring" }, "backup": { "when": "later" }, "files": [],
+        "dry_run": false, "filter": {}, "offset": 0, "limit": null, "port": "", "revision": null, "changes": [],
+        "if_revision": null, "note": null, "path": "", "secret": false, "rows": [], "out": "", "secrets": "mask",
+        "document": null, "from": 1, "to": 1, "file": "", "reminder": null, "secret_only": false, "before": null,
+    });
+    let make = |name: &str| {
+        let mut request = fields.clone();
+        request["act"] = name.into();
+        serde_json::from_value(request).unwrap_or_else(|e| panic!("{name}: {e}"))
+    };
+    names.map(make).collect()
+}
+
+/// What the window can do, the command can do.
+#[test]
+fn every_request_can_be_made_from_the_command_line() {
+    let served = Served::start();
+    served.file("Orders.xml", "<BindingInfo/>");
+    let requests = one_of_each();
+    for request in &requests {
+        let act = serde_json::to_value(request).unwrap()["act"].clone();
+        let args: Vec<&str> = line(request).split(' ').collect();
+        let stdin = "application,port,property,user,value\nA,P,,,v\n";
+        let output = sealport_in(served.folder.path(), &served.path("data"), &args, stdin);
+        assert_ne!(output.status.code(), Some(2), "{args:?}: {}", err(&output));
+        assert_eq!(served.last()["act"], act, "{args:?}");
+    }
+    assert_eq!(served.fake.0.lock().unwrap().len(), requests.len());
+    assert!(requests.len() >= 23, "{}", requests.len());
 }
 
 /// Only root can become somebody else, so only there does the test prove something; `may_talk` has one for everybody.

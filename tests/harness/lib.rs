@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod keyring;
+pub mod system;
 pub mod vectors;
 #[cfg(all(feature = "e2e", target_os = "linux"))]
 pub mod window;

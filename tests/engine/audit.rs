@@ -1,0 +1,195 @@
+//! The trail: one table over every request of the contract says what each leaves in it.
+
+use sealport_core::api::{AuditView, ImportFile};
+
+use super::*;
+
+/// What a request leaves in the trail when it succeeds. A new request does not compile until it has a row here.
+fn leaves(request: &Request) -> &'static [&'static str] {
+    match request {
+        Request::Status
+        | Request::Unlock { .. }
+        | Request::DocumentList
+        | Request::PortList { .. }
+        | Request::PortShow { .. }
+        | Request::PortMissing
+        | Request::PortHistory { .. }
+        | Request::PortDiff { .. }
+        | Request::BackupInspect { .. }
+        | Request::AuditList { .. } => &[],
+        Request::PortImport { dry_run: true, .. }
+        | Request::PortSet { dry_run: true, .. }
+        | Request::PortFill { dry_run: true, .. } => &[],
+        Request::Init { backup: FirstBackup::Later, .. } => &["system.init", "backup.later"],
+        Request::Init { backup: FirstBackup::Now { .. }, .. } => &["system.init", "backup.create"],
+        Request::PortImport { .. } => &["port.import"],
+        Request::PortSet { .. } => &["port.edit"],
+        Request::PortMark { .. } => &["port.mark"],
+        Request::PortReveal { .. } => &["port.reveal"],
+        Request::PortFill { .. } => &["port.fill"],
+        Request::PortExport { .. } => &["port.export"],
+        Request::PortRevert { .. } => &["port.revert"],
+        Request::PortDelete { .. } => &["port.delete"],
+        Request::PortUndelete { .. } => &["port.undelete"],
+        Request::BackupCreate { .. } => &["backup.create"],
+        Request::BackupDrill { .. } => &["backup.drill"],
+        Request::BackupRestore { .. } => &["backup.restore"],
+    }
+}
+
+const VALUES: [&str; 4] = ["v4lue-set", "v4lue-filled", "v4lue-imported", PASSPHRASE];
+
+fn trail(engine: &Engine) -> Vec<AuditView> {
+    let mut view = match ask(engine, Request::AuditList { before: None, limit: Some(100_000) }) {
+        Ok(Response::Audit(view)) => view,
+        _ => return Vec::new(),
+    };
+    assert_eq!(view.broken_at, None);
+    view.entries.reverse();
+    view.entries
+}
+
+fn file() -> ImportFile {
+    let port = |name, password| SendPort { name, address: "ftp://h/", user: "u", password };
+    let text = binding("Trail", &[port("P", Some("v4lue-imported")), port("Q", None)]);
+    import_file("trail.xml", text.as_bytes())
+}
+
+fn document(engine: &Engine) -> Option<RecordId> {
+    let documents = view!(Documents, engine, Request::DocumentList).documents;
+    documents.iter().find(|document| document.name == "trail.xml").map(|document| document.id)
+}
+
+fn create(file: &Path) -> Request {
+    let passphrase = secret(PASSPHRASE);
+    Request::BackupCreate { file: local(file), passphrase, reminder: None, secret_only: false }
+}
+
+/// What changes, reveals or lets something out, in an order in which each succeeds.
+fn acts(home: &Home, document: Option<RecordId>) -> Vec<Request> {
+    let port = || "P".to_owned();
+    vec![
+        set("P", "Password", "v4lue-set", None),
+        Request::PortMark { port: port(), path: "Address".to_owned(), secret: true },
+        reveal("P", "Password"),
+        fill(&[("Q", "", "v4lue-filled")]),
+        export(&home.path("out"), ExportSecrets::Include, document),
+        Request::PortRevert { port: port(), to: Revision(1), if_revision: None },
+        Request::PortDelete { port: port() },
+        Request::PortUndelete { port: port() },
+    ]
+}
+
+#[test]
+fn each_act_leaves_one_entry_without_a_value() {
+    let home = Home::new();
+    let engine = home.open();
+    let backup = home.path("b.sealport");
+    let run = |engine: &Engine, request: Request| {
+        let expected = leaves(&request);
+        let words = format!("{request:?}");
+        let before = trail(engine).len();
+        let answer = ask(engine, request).unwrap_or_else(|error| panic!("{words}: {error}"));
+        let entries = trail(engine);
+        // A restored trail brings its entries along; only what came after them counts.
+        let new = if matches!(answer, Response::Restored(_)) { entries.len() - 1 } else { before };
+        let acts: Vec<_> = entries[new..].iter().map(|entry| entry.act.as_str()).collect();
+        assert_eq!(acts, expected, "{words}");
+        for entry in &entries[new..] {
+            assert!(!entry.object.is_empty() && entry.origin == "command line" && entry.who == "tester");
+            let text = serde_json::to_string(entry).unwrap();
+            // Sabotage: the value put into the detail of `port.reveal`.
+            assert!(VALUES.iter().all(|value| !text.contains(value)), "{text}");
+        }
+    };
+    run(&engine, init());
+    run(&engine, Request::PortImport { files: vec![file()], dry_run: true });
+    run(&engine, Request::PortImport { files: vec![file()], dry_run: false });
+    for request in acts(&home, document(&engine)) {
+        run(&engine, request);
+    }
+    let (port, path) = ("P".to_owned(), "RetryCount".to_owned());
+    let changes = vec![Assignment { path, value: secret("7") }];
+    let dry_run = true;
+    run(&engine, Request::PortSet { port, changes, if_revision: None, note: None, dry_run });
+    run(&engine, Request::PortFill { rows: vec![], dry_run });
+    run(&engine, create(&backup));
+    run(&engine, Request::BackupInspect { file: local(&backup) });
+    run(&engine, Request::BackupDrill { file: local(&backup), passphrase: secret(PASSPHRASE) });
+    for request in [
+        Request::Status,
+        Request::Unlock { passphrase: secret(CUSTODY) },
+        Request::DocumentList,
+        list(PortFilter::default()),
+        show("P"),
+        Request::PortMissing,
+        history("P"),
+        Request::PortDiff { port: "P".to_owned(), from: Revision(1), to: Revision(2) },
+        Request::AuditList { before: None, limit: None },
+    ] {
+        run(&engine, request);
+    }
+    let other = Home::new();
+    let passphrase = secret(PASSPHRASE);
+    run(&other.open(), Request::BackupRestore { file: local(&backup), passphrase, custody: custody() });
+}
+
+/// A trigger refuses every entry: then nothing may happen, since entry and act are one transaction.
+#[test]
+fn without_its_entry_nothing_is_done_and_nothing_gets_out() {
+    let engine = Engine::explore().unwrap();
+    let home = Home::new();
+    view!(Imported, &engine, Request::PortImport { files: vec![file()], dry_run: false });
+    let id = document(&engine);
+    let before = everything(&engine);
+    let status = view!(Status, &engine, Request::Status);
+    let database = rusqlite::Connection::open(Path::new(&status.data_dir).join("sealport.db")).unwrap();
+    database
+        .execute_batch("CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .unwrap();
+    let mut requests = acts(&home, id);
+    // On a port that is not deleted there is nothing to bring back.
+    requests.retain(|request| !matches!(request, Request::PortUndelete { .. } | Request::PortRevert { .. }));
+    let port = SendPort { name: "R", address: "ftp://h/", user: "u", password: None };
+    requests.push(import(&[("r.xml", binding("Trail", &[port]).as_bytes())]));
+    requests.push(create(&home.path("b.sealport")));
+    for request in requests {
+        let words = format!("{request:?}");
+        // Sabotage: the entry of `reveal` written after the value is given, its failure ignored.
+        assert!(ask(&engine, request).is_err(), "{words}");
+        assert_eq!(everything(&engine), before, "{words}");
+        assert!(names_in(&home.path("out")).is_empty(), "{words}");
+        assert!(!home.path("b.sealport").exists(), "{words}");
+    }
+    database.execute_batch("DROP TRIGGER no").unwrap();
+    view!(Revealed, &engine, reveal("P", "Password"));
+}
+
+#[test]
+fn an_entry_that_was_changed_or_taken_away_is_found() {
+    let engine = Engine::explore().unwrap();
+    view!(Imported, &engine, Request::PortImport { files: vec![file()], dry_run: false });
+    for _ in 0..3 {
+        view!(Revealed, &engine, reveal("P", "Password"));
+    }
+    let count = trail(&engine).len() as u64;
+    let status = view!(Status, &engine, Request::Status);
+    let database = rusqlite::Connection::open(Path::new(&status.data_dir).join("sealport.db")).unwrap();
+    let broken = || view!(Audit, &engine, Request::AuditList { before: None, limit: None }).broken_at;
+    database.execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM audit WHERE seq = 4").unwrap();
+    // Sabotage: a field left out of `derive_hash`, and its change is not found.
+    for field in
+        ["at = 7", "who = 'x'", "origin = 'x'", "act = 'x'", "object = 'x'", "detail = 'x'", "hash = ''"]
+    {
+        database.execute(&format!("UPDATE audit SET {field} WHERE seq = 4"), []).unwrap();
+        assert_eq!(broken(), Some(4), "{field}");
+        let back = "DELETE FROM audit WHERE seq = 4; INSERT INTO audit SELECT * FROM kept";
+        database.execute_batch(back).unwrap();
+        assert_eq!(broken(), None, "{field}");
+    }
+    database.execute("UPDATE audit SET seq = 10000 WHERE seq = 3", []).unwrap();
+    assert_eq!(broken(), Some(3));
+    database.execute("UPDATE audit SET seq = 3 WHERE seq = 10000", []).unwrap();
+    database.execute("DELETE FROM audit WHERE seq = ?", [count - 1]).unwrap();
+    assert_eq!(broken(), Some(count - 1));
+}
