@@ -34,6 +34,12 @@ fn sealport(data_dir: &Path, args: &[&str]) -> serde_json::Value {
         .args(args)
         .output()
         .expect("the command runs");
+    assert!(
+        output.status.success(),
+        "sealport {args:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
         panic!(
             "sealport {args:?}: {}{}",

@@ -77,7 +77,7 @@ impl Door {
     /// Sends a request and waits for the answer.
     pub fn call(&self, request: Request, notify: &(dyn Fn(Notice) + Sync)) -> Result<Response, Error> {
         let cancel = self.begin();
-        let call = Call { actor: actor(), origin: Origin::Window, notify, cancel: &cancel };
+        let call = Call { actor: engine::actor(), origin: Origin::Window, notify, cancel: &cancel };
         let response = self.engine()?.handle(request, &call)?;
         if let Response::Exported(view) = &response {
             *held(&self.last_export) = Some(PathBuf::from(&view.folder));
@@ -133,12 +133,6 @@ impl Door {
         running.push(Arc::downgrade(&flag));
         flag
     }
-}
-
-/// The user of this session, for the audit trail.
-fn actor() -> String {
-    let names = ["USER", "LOGNAME", "USERNAME"];
-    names.iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty())).unwrap_or_default()
 }
 
 /// A value in a mutex is replaced whole, so it is sound even where its last holder panicked.

@@ -6,7 +6,7 @@ use std::{
 };
 
 pub use sealport_node::{
-    call::{Call, Handle, Origin},
+    call::{Call, Handle, Origin, actor},
     cli::protect_memory,
     files::read_limited,
     fill::read_rows,

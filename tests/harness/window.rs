@@ -71,6 +71,7 @@ impl Screen {
 pub struct Window {
     client: Client,
     driver: Driver,
+    data_dir: PathBuf,
     pictures: PathBuf,
 }
 
@@ -122,13 +123,19 @@ impl Window {
         };
         let pictures = variable("SEALPORT_ARTIFACTS").join("window");
         fs::create_dir_all(&pictures).expect("a folder for pictures");
-        Self { client, driver, pictures }
+        Self { client, driver, data_dir: data_dir.to_owned(), pictures }
     }
 
     /// Closes the window and the driver.
     pub async fn close(self) {
         let _ = self.client.close().await;
         drop(self.driver);
+        // The engine lets go of the data directory last: the lock is free when the process is gone.
+        let end = Instant::now() + PATIENCE;
+        while sealport_node::lock::DirectoryLock::take(&self.data_dir).is_err() {
+            assert!(Instant::now() < end, "the window does not let go of its data directory");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     async fn find(&self, xpath: &str, what: &str) -> Element {

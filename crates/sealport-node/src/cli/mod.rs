@@ -23,7 +23,7 @@ use sealport_core::{
 use zeroize::Zeroizing;
 
 use crate::{
-    call::{Call, Handle, Origin},
+    call::{self, Call, Handle, Origin},
     config::{self, Config, Settings},
     door::{self, Opener},
     files, fill,
@@ -111,7 +111,7 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
 fn ask(handle: &Arc<dyn Handle>, request: Request, quiet: bool) -> Result<Response, Error> {
     let progress = progress::Progress::new(quiet);
     let call = Call {
-        actor: actor(),
+        actor: call::actor(),
         origin: Origin::CommandLine,
         notify: &|notice| progress.show(&notice),
         cancel: progress::cancel_flag(),
@@ -345,23 +345,6 @@ fn refuse_existing(file: &Path) -> Result<(), Error> {
             .hint("Choose another name; a backup never takes the place of a file."));
     }
     Ok(())
-}
-
-fn actor() -> String {
-    ["USER", "LOGNAME", "USERNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
-        .unwrap_or_else(user_number)
-}
-
-#[cfg(unix)]
-fn user_number() -> String {
-    format!("uid {}", rustix::process::getuid().as_raw())
-}
-
-#[cfg(not(unix))]
-fn user_number() -> String {
-    "unknown".to_owned()
 }
 
 /// The view in a response, without the tag that names it.

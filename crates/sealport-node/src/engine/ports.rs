@@ -60,9 +60,7 @@ impl Engine {
             }
             None => (row.revision, head, port),
         };
-        let document = system.index(|index| {
-            index.documents().iter().find(|d| d.id == head.document).map(|d| d.head.name.clone())
-        })?;
+        let document = system.read(|store| store.record(head.document))?.map(|row| row.name);
         let summary = port.summary();
         Ok(PortView {
             id: row.id,
