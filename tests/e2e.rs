@@ -8,6 +8,8 @@
 //! Sabotage, each seen to fail: answer `PortReveal` without a value; leave the backup out of `init`; make `PortRevert`
 //! write nothing; take a label from an icon button (axe).
 
+#![allow(clippy::unwrap_used, reason = "a test that fails should stop at once")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -5,6 +5,8 @@
 //! and out of `derive_record_key`; leave the system out of both salt and associated data; leave the version's number
 //! out of the header that is authenticated.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails should stop at once")]
+
 use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead, aead::Payload};
 use hkdf::Hkdf;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
