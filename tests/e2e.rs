@@ -5,8 +5,7 @@
 //! Runs inside a session of its own (`cargo xtask test` makes one): a display, a message bus, an unlocked keyring.
 //! `SEALPORT_BIN_DIR` has the binaries, `SEALPORT_ARTIFACTS` takes the pictures.
 //!
-//! Sabotage, each seen to fail: answer `PortReveal` without a value; leave the backup out of `init`; make `PortRevert`
-//! write nothing; take a label from an icon button (axe).
+//! Sabotage: leave the backup out of `init`; make `PortRevert` write nothing; take a label from an icon button (axe).
 
 #![allow(clippy::unwrap_used, reason = "a test that fails should stop at once")]
 

@@ -223,7 +223,7 @@ function Group({ name, byUser, rows, values, onValue, onPaste, onSame }: GroupPr
       <header className="queue-head">
         <h2 className="clip">{name}</h2>
         <span className="muted grow">{counted(rows.length, 'secret')}</span>
-        {byUser && rows.length > 1 && (
+        {byUser && rows[0]?.user && rows.length > 1 && (
           <Button small icon={<Users size={14} />} isDisabled={!first} onPress={() => first && onSame(first)}>
             Same for user {name}
           </Button>
