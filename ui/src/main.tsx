@@ -2,6 +2,8 @@ import '@fontsource-variable/inter/wght.css';
 import '@fontsource-variable/jetbrains-mono/wght.css';
 import './theme/tokens.css';
 import './theme/base.css';
+import './theme/controls.css';
+import './theme/panels.css';
 import './theme/overlays.css';
 
 import { createRoot } from 'react-dom/client';
