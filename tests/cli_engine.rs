@@ -198,7 +198,7 @@ fn every_command_of_the_list_does_its_work_and_has_its_shape() {
     let id = shown["id"].as_str().unwrap().to_owned();
     assert_eq!(desk.json("data", "port show", &[&id]), shown);
     let property = &shown["properties"][0];
-    expect_keys(property, &[("path", "text"), ("value_type", "text")]);
+    expect_keys(property, &[("path", "text"), ("type", "text")]);
     assert!(property.get("value").is_some() && property.get("secret").is_some());
     desk.fails("data", "port show", &["Nobody"], 3, "not_found");
 

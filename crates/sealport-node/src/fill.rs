@@ -43,7 +43,7 @@ pub fn read_rows(content: &[u8], name: &str) -> Result<Vec<FillRow>, Error> {
         rows.push(FillRow { application, port, property, user, value: SecretText::new(text(value)) });
     }
     if rows.is_empty() {
-        return Err(wrong("no rows below the heading".to_owned()));
+        return Err(wrong("no row below the heading has a value".to_owned()));
     }
     Ok(rows)
 }
@@ -74,13 +74,20 @@ mod tests {
     }
 
     #[test]
+    fn rows_without_a_value_wait() {
+        let list = "application,port,property,user,value\nA,P,,,\nA,Q,,,v\n";
+        let rows = read_rows(list.as_bytes(), "list").unwrap();
+        assert_eq!((rows.len(), rows[0].port.as_str()), (1, "Q"));
+    }
+
+    #[test]
     fn errors_name_the_row_and_never_a_value() {
         let heading = "application,port,property,user,value\n";
         for (list, said) in [
             (format!("{heading}A,P,,,s3cret\nA,P,s3cret\n"), "row 2 has 3 fields, not 5"),
             (format!("{heading}A,,,,s3cret\n"), "row 1 names no port"),
-            (format!("{heading}A,P,,,\n"), "row 1 has no value"),
-            (heading.to_owned(), "no rows"),
+            (format!("{heading}A,P,,,\n"), "no row below the heading has a value"),
+            (heading.to_owned(), "no row below the heading"),
             ("application,port,property,user\n".to_owned(), "`value` is not there"),
             ("application,port,property,user,value,value\n".to_owned(), "twice"),
             ("application,port,property,user,value,extra\n".to_owned(), "unknown column `extra`"),

@@ -135,22 +135,13 @@ impl Store {
         Ok((lines, total))
     }
 
-    /// The first entry at which the chain of hashes does not hold; `None` where it holds. All of the trail is checked
-    /// when a store is asked first, then what came since, as long as the last entry that was checked is still there.
-    pub fn audit_broken_at(&mut self) -> Result<Option<u64>> {
+    /// The first entry at which the chain of hashes does not hold; `None` where it holds. All of the trail is read each
+    /// time: an entry that was good a moment ago may have been changed since.
+    pub fn audit_broken_at(&self) -> Result<Option<u64>> {
         let what = self.place.on("Checking the audit trail");
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT * FROM audit WHERE seq > ? ORDER BY seq")
-            .map_err(&what)?;
-        let last: Option<String> = self
-            .connection
-            .query_row("SELECT hash FROM audit WHERE seq = ?", [self.checked.0], |row| row.get(0))
-            .optional()
-            .map_err(&what)?;
-        let (mut seq, mut hash) =
-            if last.as_ref() == Some(&self.checked.1) { self.checked.clone() } else { Default::default() };
-        let mut lines = query.query([seq]).map_err(&what)?;
+        let mut query = self.connection.prepare_cached("SELECT * FROM audit ORDER BY seq").map_err(&what)?;
+        let mut lines = query.query([]).map_err(&what)?;
+        let (mut hash, mut seq) = (String::new(), 0);
         while let Some(next) = lines.next().map_err(&what)? {
             let line = audit(next).map_err(&what)?;
             seq += 1;
@@ -159,7 +150,6 @@ impl Store {
             }
             hash = line.hash;
         }
-        self.checked = (seq, hash);
         Ok(None)
     }
 

@@ -23,8 +23,6 @@ const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 pub struct Store {
     pub(super) connection: Connection,
     pub(super) place: Place,
-    /// How far the audit trail was checked since this store was opened, and the hash there.
-    pub(super) checked: (u64, String),
 }
 
 impl Store {
@@ -101,7 +99,7 @@ impl Store {
             };
             error.because(cause)
         })?;
-        Ok(Self { connection, place, checked: Default::default() })
+        Ok(Self { connection, place })
     }
 
     /// Carries out a change, whole or not at all, and gives the generation that it made.
