@@ -6,6 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
+use memchr::memmem;
 use sealport_core::{
     Code, Error,
     api::{ApplicationFacetView, FacetView, FacetsView, PortFilter, PortKind, PortListView, PortSummaryView},
@@ -193,7 +194,7 @@ impl Index {
     /// The ports that fit a filter, `limit` of them from `offset` on, and what the tree beside them shows.
     pub fn list(&self, filter: &PortFilter, offset: u32, limit: Option<u32>) -> PortListView {
         let search = filter.search.as_deref().unwrap_or_default().to_lowercase();
-        let words: Vec<&str> = search.split_whitespace().collect();
+        let words: Vec<_> = search.split_whitespace().map(memmem::Finder::new).collect();
         let adapter = filter.adapter.as_deref().map(str::to_lowercase);
         let fits = |entry: &&Entry| {
             let view = &entry.view;
@@ -204,7 +205,7 @@ impl Index {
                 && adapter
                     .as_ref()
                     .is_none_or(|adapter| adapters(view).any(|own| own.to_lowercase() == *adapter))
-                && words.iter().all(|word| entry.text.contains(word))
+                && words.iter().all(|word| word.find(entry.text.as_bytes()).is_some())
         };
         let mut total = 0;
         let mut ports = Vec::new();
