@@ -2,8 +2,7 @@
 //! written; Wycheproof's vectors through the crates that we seal with.
 //!
 //! Sabotage, each seen to fail: leave the kind or the record out of `associated_data`; take the application out of it
-//! and out of `derive_record_key`; leave the system out of both salt and associated data; leave the version's number
-//! out of the header that is authenticated.
+//! and out of `derive_record_key`; leave the header out of it.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails should stop at once")]
 
