@@ -1,0 +1,414 @@
+//! A node that follows the master: one long poll after the other, and what each answer means.
+//!
+//! Promises: at most one poll is in flight, from its sending until its answer is applied; an answer that contradicts what
+//! was seen is never applied; every change is told once.
+
+use rand_core::CryptoRng;
+
+use super::{
+    Ask, Body, Contact, Contradiction, CustodyFact, DEGRADED_AFTER, DEGRADED_MISSES, Effects, Event, Facts,
+    Failure, HOLD_MAX, Head, Held, Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART, Persist, PollId,
+    RETRY_FIRST, RETRY_MAX, STALL, STARTING_LIMIT, SecretFact, Send, Settings, Standing, draw,
+};
+use crate::id::KeyVersion;
+
+/// A poll from its sending until its answer is applied.
+#[derive(Clone, Debug)]
+struct InFlight {
+    poll: PollId,
+    sent: Moment,
+    deadline: Moment,
+    hold: u64,
+    /// The head, once its body is being taken over. From then on there is no deadline: the loop ends it.
+    applying: Option<Head>,
+}
+
+/// What was told and is not over.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    unreachable: bool,
+    contradiction: Option<Contradiction>,
+    stale: bool,
+    damaged: bool,
+}
+
+/// The following node. Volatile; what must last is in [`Held`].
+#[derive(Clone, Debug)]
+pub struct Node {
+    held: Held,
+    settings: Settings,
+    started: Moment,
+    /// The latest moment ever told: a clock that goes back is not followed.
+    now: Moment,
+    /// When the ask of the last answered poll went out.
+    proven: Option<Moment>,
+    missed: u32,
+    last: Option<Failure>,
+    in_flight: Option<InFlight>,
+    /// When to poll next, if none is in flight.
+    next: Moment,
+    /// The next retry comes within this.
+    retry: u64,
+    /// The machine stood still: what has got old meanwhile is told only when the next poll fails.
+    woke: bool,
+    contradiction: Option<Contradiction>,
+    wanted: Option<KeyVersion>,
+    told: Told,
+}
+
+impl Node {
+    /// A node that holds this. Nothing happens before [`Event::Started`].
+    pub fn new(held: Held, settings: Settings, now: Moment) -> Self {
+        let told = Told { damaged: held.damaged, ..Told::default() };
+        let wanted = held.version;
+        Self {
+            held,
+            settings,
+            started: now,
+            now,
+            proven: None,
+            missed: 0,
+            last: None,
+            in_flight: None,
+            next: now,
+            retry: RETRY_FIRST,
+            woke: false,
+            contradiction: None,
+            wanted,
+            told,
+        }
+    }
+
+    /// Takes one event. `rng` draws the ids of polls and the jitter.
+    pub fn step(&mut self, now: Moment, event: Event, rng: &mut impl CryptoRng) -> Effects {
+        let mut effects = Effects::default();
+        // A step long after its time: the machine or the process stood still, so lateness proves nothing.
+        let stalled = self.wakes_at().is_some_and(|due| now.since(due) >= STALL);
+        self.now = self.now.max(now);
+        self.woke |= stalled;
+        self.take(event, &mut effects, rng);
+        if self.held.standing == Standing::Member {
+            self.expire(stalled, rng);
+            self.poll(&mut effects, rng);
+        }
+        self.tell(&mut effects);
+        effects
+    }
+
+    /// When the next [`Event::Tick`] is due; `None` where the node only waits for the loop.
+    pub fn wakes_at(&self) -> Option<Moment> {
+        if self.held.standing != Standing::Member {
+            return None;
+        }
+        let poll = match &self.in_flight {
+            None => Some(self.next),
+            Some(InFlight { applying: None, deadline, .. }) => Some(*deadline),
+            Some(_) => None,
+        };
+        let starts = self.started.after(STARTING_LIMIT);
+        let starting = (self.proven.is_none() && self.now < starts).then_some(starts);
+        let ages = self.proven.unwrap_or(self.started).after(DEGRADED_AFTER);
+        let ageing = (self.now < ages).then_some(ages);
+        [poll, starting, ageing].into_iter().flatten().min()
+    }
+
+    /// Contact with the master as of `now`.
+    pub fn contact(&self, now: Moment) -> Contact {
+        let missed = self.missed;
+        match self.proven {
+            None => Contact::NeverYet { since: now.since(self.started), missed },
+            Some(proven) => Contact::Age { ms: now.since(proven), missed },
+        }
+    }
+
+    /// The facts of this node, with what only the loop knows: custody, and the active version that is ready to use.
+    pub fn facts(&self, now: Moment, custody: CustodyFact, held: Option<KeyVersion>) -> Facts {
+        Facts {
+            custody,
+            secret: SecretFact { held, wanted: self.wanted },
+            contact: self.contact(now),
+            standing: self.held.standing,
+            contradiction: self.contradiction,
+            master_here: false,
+        }
+    }
+
+    /// What it knows that it durably holds.
+    pub fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// The poll in flight, from its sending until its answer is applied.
+    pub fn in_flight(&self) -> Option<PollId> {
+        self.in_flight.as_ref().map(|flight| flight.poll)
+    }
+
+    fn take(&mut self, event: Event, effects: &mut Effects, rng: &mut impl CryptoRng) {
+        match event {
+            Event::Started | Event::Tick => {}
+            Event::Woke => {
+                self.woke = true;
+                self.poll_at_once();
+            }
+            Event::NetworkReturned | Event::Nudged => self.poll_at_once(),
+            Event::Settings(settings) => self.settings = settings,
+            Event::Evidence(version) => {
+                if self.wanted < Some(version) {
+                    self.wanted = Some(version);
+                    self.poll_at_once();
+                }
+            }
+            Event::Damaged => self.damaged(effects),
+            Event::Head { poll, head } => {
+                if self.waits_for(poll) {
+                    self.head(head, effects, rng);
+                }
+            }
+            Event::Piece { poll, asked } => {
+                if self.applies(poll).is_some() {
+                    self.proven = self.proven.max(Some(asked.min(self.now)));
+                }
+            }
+            Event::Applied { poll, held } => {
+                if let Some(head) = self.applies(poll) {
+                    self.applied(held, &head, effects, rng);
+                }
+            }
+            Event::ApplyFailed { poll, held } => {
+                if self.applies(poll).is_some() {
+                    self.hold_now(held, false);
+                    self.fail(Failure::NotApplied, rng);
+                }
+            }
+            Event::Failed { poll, failure } => {
+                if self.in_flight() == Some(poll) {
+                    self.failed(failure, effects, rng);
+                }
+            }
+        }
+    }
+
+    fn waits_for(&self, poll: PollId) -> bool {
+        self.in_flight.as_ref().is_some_and(|flight| flight.poll == poll && flight.applying.is_none())
+    }
+
+    fn applies(&self, poll: PollId) -> Option<Head> {
+        self.in_flight.as_ref().filter(|flight| flight.poll == poll)?.applying.clone()
+    }
+
+    /// What the head says is compared with what was seen; only then is its body taken over.
+    fn head(&mut self, head: Head, effects: &mut Effects, rng: &mut impl CryptoRng) {
+        if let Some(contradiction) = contradicts(&head, &self.held) {
+            self.contradiction = Some(contradiction);
+            return self.fail(Failure::Refused, rng);
+        }
+        self.contradiction = None;
+        self.wanted = self.wanted.max(Some(head.version));
+        if head.body == Body::Nothing {
+            let same = head.at == self.held.at && Some(head.version) == self.held.version;
+            if same && head.counts != self.held.counts {
+                self.damaged(effects);
+            }
+            // "Nothing new" from a master that has something, or that was asked for all, is no answer.
+            return if same && !self.held.damaged {
+                self.answered(false)
+            } else {
+                self.fail(Failure::Refused, rng)
+            };
+        }
+        let poll = {
+            let flight = self.in_flight.as_mut().expect("a head is taken for the poll in flight");
+            self.held.seen = self.held.seen.max(head.at);
+            flight.applying = Some(head);
+            flight.poll
+        };
+        effects.persist.push(Persist::Apply { poll, seen: self.held.seen });
+    }
+
+    fn applied(&mut self, held: Held, head: &Head, effects: &mut Effects, rng: &mut impl CryptoRng) {
+        let before = (self.held.at, self.held.audit.line, self.held.version);
+        self.hold_now(held, head.body == Body::Full);
+        // Pieces may have brought what came after the head; then there is nothing to count against.
+        if self.held.at == head.at && self.held.counts != head.counts {
+            self.damaged(effects);
+        }
+        let there = self.held.at >= head.at && self.held.audit.line >= head.audit.line;
+        let whole = there && !self.held.damaged && self.held.version >= Some(head.version);
+        let moved = before != (self.held.at, self.held.audit.line, self.held.version);
+        match (whole, head.body) {
+            (true, _) => self.answered(true),
+            // Behind or damaged, but further than before, or a full copy was not tried yet: ask on at once.
+            (false, Body::Delta) if moved || self.held.damaged => self.answered(true),
+            // A full copy that is wrong, or a body that brings nothing: not as fast as the network allows.
+            _ => self.fail(Failure::NotApplied, rng),
+        }
+    }
+
+    /// What the store says, except that what was seen once stays seen.
+    fn hold_now(&mut self, held: Held, anew: bool) {
+        let seen = self.held.seen.max(held.seen);
+        // What was damaged while a delta was taken over still is.
+        let damaged = held.damaged || (self.held.damaged && !anew);
+        self.held = Held { seen, damaged, ..held };
+        self.wanted = self.wanted.max(self.held.version);
+    }
+
+    /// The answer counts. What proves contact is when its ask went out: then the way there, the master, and the way back
+    /// have all worked after that moment.
+    fn answered(&mut self, news: bool) {
+        let flight = self.in_flight.take().expect("an answer belongs to the poll in flight");
+        self.proven = self.proven.max(Some(flight.sent));
+        self.missed = 0;
+        self.last = None;
+        self.retry = RETRY_FIRST;
+        self.woke = false;
+        // A master that does not hold what it is asked to hold must not make the node spin.
+        let spins = !news && flight.hold > 0;
+        self.next = if spins { flight.sent.after(POLLS_APART).max(self.now) } else { self.now };
+    }
+
+    fn failed(&mut self, failure: Failure, effects: &mut Effects, rng: &mut impl CryptoRng) {
+        match failure {
+            Failure::Revoked => {
+                self.in_flight = None;
+                self.held.standing = Standing::Revoked;
+                effects.persist.push(Persist::Standing(Standing::Revoked));
+                effects.notify.push(Notify::Revoked);
+            }
+            Failure::OtherSystem => {
+                self.contradiction = Some(Contradiction::OtherSystem);
+                self.fail(failure, rng);
+            }
+            _ => self.fail(failure, rng),
+        }
+    }
+
+    fn fail(&mut self, failure: Failure, rng: &mut impl CryptoRng) {
+        self.in_flight = None;
+        self.missed = self.missed.saturating_add(1);
+        self.last = Some(failure);
+        self.woke = false;
+        // Full jitter, so that a whole fleet does not come back in one moment.
+        self.next = self.now.after(draw(rng, self.retry));
+        self.retry = (self.retry * 2).min(RETRY_MAX);
+    }
+
+    fn damaged(&mut self, effects: &mut Effects) {
+        if !self.held.damaged {
+            self.held.damaged = true;
+            effects.persist.push(Persist::Damaged);
+            self.poll_at_once();
+        }
+    }
+
+    /// Gives up waiting, unless the wait is young or the answer is already being taken over.
+    fn poll_at_once(&mut self) {
+        match &self.in_flight {
+            Some(flight) if flight.applying.is_some() || self.now.since(flight.sent) < POLLS_APART => {}
+            _ => {
+                self.in_flight = None;
+                self.next = self.now;
+            }
+        }
+    }
+
+    fn expire(&mut self, stalled: bool, rng: &mut impl CryptoRng) {
+        let Some(flight) = &self.in_flight else { return };
+        if flight.applying.is_none() && self.now >= flight.deadline {
+            if stalled { self.poll_at_once() } else { self.fail(Failure::Unreachable, rng) }
+        }
+    }
+
+    fn poll(&mut self, effects: &mut Effects, rng: &mut impl CryptoRng) {
+        if self.in_flight.is_some() || self.now < self.next {
+            return;
+        }
+        let fresh = self.proven.is_some_and(|proven| self.now.since(proven) < DEGRADED_AFTER);
+        // Nothing is waited for before contact is proven anew.
+        let calm = fresh && self.missed == 0 && !self.woke && !self.held.damaged;
+        let hold = if calm {
+            let most = self.settings.sync_interval.min(HOLD_MAX);
+            most - draw(rng, most / 4)
+        } else {
+            0
+        };
+        let poll = PollId(rng.next_u64());
+        let deadline = hold + POLL_DEADLINE_EXTRA;
+        let ask = Ask {
+            seen: self.held.seen,
+            at: self.held.at,
+            audit: self.held.audit.clone(),
+            version: self.held.version,
+            full: self.held.damaged,
+            hold,
+        };
+        let flight =
+            InFlight { poll, sent: self.now, deadline: self.now.after(deadline), hold, applying: None };
+        self.in_flight = Some(flight);
+        effects.send.push(Send::Poll { poll, ask, deadline });
+    }
+
+    /// Tells what changed since it was last told.
+    fn tell(&mut self, effects: &mut Effects) {
+        if self.held.standing != Standing::Member {
+            return;
+        }
+        let tell = &mut effects.notify;
+        if self.contradiction != self.told.contradiction {
+            tell.push(self.contradiction.map_or(Notify::Agreed, Notify::Contradiction));
+            self.told.contradiction = self.contradiction;
+        }
+        let old = self.now.since(self.proven.unwrap_or(self.started)) >= DEGRADED_AFTER;
+        let lost = self.missed >= DEGRADED_MISSES || (old && !self.woke);
+        if lost && self.contradiction.is_none() && !self.told.unreachable {
+            let since = self.proven.unwrap_or(self.started);
+            tell.push(Notify::Unreachable { since, last: self.last });
+            self.told.unreachable = true;
+        }
+        if self.told.unreachable && !lost && !old && self.contradiction.is_none() {
+            tell.push(Notify::Restored);
+            self.told.unreachable = false;
+        }
+        // While an answer is being taken over, the version may be on its way.
+        let idle = self.in_flight.as_ref().is_none_or(|flight| flight.applying.is_none());
+        match self.wanted.filter(|wanted| self.held.version.is_none_or(|held| held < *wanted)) {
+            Some(wanted) if idle && self.proven.is_some() && !self.told.stale => {
+                tell.push(Notify::Stale { held: self.held.version, wanted });
+                self.told.stale = true;
+            }
+            None if self.told.stale => {
+                tell.push(Notify::Current);
+                self.told.stale = false;
+            }
+            _ => {}
+        }
+        if self.held.damaged != self.told.damaged {
+            tell.push(if self.held.damaged { Notify::Damaged } else { Notify::Repaired });
+            self.told.damaged = self.held.damaged;
+        }
+    }
+}
+
+/// How a head contradicts what a node holds and has seen, if it does.
+pub fn contradicts(head: &Head, held: &Held) -> Option<Contradiction> {
+    if head.system != held.system {
+        return Some(Contradiction::OtherSystem);
+    }
+    if head.at.epoch < held.seen.epoch {
+        return Some(Contradiction::LowerEpoch);
+    }
+    if held.version.is_some_and(|version| head.version < version) {
+        return Some(Contradiction::LowerVersion);
+    }
+    // In a new epoch the history may be another one, and everything is taken over anew.
+    if head.at.epoch > held.seen.epoch {
+        return None;
+    }
+    if head.at.generation < held.seen.generation {
+        return Some(Contradiction::LowerGeneration);
+    }
+    // A trail that ends before ours is another one too: audit entries are never taken away.
+    let same_epoch = held.at.epoch == head.at.epoch;
+    let continues = held.audit.line == 0 || head.known.as_ref() == Some(&held.audit.hash);
+    (same_epoch && !continues).then_some(Contradiction::OtherHistory)
+}

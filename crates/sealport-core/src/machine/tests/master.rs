@@ -1,0 +1,177 @@
+//! The rules of the master, one by one.
+
+use super::super::{master::*, *};
+use crate::id::{Epoch, Generation, KeyVersion, NodeId, Revision};
+
+const V1: KeyVersion = KeyVersion(1);
+
+fn at(epoch: u64, generation: u64) -> Marks {
+    Marks { epoch: Epoch(epoch), generation: Generation(generation) }
+}
+
+fn node(n: u8) -> NodeId {
+    NodeId::from_bytes([n; 16])
+}
+
+/// Every right times every kind of caller. Sabotage: let `Right::Renew` fall to the last arm, or leave out the check
+/// of the standing; seen: the row of the expired, and of the revoked, fails.
+#[test]
+fn rights_by_caller() {
+    use Right::{Administer, Anyone, Renew, Stand, Sync, Write};
+    let member = Member {
+        standing: Standing::Member,
+        role: Role::Processing,
+        administrator: false,
+        certificate: Certificate::Valid,
+    };
+    let standby = Member { role: Role::Standby, ..member };
+    let administrator = Member { administrator: true, ..member };
+    let expired = Member { certificate: Certificate::Expired, ..administrator };
+    let revoked = Member { standing: Standing::Revoked, ..administrator };
+    let callers: [(Option<&Member>, &[Right]); 6] = [
+        (None, &[Anyone]),
+        (Some(&member), &[Anyone, Renew, Sync, Write]),
+        (Some(&standby), &[Anyone, Renew, Sync, Write, Stand]),
+        (Some(&administrator), &[Anyone, Renew, Sync, Write, Administer]),
+        (Some(&expired), &[Anyone, Renew]),
+        (Some(&revoked), &[Anyone]),
+    ];
+    for (caller, rights) in callers {
+        for right in [Anyone, Renew, Sync, Write, Stand, Administer] {
+            assert_eq!(admit(caller, right).is_ok(), rights.contains(&right), "{caller:?} {right:?}");
+        }
+    }
+    assert_eq!(admit(Some(&expired), Administer), Err(Denial::Expired));
+    assert_eq!(admit(Some(&revoked), Renew), Err(Denial::Revoked));
+}
+
+fn ask() -> Ask {
+    let audit = AuditMark { line: 7, hash: "h7".into() };
+    Ask { seen: at(1, 5), at: at(1, 5), audit, version: Some(V1), full: false, hold: 20_000 }
+}
+
+fn facts() -> MasterFacts {
+    MasterFacts { at: at(1, 5), version: V1, audit: 7, known: Some("h7".into()) }
+}
+
+#[test]
+fn a_poll_waits_only_where_nothing_is_new() {
+    let full = Answer::Now(Body::Full);
+    let delta = Answer::Now(Body::Delta);
+    let nothing = Answer::Now(Body::Nothing);
+    let behind = AuditMark { line: 6, hash: "h6".into() };
+    let rows = [
+        (ask(), facts(), Answer::Hold(20_000)),
+        (Ask { hold: u64::MAX, ..ask() }, facts(), Answer::Hold(HOLD_MAX)),
+        (Ask { hold: 0, ..ask() }, facts(), nothing),
+        (Ask { full: true, ..ask() }, facts(), full),
+        (Ask { at: at(1, 4), ..ask() }, facts(), delta),
+        (Ask { audit: behind, ..ask() }, MasterFacts { known: Some("h6".into()), ..facts() }, delta),
+        (Ask { version: None, ..ask() }, facts(), delta),
+        (ask(), MasterFacts { version: KeyVersion(2), ..facts() }, delta),
+        (ask(), MasterFacts { at: at(2, 3), ..facts() }, full),
+        (ask(), MasterFacts { at: at(1, 4), ..facts() }, Answer::Differs),
+        (ask(), MasterFacts { at: at(1, 9), known: Some("other".into()), ..facts() }, Answer::Differs),
+        (ask(), MasterFacts { at: at(1, 9), audit: 6, known: None, ..facts() }, Answer::Differs),
+        (Ask { version: Some(KeyVersion(2)), ..ask() }, facts(), Answer::Differs),
+        (Ask { seen: at(2, 1), ..ask() }, facts(), Answer::Superseded),
+    ];
+    for (ask, facts, expected) in rows {
+        assert_eq!(answer(&ask, &facts), expected, "{ask:?} {facts:?}");
+    }
+}
+
+#[test]
+fn a_write_fits_its_epoch_version_and_revision_or_is_refused() {
+    let facts = WriteFacts { epoch: Epoch(2), active_version: V1, present: Some(Revision(3)), same: false };
+    let write = WriteHead { epoch: Epoch(2), key_version: V1, revision: Revision(4) };
+    assert_eq!(admit_write(&facts, &write), Ok(Admitted::Write));
+    let refused = |write: WriteHead| admit_write(&facts, &write).unwrap_err();
+    assert_eq!(refused(WriteHead { epoch: Epoch(1), ..write }), WriteRefusal::Epoch { now: Epoch(2) });
+    assert_eq!(refused(WriteHead { epoch: Epoch(3), ..write }), WriteRefusal::Superseded);
+    assert_eq!(
+        refused(WriteHead { key_version: KeyVersion(2), ..write }),
+        WriteRefusal::KeyVersion { now: V1 }
+    );
+    for wrong in [1, 3, 5] {
+        let now = Some(Revision(3));
+        assert_eq!(refused(WriteHead { revision: Revision(wrong), ..write }), WriteRefusal::Revision { now });
+    }
+    let new = WriteFacts { present: None, ..facts };
+    assert_eq!(admit_write(&new, &write), Err(WriteRefusal::Revision { now: None }));
+    assert_eq!(admit_write(&new, &WriteHead { revision: Revision(1), ..write }), Ok(Admitted::Write));
+}
+
+#[test]
+fn a_repeated_write_is_answered_and_not_written_again() {
+    let facts =
+        WriteFacts { epoch: Epoch(1), active_version: KeyVersion(2), present: Some(Revision(4)), same: true };
+    let write = WriteHead { epoch: Epoch(1), key_version: V1, revision: Revision(4) };
+    assert_eq!(admit_write(&facts, &write), Ok(Admitted::Already));
+}
+
+fn polled(n: u8, role: Role, generation: u64) -> MasterEvent {
+    let ask = Ask { at: at(1, generation), ..ask() };
+    MasterEvent::Polled { node: node(n), role, ask, state: State::Synced }
+}
+
+fn committed(generation: u64) -> MasterEvent {
+    MasterEvent::Committed { write: WriteId(generation), generation: Generation(generation) }
+}
+
+#[test]
+fn a_write_waits_for_one_standby_and_no_longer_than_it_may() {
+    let mut master = Master::new(Epoch::FIRST);
+    // A processing node does not count.
+    master.step(Moment(0), polled(1, Role::Processing, 9));
+    let effects = master.step(Moment(0), committed(9));
+    assert_eq!(effects.send, [(WriteId(9), Kept::NoStandbyOnline)]);
+
+    master.step(Moment(10), polled(2, Role::Standby, 9));
+    assert_eq!(master.step(Moment(20), committed(10)).send, []);
+    assert_eq!(master.step(Moment(30), polled(2, Role::Standby, 9)).send, []);
+    let effects = master.step(Moment(40), polled(2, Role::Standby, 10));
+    assert_eq!(effects.send, [(WriteId(10), Kept::ByStandby(node(2)))]);
+
+    assert_eq!(master.step(Moment(50), committed(11)).send, []);
+    assert_eq!(master.wakes_at(), Some(Moment(5_050)));
+    assert_eq!(master.step(Moment(5_049), MasterEvent::Tick).send, []);
+    assert_eq!(master.step(Moment(5_050), MasterEvent::Tick).send, [(WriteId(11), Kept::StandbyLate)]);
+
+    // It was not heard of for too long: nobody waits for it.
+    let effects = master.step(Moment(40 + ONLINE_FOR), committed(12));
+    assert_eq!(effects.send, [(WriteId(12), Kept::NoStandbyOnline)]);
+}
+
+#[test]
+fn a_standby_with_a_damaged_replica_holds_nothing() {
+    let mut master = Master::new(Epoch::FIRST);
+    let ask = Ask { at: at(1, 9), full: true, ..ask() };
+    let polled = MasterEvent::Polled { node: node(2), role: Role::Standby, ask, state: State::Synced };
+    master.step(Moment(0), polled);
+    assert_eq!(master.step(Moment(1), committed(9)).send, []);
+}
+
+#[test]
+fn a_revoked_standby_is_not_waited_for() {
+    let mut master = Master::new(Epoch::FIRST);
+    master.step(Moment(0), polled(2, Role::Standby, 9));
+    assert_eq!(master.step(Moment(1), committed(10)).send, []);
+    let effects = master.step(Moment(2), MasterEvent::Revoked { node: node(2) });
+    assert_eq!(effects.send, [(WriteId(10), Kept::NoStandbyOnline)]);
+    assert!(master.seen().is_empty());
+}
+
+#[test]
+fn a_master_that_meets_a_higher_epoch_ends() {
+    let mut master = Master::new(Epoch(3));
+    master.step(Moment(0), polled(2, Role::Standby, 9));
+    master.step(Moment(1), committed(10));
+    assert_eq!(master.step(Moment(2), MasterEvent::Met { epoch: Epoch(3) }), MasterEffects::default());
+    let effects = master.step(Moment(3), MasterEvent::Met { epoch: Epoch(4) });
+    assert_eq!(effects.persist, [Standing::Superseded]);
+    assert_eq!(effects.send, [(WriteId(10), Kept::Stranded)]);
+    assert_eq!(effects.superseded, Some(Epoch(4)));
+    assert!(master.superseded());
+    assert_eq!(master.step(Moment(4), MasterEvent::Met { epoch: Epoch(5) }), MasterEffects::default());
+}
