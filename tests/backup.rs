@@ -20,7 +20,7 @@ use sealport_core::{
     Code, Error,
     api::{BackupHeaderView, CustodyChoice, PortKind, Request},
     backup::{AuditLine, Line, NodeLine, Start},
-    bundle::Bundle,
+    bundle::{Bundle, Holder},
     id::{Generation, KeyVersion, NodeId, RecordId, Revision, SystemId},
     port::{Document, Limits, Marks, Port},
     record::{PortHead, PortSummary, RecordKind, Written, to_plain},
@@ -158,7 +158,7 @@ impl Small {
         let start = Start {
             format: 1,
             header: String::new(),
-            bundle: SecretText::from(self.bundle.to_text()),
+            bundle: SecretText::from(self.bundle.to_text(Holder::Heir)),
             node: NodeLine { id: NodeId::from_bytes([7; 16]), name: "node".to_owned() },
             system_created: self.header.created,
         };
@@ -418,7 +418,7 @@ fn the_header_can_be_read_by_everybody_and_the_secret_by_nobody() {
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let text = fs::read_to_string(&file).unwrap();
     let small = Small::new(10);
-    let bundle = small.bundle.to_text();
+    let bundle = small.bundle.to_text(Holder::Heir);
     let kept = serde_json::from_str::<serde_json::Value>(&bundle).unwrap();
     let master = kept["versions"][0]["secret"].as_str().unwrap();
     assert!(master.len() == 44 && !text.contains(master) && !text.contains(PASSWORD));

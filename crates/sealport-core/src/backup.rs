@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Code, Error,
     api::{BackupHeaderView, KeyVersionView},
-    id::{Generation, KeyVersion, NodeId, RecordId, Revision},
+    id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
     secret::{SecretText, crossing},
     time::Timestamp,
 };
@@ -127,6 +127,24 @@ pub fn header_hash(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
+/// The bytes that lower-case hex stands for; `None` unless there are `N`.
+pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    let mut bytes = [0; N];
+    if digits.len() != 2 * N {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        };
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    Some(bytes)
+}
+
 /// Bytes as lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -159,13 +177,42 @@ pub struct Start {
     /// The bundle as custody keeps it.
     #[serde(with = "crossing")]
     pub bundle: SecretText,
-    /// The node that wrote the backup: id, name. (The node registry, once there is more than one.)
+    /// The node that wrote the backup.
     pub node: NodeLine,
     /// Moment at which the system was made.
     pub system_created: Timestamp,
+    /// How often the master had changed by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
+    /// Certificate of the system's authority, DER in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// The node registry, revoked nodes too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<RegistryLine>,
 }
 
-/// One node of the registry.
+/// One node of the registry, whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the columns of the store")]
+pub struct RegistryLine {
+    pub id: NodeId,
+    pub name: String,
+    pub standby: bool,
+    pub administrator: bool,
+    pub revoked: bool,
+    /// SHA-256 of the node's public key, in hex.
+    pub key: String,
+    pub address: Option<String>,
+    pub version: String,
+    pub joined: Timestamp,
+    pub certificate_expires: Timestamp,
+    pub spooled: u64,
+    pub generation: Generation,
+}
+
+/// Which node.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeLine {

@@ -1,4 +1,5 @@
-//! The bundle: every version of a system's master secret, as custody and backups keep it.
+//! The bundle: every version of a system's master secret, and the private keys that go with it, as custody and backups
+//! keep it.
 //!
 //! As text it is one line of JSON, well below the 2,560 bytes of a Windows credential for a dozen versions.
 
@@ -12,16 +13,55 @@ use crate::{
     api::KeyVersionView,
     id::{KeyVersion, SystemId},
     seal::{KeyCheck, derive_key_check},
-    secret::MasterSecret,
+    secret::{MasterSecret, SecretBytes},
     time::Timestamp,
 };
 
-/// The master secret of one system: numbered versions, one of them active.
+/// The master secret of one system: numbered versions, one of them active. With it the private keys that this
+/// custody holds.
 #[derive(Debug)]
 pub struct Bundle {
     system: SystemId,
     active: KeyVersion,
     versions: Vec<SecretVersion>,
+    /// Proves to other nodes who this one is. Never leaves the node, and is in no backup.
+    pub node_key: Option<SecretBytes>,
+    /// What a master needs; on the master, on standbys, and in backups.
+    pub authority: Option<Authority>,
+}
+
+/// The private keys of a system's authority, each in PKCS #8.
+#[derive(Debug)]
+pub struct Authority {
+    /// Signs the certificates of nodes.
+    pub ca: SecretBytes,
+    /// Signs who is master.
+    pub grant: SecretBytes,
+}
+
+/// What custody holds of a system.
+#[derive(Debug)]
+pub enum Kept {
+    /// The master secret, and the keys beside it.
+    Secret(Bundle),
+    /// Only the node's own key: the master secret is kept in memory alone.
+    KeyOnly {
+        /// The system that the key belongs to.
+        system: SystemId,
+        /// As in a bundle.
+        node_key: SecretBytes,
+    },
+}
+
+/// Who a copy of the bundle is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// This node's own custody: everything.
+    Own,
+    /// A backup, or a standby: everything but the key of the node.
+    Heir,
+    /// A processing node: the versions alone.
+    Reader,
 }
 
 /// One version of the master secret.
@@ -41,8 +81,44 @@ pub struct SecretVersion {
 struct Text {
     format: u32,
     system: SystemId,
-    active: KeyVersion,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    active: Option<KeyVersion>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     versions: Vec<VersionText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node_key: Option<KeyText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authority: Option<AuthorityText>,
+}
+
+/// A private key in base64. Wiped when dropped.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct KeyText(String);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuthorityText {
+    ca: KeyText,
+    grant: KeyText,
+}
+
+impl KeyText {
+    fn new(key: &SecretBytes) -> Self {
+        // Opened to be kept: custody and backups seal this text.
+        Self(STANDARD.encode(key.expose()))
+    }
+
+    fn key(&self) -> Option<SecretBytes> {
+        let bytes = Zeroizing::new(STANDARD.decode(&self.0).ok()?);
+        (!bytes.is_empty()).then(|| SecretBytes::from_slice(&bytes))
+    }
+}
+
+impl Drop for KeyText {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,7 +141,7 @@ impl Bundle {
     pub fn make_new(system: SystemId, now: Timestamp, rng: &mut impl CryptoRng) -> Self {
         let first =
             SecretVersion { version: KeyVersion::FIRST, secret: MasterSecret::make_new(rng), created: now };
-        Self { system, active: KeyVersion::FIRST, versions: vec![first] }
+        Self { system, active: KeyVersion::FIRST, versions: vec![first], node_key: None, authority: None }
     }
 
     /// The system that it belongs to.
@@ -97,8 +173,8 @@ impl Bundle {
         derive_key_check(self.system, &version.secret)
     }
 
-    /// The bundle as text, for custody and backups alone.
-    pub fn to_text(&self) -> Zeroizing<String> {
+    /// The bundle as text, for the custody, backup or node that `holder` is.
+    pub fn to_text(&self, holder: Holder) -> Zeroizing<String> {
         let versions = self.versions.iter().map(|v| VersionText {
             version: v.version,
             created: v.created,
@@ -106,39 +182,120 @@ impl Bundle {
             // Opened to be kept: custody and backups seal this text.
             secret: STANDARD.encode(v.secret.expose()),
         });
-        let text = Text { format: 1, system: self.system, active: self.active, versions: versions.collect() };
+        let node_key = self.node_key.as_ref().filter(|_| holder == Holder::Own);
+        let authority = self.authority.as_ref().filter(|_| holder != Holder::Reader);
+        let text = Text {
+            format: 1,
+            system: self.system,
+            active: Some(self.active),
+            versions: versions.collect(),
+            node_key: node_key.map(KeyText::new),
+            authority: authority
+                .map(|keys| AuthorityText { ca: KeyText::new(&keys.ca), grant: KeyText::new(&keys.grant) }),
+        };
         Zeroizing::new(serde_json::to_string(&text).expect("a bundle is plain JSON"))
     }
 
-    /// Reads the text again. Refused unless every check value fits its secret, so a damaged or mixed-up item is
-    /// found here and not by a record that won't open.
+    /// Reads the text of a bundle again. Refused unless every check value fits its secret, so a damaged or mixed-up
+    /// item is found here and not by a record that won't open.
     pub fn from_text(text: &str) -> Result<Self, Error> {
-        let damaged = |what: &str| {
-            Error::new(Code::Integrity, format!("The kept master secret is damaged: {what}."))
-                .hint("Restore the master secret from a backup.")
-        };
+        match Kept::from_text(text)? {
+            Kept::Secret(bundle) => Ok(bundle),
+            Kept::KeyOnly { .. } => Err(damaged("it holds no version of the master secret")),
+        }
+    }
+
+    /// Whether both hold the same versions of the same secret.
+    pub fn same_secret(&self, other: &Self) -> bool {
+        self.system == other.system
+            && self.active == other.active
+            && self.versions.len() == other.versions.len()
+            && self
+                .versions
+                .iter()
+                .zip(&other.versions)
+                .all(|(one, two)| one.version == two.version && one.secret == two.secret)
+    }
+}
+
+impl Kept {
+    /// The system that it belongs to.
+    pub fn system(&self) -> SystemId {
+        match self {
+            Kept::Secret(bundle) => bundle.system(),
+            Kept::KeyOnly { system, .. } => *system,
+        }
+    }
+
+    /// The text that custody keeps.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        match self {
+            Kept::Secret(bundle) => bundle.to_text(Holder::Own),
+            Kept::KeyOnly { system, node_key } => {
+                let text = Text {
+                    format: 1,
+                    system: *system,
+                    active: None,
+                    versions: Vec::new(),
+                    node_key: Some(KeyText::new(node_key)),
+                    authority: None,
+                };
+                Zeroizing::new(serde_json::to_string(&text).expect("a key is plain JSON"))
+            }
+        }
+    }
+
+    /// Reads what custody kept. Errors: `integrity`.
+    pub fn from_text(text: &str) -> Result<Self, Error> {
         let parsed: Text =
             serde_json::from_str(text).map_err(|_| damaged("it is not a bundle of format 1"))?;
         if parsed.format != 1 {
             return Err(damaged("it has a newer format"));
         }
-        let mut versions = Vec::with_capacity(parsed.versions.len());
-        for v in &parsed.versions {
-            let bytes =
-                Zeroizing::new(STANDARD.decode(&v.secret).map_err(|_| damaged("a version is not base64"))?);
-            let secret =
-                MasterSecret::from_slice(&bytes).ok_or_else(|| damaged("a version is not 32 bytes"))?;
-            if derive_key_check(parsed.system, &secret).to_string() != v.check {
-                return Err(damaged("a version does not fit its check value"));
+        let key = |text: &KeyText| text.key().ok_or_else(|| damaged("a private key is not base64"));
+        let node_key = parsed.node_key.as_ref().map(key).transpose()?;
+        let authority = parsed.authority.as_ref();
+        let authority = authority
+            .map(|text| Ok::<_, Error>(Authority { ca: key(&text.ca)?, grant: key(&text.grant)? }))
+            .transpose()?;
+        match (parsed.active, node_key) {
+            (Some(active), node_key) => {
+                let versions = read_versions(parsed.system, active, &parsed.versions)?;
+                Ok(Kept::Secret(Bundle { system: parsed.system, active, versions, node_key, authority }))
             }
-            versions.push(SecretVersion { version: v.version, secret, created: v.created });
+            (None, Some(node_key)) if parsed.versions.is_empty() && authority.is_none() => {
+                Ok(Kept::KeyOnly { system: parsed.system, node_key })
+            }
+            (None, _) => Err(damaged("it names no active version")),
         }
-        if !versions.is_sorted_by(|a, b| a.version < b.version) {
-            return Err(damaged("its versions are out of order"));
-        }
-        if !versions.iter().any(|v| v.version == parsed.active) {
-            return Err(damaged("its active version is not in it"));
-        }
-        Ok(Self { system: parsed.system, active: parsed.active, versions })
     }
+}
+
+fn read_versions(
+    system: SystemId,
+    active: KeyVersion,
+    texts: &[VersionText],
+) -> Result<Vec<SecretVersion>, Error> {
+    let mut versions = Vec::with_capacity(texts.len());
+    for v in texts {
+        let bytes =
+            Zeroizing::new(STANDARD.decode(&v.secret).map_err(|_| damaged("a version is not base64"))?);
+        let secret = MasterSecret::from_slice(&bytes).ok_or_else(|| damaged("a version is not 32 bytes"))?;
+        if derive_key_check(system, &secret).to_string() != v.check {
+            return Err(damaged("a version does not fit its check value"));
+        }
+        versions.push(SecretVersion { version: v.version, secret, created: v.created });
+    }
+    if !versions.is_sorted_by(|a, b| a.version < b.version) {
+        return Err(damaged("its versions are out of order"));
+    }
+    if !versions.iter().any(|v| v.version == active) {
+        return Err(damaged("its active version is not in it"));
+    }
+    Ok(versions)
+}
+
+fn damaged(what: &str) -> Error {
+    Error::new(Code::Integrity, format!("The kept master secret is damaged: {what}."))
+        .hint("Restore the master secret from a backup.")
 }

@@ -43,6 +43,27 @@ impl fmt::Debug for MasterSecret {
     }
 }
 
+/// Secret bytes of any length: a private key in PKCS #8.
+pub struct SecretBytes(SecretBox<[u8]>);
+
+impl SecretBytes {
+    /// A copy of the bytes; the caller wipes its own.
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        Self(SecretBox::new(bytes.into()))
+    }
+
+    /// The bytes. Say beside the call why they are opened.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBytes(hidden)")
+    }
+}
+
 /// Secret text: a passphrase, the password of a port, the text of a port element.
 pub struct SecretText(SecretString);
 

@@ -38,6 +38,8 @@ pub enum Origin {
     Socket,
     /// The service, of its own accord.
     Service,
+    /// Another node.
+    Network,
 }
 
 impl fmt::Display for Origin {
@@ -47,6 +49,7 @@ impl fmt::Display for Origin {
             Origin::Window => "window",
             Origin::Socket => "socket",
             Origin::Service => "service",
+            Origin::Network => "network",
         })
     }
 }

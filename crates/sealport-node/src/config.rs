@@ -8,10 +8,11 @@ use std::{
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use etcetera::BaseStrategy;
-use sealport_core::{Code, Error, api::CustodyKind, secret::SecretText};
+use sealport_core::{Code, Error, api::{Cache, CustodyKind}, secret::SecretText};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::files::{self, Existing};
@@ -36,13 +37,128 @@ pub struct Config {
     pub interactive: bool,
 }
 
-/// `sealport.toml` in a data directory: written by `init` and `restore`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `sealport.toml` in a data directory: written by `init`, `join` and `restore`, changed by `config set`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Where the master secret rests: `keyring` or `passphrase`.
     pub custody: CustodyKind,
+    /// Whether a node keeps the secret in its custody, or in memory only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
+    /// Where other nodes reach this one: `ADDR:PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Where health and metrics are served, on this machine only: `ADDR:PORT`, or `off`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
+    /// Longest time between two syncs.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    pub sync_interval: Option<Duration>,
+    /// Days after which a proven backup is old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_days: Option<u16>,
+    /// Where alerts are posted as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+    /// File with the key that signs what is posted (HMAC-SHA256), on its first line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_key_file: Option<PathBuf>,
 }
+
+/// One setting that can be read and changed: its key, its default, and what it does.
+pub struct Setting {
+    /// As it stands in the file.
+    pub key: &'static str,
+    /// The value where none is set.
+    pub default: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    read: fn(&Settings) -> Option<String>,
+    write: fn(&mut Settings, &str) -> Result<(), String>,
+}
+
+/// All settings but `custody` and `cache`, which a node is made with.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "listen",
+        default: "127.0.0.1:7410",
+        about: "Where other nodes reach this one, as ADDR:PORT; counts from the next start.",
+        read: |s| s.listen.clone(),
+        write: |s, v| address(v).map(|v| s.listen = Some(v)),
+    },
+    Setting {
+        key: "metrics",
+        default: "127.0.0.1:7411",
+        about: "Where the service shows health and metrics, on a loopback address, or `off`; counts from the next start.",
+        read: |s| s.metrics.clone(),
+        write: |s, v| {
+            if v != "off" {
+                let at = address(v)?;
+                let loopback = at.parse::<std::net::SocketAddr>().is_ok_and(|at| at.ip().is_loopback());
+                if !loopback {
+                    return Err("metrics are shown on a loopback address only, such as 127.0.0.1:7411".to_owned());
+                }
+            }
+            s.metrics = Some(v.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        key: "sync_interval",
+        default: "60s",
+        about: "Longest time between two syncs, from 5s to 1h. Changes arrive at once all the same.",
+        read: |s| s.sync_interval.map(|d| humantime::format_duration(d).to_string()),
+        write: |s, v| {
+            let interval = humantime::parse_duration(v).map_err(|e| format!("{e}; write it like 60s or 5m"))?;
+            if !(Duration::from_secs(5)..=Duration::from_secs(3_600)).contains(&interval) {
+                return Err("it must be from 5s to 1h".to_owned());
+            }
+            s.sync_interval = Some(interval);
+            Ok(())
+        },
+    },
+    Setting {
+        key: "backup_days",
+        default: "35",
+        about: "Days after which a proven backup is old, from 1 to 3650.",
+        read: |s| s.backup_days.map(|days| days.to_string()),
+        write: |s, v| {
+            let days = v.parse().ok().filter(|days| (1..=3_650).contains(days));
+            s.backup_days = Some(days.ok_or("it must be a number from 1 to 3650")?);
+            Ok(())
+        },
+    },
+    Setting {
+        key: "webhook",
+        default: "off",
+        about: "Where alerts are posted as JSON: an http or https address, or `off`.",
+        read: |s| s.webhook.clone(),
+        write: |s, v| {
+            let known = v.starts_with("https://") || v.starts_with("http://");
+            match v {
+                "off" => s.webhook = None,
+                _ if known && v.len() > 10 => s.webhook = Some(v.to_owned()),
+                _ => return Err("it must begin with https:// or http://".to_owned()),
+            }
+            Ok(())
+        },
+    },
+    Setting {
+        key: "webhook_key_file",
+        default: "off",
+        about: "File whose first line is the key that signs alerts (HMAC-SHA256), or `off`.",
+        read: |s| s.webhook_key_file.as_ref().map(|file| file.display().to_string()),
+        write: |s, v| {
+            s.webhook_key_file = match v {
+                "off" => None,
+                _ if Path::new(v).is_absolute() => Some(v.into()),
+                _ => return Err("write the whole path".to_owned()),
+            };
+            Ok(())
+        },
+    },
+];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,36 +209,107 @@ pub fn custody_passphrase_file(flag: Option<PathBuf>) -> Option<(PathBuf, Source
 }
 
 impl Settings {
-    /// The settings of a data directory; `None` where it has none, so holds no system.
-    pub fn read(data_dir: &Path) -> Result<Option<Self>, Error> {
-        let path = data_dir.join(SETTINGS_FILE);
-        let settings: Option<Self> = read_toml(&path, &["custody"])?;
-        match settings {
-            Some(Self { custody: CustodyKind::Memory }) => Err(Error::new(
-                Code::Usage,
-                format!("{}: custody `memory` is for the sample system only", path.display()),
-            )
-            .hint("Write `keyring` or `passphrase`.")),
-            settings => Ok(settings),
+    /// Settings that say only where the secret rests.
+    pub fn new(custody: CustodyKind) -> Self {
+        Self {
+            custody,
+            cache: None,
+            listen: None,
+            metrics: None,
+            sync_interval: None,
+            backup_days: None,
+            webhook: None,
+            webhook_key_file: None,
         }
     }
 
-    /// Writes the settings, in the place of others.
-    pub fn write(self, data_dir: &Path) -> Result<(), Error> {
-        let custody = match self.custody {
-            CustodyKind::Keyring => "keyring",
-            CustodyKind::Passphrase => "passphrase",
-            CustodyKind::Memory => {
-                return Err(Error::new(Code::Internal, "a sample system keeps no settings"));
+    /// The settings of a data directory; `None` where it has none, so holds no system.
+    pub fn read(data_dir: &Path) -> Result<Option<Self>, Error> {
+        let path = data_dir.join(SETTINGS_FILE);
+        let mut keys = vec!["custody", "cache"];
+        keys.extend(SETTINGS.iter().map(|setting| setting.key));
+        let settings: Option<Self> = read_toml(&path, &keys)?;
+        let Some(settings) = settings else { return Ok(None) };
+        if settings.custody == CustodyKind::Memory {
+            return Err(Error::new(
+                Code::Usage,
+                format!("{}: custody `memory` is for the sample system only", path.display()),
+            )
+            .hint("Write `keyring` or `passphrase`."));
+        }
+        // What `config set` would refuse is refused in the file too.
+        let mut probe = settings.clone();
+        for setting in SETTINGS {
+            if let Some(value) = (setting.read)(&settings) {
+                (setting.write)(&mut probe, &value).map_err(|why| {
+                    Error::new(Code::Usage, format!("{}: {}: {why}", path.display(), setting.key))
+                        .hint("Mend the file, or use `sealport config set`.")
+                })?;
             }
-        };
+        }
+        Ok(Some(settings))
+    }
+
+    /// Writes the settings, in the place of others.
+    pub fn write(&self, data_dir: &Path) -> Result<(), Error> {
+        if self.custody == CustodyKind::Memory {
+            return Err(Error::new(Code::Internal, "a sample system keeps no settings"));
+        }
+        let settings = toml::to_string(self)
+            .map_err(|e| Error::new(Code::Internal, "the settings could not be written as TOML").because(e))?;
         let text = format!(
-            "# Where the master secret rests: \"keyring\" or \"passphrase\". It was moved there when the system was\n\
-             # made; a change here only says where to look.\n\
-             custody = \"{custody}\"\n"
+            "# custody: where the master secret rests. It was moved there when the node was made; a change here only\n\
+             # says where to look. The other keys stand in `sealport config get`.\n{settings}"
         );
         files::write_private(&data_dir.join(SETTINGS_FILE), text.as_bytes(), Existing::Replace)
     }
+
+    /// Changes one setting. Errors: `usage`, with what it may be.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key).ok_or_else(|| {
+            let known: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
+            Error::new(Code::Usage, format!("There is no setting `{key}`."))
+                .hint(format!("Settings: {}.", known.join(", ")))
+        })?;
+        (setting.write)(self, value.trim()).map_err(|why| {
+            Error::new(Code::Usage, format!("`{value}` can't be the {key}: {why}.")).hint(setting.about)
+        })
+    }
+
+    /// Longest time between two syncs.
+    pub fn sync_interval(&self) -> Duration {
+        self.sync_interval.unwrap_or(Duration::from_secs(60))
+    }
+
+    /// Days after which a proven backup is old (Enterprise SSO advises monthly).
+    pub fn backup_days(&self) -> u64 {
+        self.backup_days.unwrap_or(35).into()
+    }
+
+    /// Where the service listens.
+    pub fn listen(&self) -> &str {
+        self.listen.as_deref().unwrap_or(SETTINGS[0].default)
+    }
+
+    /// Where health and metrics are served; `None` where they are off.
+    pub fn metrics(&self) -> Option<&str> {
+        Some(self.metrics.as_deref().unwrap_or(SETTINGS[1].default)).filter(|at| *at != "off")
+    }
+}
+
+impl Setting {
+    /// The value that is set, if one is.
+    pub fn value(&self, settings: &Settings) -> Option<String> {
+        (self.read)(settings)
+    }
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("it must be ADDR:PORT")?;
+    if host.is_empty() || port.parse::<u16>().is_err() {
+        return Err("it must be ADDR:PORT".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// The user's own file: only says where the data directory is.
@@ -192,10 +379,38 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Settings::read(folder.path()).unwrap(), None);
         for custody in [CustodyKind::Keyring, CustodyKind::Passphrase] {
-            Settings { custody }.write(folder.path()).unwrap();
-            assert_eq!(Settings::read(folder.path()).unwrap(), Some(Settings { custody }));
+            let mut settings = Settings::new(custody);
+            settings.set("sync_interval", "5s").unwrap();
+            settings.set("listen", "0.0.0.0:7410").unwrap();
+            settings.write(folder.path()).unwrap();
+            assert_eq!(Settings::read(folder.path()).unwrap(), Some(settings));
         }
-        assert!(Settings { custody: CustodyKind::Memory }.write(folder.path()).is_err());
+        assert!(Settings::new(CustodyKind::Memory).write(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_setting_takes_only_what_it_can_be() {
+        let mut settings = Settings::new(CustodyKind::Keyring);
+        let refused = [
+            ("sync_interval", "4s"),
+            ("sync_interval", "2h"),
+            ("sync_interval", "soon"),
+            ("listen", "7410"),
+            ("metrics", "0.0.0.0:7411"),
+            ("backup_days", "0"),
+            ("webhook", "ftp://x.example/"),
+            ("webhook_key_file", "key"),
+            ("custody", "passphrase"),
+            ("nothing", "1"),
+        ];
+        for (key, value) in refused {
+            assert_eq!(settings.set(key, value).unwrap_err().code, Code::Usage, "{key} {value}");
+        }
+        assert_eq!(settings, Settings::new(CustodyKind::Keyring));
+        for setting in SETTINGS {
+            let mut settings = settings.clone();
+            settings.set(setting.key, if setting.default == "off" { "off" } else { setting.default }).unwrap();
+        }
     }
 
     #[test]
@@ -209,7 +424,7 @@ mod tests {
         assert_eq!(error.code, Code::Usage);
         assert!(error.message.contains("unknown key `custdy`"), "{}", error.message);
         assert_eq!(error.hint, "Did you mean `custody`?");
-        assert_eq!(read("custody = \"keyring\"\nsomething = 1").hint, "Known keys: custody.");
+        assert!(read("custody = \"keyring\"\nsomething = 1").hint.starts_with("Known keys: custody, cache, listen"));
         // No silent fall-back: a value that is none, or none at all, is an error.
         for text in ["custody = \"keyrin\"", "custody = \"memory\"", "custody = 3", "", "custody = ["] {
             assert_eq!(read(text).code, Code::Usage, "{text}");

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod call;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod custody;
 pub mod door;
@@ -11,4 +12,8 @@ pub mod files;
 pub mod fill;
 pub mod local;
 pub mod lock;
+pub mod membership;
+pub mod net;
+pub mod run;
+pub mod service;
 pub mod store;

@@ -10,5 +10,5 @@ fn main() -> ExitCode {
 }
 
 fn open(config: Config) -> Result<Arc<dyn Handle>, Error> {
-    Ok(Arc::new(Engine::open(config)?))
+    Ok(Engine::shared(config)?)
 }

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use fleet::*;
 pub use views::*;
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     secret::{SecretText, crossing},
 };
 
+mod fleet;
 mod views;
 
 /// A path on the machine of the service. The window never holds one: the shell swaps its tokens for paths with
@@ -141,6 +143,32 @@ pub enum Request {
     },
     /// The audit trail, newest first; `before` pages on.
     AuditList { before: Option<u64>, limit: Option<u32> },
+    /// Makes a token with which one node may join, once, within 15 minutes.
+    NodeInvite { name: String, role: NodeRole, administrator: bool },
+    /// Joins the system of a master, in a data directory without one.
+    Join {
+        /// `https://host:port` of the master.
+        url: String,
+        #[serde(with = "crossing")]
+        #[cfg_attr(feature = "types", ts(type = "string"))]
+        token: SecretText,
+        custody: CustodyChoice,
+        cache: Cache,
+    },
+    /// The nodes of the system.
+    NodeList,
+    /// Shuts a node out: from its next request on it gets nothing. `node` is an id or a name.
+    NodeRevoke { node: String },
+    /// Gives a node another name.
+    NodeRename { node: String, name: String },
+    /// What needs a person now, and where alerts go.
+    AlertList,
+    /// Sends a test alert to every sink, and says how it went.
+    AlertTest,
+    /// One setting, or all.
+    ConfigGet { key: Option<String> },
+    /// Changes a setting.
+    ConfigSet { key: String, value: String },
 }
 
 /// What came of a request. The tag is not `kind`, since a port has a kind of its own.
@@ -164,6 +192,11 @@ pub enum Response {
     Backup(BackupView),
     Restored(RestoreView),
     Audit(AuditListView),
+    Invited(InviteView),
+    Joined(JoinView),
+    Nodes(NodeListView),
+    Alerts(AlertListView),
+    Config(ConfigView),
 }
 
 /// What the service says of its own accord.
@@ -175,6 +208,8 @@ pub enum Notice {
     Progress { doing: String, done: u64, total: u64, seconds_left: Option<u64> },
     /// Something was written: views may be old.
     Changed { generation: Generation },
+    /// The state of this node, its master or its alerts changed: the status is old.
+    State { state: NodeState },
 }
 
 /// An answer on the local socket: notices come first, then one of the other two.
@@ -299,7 +334,16 @@ impl Request {
             | Request::PortRevert { .. }
             | Request::PortDelete { .. }
             | Request::PortUndelete { .. }
-            | Request::AuditList { .. } => None,
+            | Request::AuditList { .. }
+            | Request::NodeInvite { .. }
+            | Request::Join { .. }
+            | Request::NodeList
+            | Request::NodeRevoke { .. }
+            | Request::NodeRename { .. }
+            | Request::AlertList
+            | Request::AlertTest
+            | Request::ConfigGet { .. }
+            | Request::ConfigSet { .. } => None,
         };
         if let Some(path) = path {
             *path = map(path.clone())?;

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CustodyKind, ExportSecrets, PortKind};
+use super::{
+    AlertView, CustodyKind, ExportSecrets, KeptView, MasterView, NodeState, NodeView, PortKind, SyncView,
+};
 use crate::{
     Code,
-    id::{Generation, KeyVersion, RecordId, Revision, SystemId},
+    id::{Epoch, Generation, KeyVersion, RecordId, Revision, SystemId},
     secret::{SecretText, crossing},
     time::Timestamp,
 };
@@ -18,10 +20,13 @@ pub struct StatusView {
     pub system: Option<SystemView>,
     pub node: Option<NodeView>,
     pub state: NodeState,
+    pub master: Option<MasterView>,
+    pub epoch: Option<Epoch>,
     pub generation: Option<Generation>,
     /// Where the master secret rests, also while it can't be had.
     pub custody: Option<CustodyKind>,
     pub secret: Option<SecretStatusView>,
+    pub sync: Option<SyncView>,
     pub sealing: SealingView,
     pub backup: BackupStatusView,
     pub counts: CountsView,
@@ -37,27 +42,6 @@ pub struct SystemView {
     pub id: SystemId,
     pub name: String,
     pub created: Timestamp,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-pub struct NodeView {
-    pub name: String,
-    pub role: String,
-    pub epoch: u32,
-}
-
-/// What a node can do now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
-pub enum NodeState {
-    /// The data directory holds no system.
-    NoSystem,
-    /// There is a system, but custody does not give its master secret.
-    NoSecret,
-    /// Seals and opens.
-    Synced,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,17 +112,6 @@ pub struct CountsView {
     pub applications: u64,
 }
 
-/// Something that needs a person.
-#[derive(Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-pub struct AlertView {
-    /// Stable id, as in `docs/alerts.md`.
-    pub id: String,
-    pub severity: Severity,
-    pub message: String,
-    pub hint: String,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
@@ -159,6 +132,9 @@ pub struct ImportView {
     pub dry_run: bool,
     /// What happens to each port.
     pub plan: Vec<ImportPlanView>,
+    /// Where else the write is; `None` where nothing was written.
+    #[serde(default)]
+    pub kept: Option<KeptView>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -370,6 +346,9 @@ pub struct SaveView {
     pub revision: Revision,
     pub dry_run: bool,
     pub changes: Vec<ChangeView>,
+    /// Where else the write is; `None` where nothing was written.
+    #[serde(default)]
+    pub kept: Option<KeptView>,
 }
 
 /// One property, before and after.
@@ -427,6 +406,9 @@ pub struct FillView {
     pub dry_run: bool,
     /// Rows that fit nothing, with the reason; where there are any, nothing is written.
     pub problems: Vec<FillProblemView>,
+    /// Where else the write is; `None` where nothing was written.
+    #[serde(default)]
+    pub kept: Option<KeptView>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -12,8 +12,9 @@ use age::{DecryptError, Decryptor, armor::ArmoredReader, scrypt};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealport_core::{
     Code, Error,
-    backup::{End, Header, Line, MAX_HEADER, NodeLine, RecordLine, RevisionLine, header_hash, read_header},
+    backup::{End, Header, Line, MAX_HEADER, NodeLine, header_hash, read_header},
     bundle::Bundle,
+    id::Epoch,
     port::{Marks, Port},
     record::{DocumentHead, PortHead, PortSummary, RecordKind, from_plain},
     seal::{Context, Keys, SealedKind},
@@ -23,7 +24,7 @@ use sealport_core::{
 use zeroize::Zeroizing;
 
 use super::{ARMOR, armor::Strict, damaged, passphrase, unreadable};
-use crate::store::{Former, Item, Row};
+use crate::store::{Former, Item, NodeRow, Row};
 
 /// No line inside is longer than this: a document of 64 MiB in base64, and some.
 const MAX_LINE: u64 = 100 << 20;
@@ -56,6 +57,12 @@ pub struct Contents {
     pub node: NodeLine,
     /// When the system was made.
     pub system_created: Timestamp,
+    /// How often the master had changed; 1 in a backup that does not say.
+    pub epoch: Epoch,
+    /// Certificate of the system's authority, DER.
+    pub ca: Option<Vec<u8>>,
+    /// The node registry.
+    pub nodes: Vec<NodeRow>,
     /// What was proved on the way.
     pub proof: Proof,
 }
@@ -159,7 +166,7 @@ impl Reader {
         loop {
             match lines.next()? {
                 Line::Record(line) => {
-                    let row = record_row(line).ok_or_else(|| fault("a record in it is not one"))?;
+                    let row = Row::from_line(line).ok_or_else(|| fault("a record in it is not one"))?;
                     check.record(&row)?;
                     count.records += 1;
                     ports += u64::from(row.kind != RecordKind::Document);
@@ -168,7 +175,7 @@ impl Reader {
                     each(Item::Record(row))?;
                 }
                 Line::Revision(line) => {
-                    let former = former_row(line).ok_or_else(|| fault("a revision in it is not one"))?;
+                    let former = Former::from_line(line).ok_or_else(|| fault("a revision in it is not one"))?;
                     let record = present.as_ref().filter(|record| record.id == former.id);
                     check.former(record.ok_or_else(|| fault("a revision in it has no record"))?, &former)?;
                     count.revisions += 1;
@@ -194,7 +201,18 @@ impl Reader {
             return Err(fault("it holds another number of records than its header says"));
         }
         let proof = Proof { opened, seconds: begun.elapsed().as_secs_f64() };
-        Ok(Contents { bundle, node: start.node, system_created: start.system_created, proof })
+        let not_ours = || fault("its node registry is not one");
+        let ca = start.ca.map(|ca| STANDARD.decode(ca)).transpose().map_err(|_| not_ours())?;
+        let nodes = start.nodes.into_iter().map(NodeRow::from_line);
+        Ok(Contents {
+            bundle,
+            node: start.node,
+            system_created: start.system_created,
+            epoch: start.epoch.unwrap_or(Epoch::FIRST),
+            ca,
+            nodes: nodes.collect::<Option<_>>().ok_or_else(not_ours)?,
+            proof,
+        })
     }
 }
 
@@ -274,30 +292,6 @@ impl Check<'_> {
             .open(context, envelope)
             .map_err(|cause| damaged(self.file, &format!("{} in it does not open", row.name)).because(cause))
     }
-}
-
-fn record_row(line: RecordLine) -> Option<Row> {
-    Some(Row {
-        id: line.id,
-        kind: RecordKind::named(&line.kind)?,
-        application: line.application,
-        name: line.name,
-        revision: line.revision,
-        key_version: line.key_version,
-        generation: line.generation,
-        summary: STANDARD.decode(line.summary).ok()?,
-        envelope: STANDARD.decode(line.envelope).ok()?,
-    })
-}
-
-fn former_row(line: RevisionLine) -> Option<Former> {
-    Some(Former {
-        id: line.id,
-        revision: line.revision,
-        key_version: line.key_version,
-        generation: line.generation,
-        envelope: STANDARD.decode(line.envelope).ok()?,
-    })
 }
 
 fn refused(file: &Path, cause: DecryptError) -> Error {

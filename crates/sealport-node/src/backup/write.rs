@@ -12,16 +12,15 @@ use age::{
     armor::{ArmoredWriter, Format},
     scrypt,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealport_core::{
     Error,
-    backup::{End, Header, Line, RecordLine, RevisionLine, Start, header_hash, write_header},
+    backup::{End, Header, Line, Start, header_hash, write_header},
     secret::SecretText,
 };
 use zeroize::Zeroizing;
 
 use super::{Proof, Reader, Sink, passphrase, unreadable};
-use crate::store::{Former, Item, Row};
+use crate::store::Item;
 
 /// What a guess at the passphrase costs: scrypt with N = 2^log_n, r = 8, p = 1, so 2^log_n KiB of memory.
 #[derive(Clone, Copy)]
@@ -104,11 +103,11 @@ fn write_all(
         let line = match item {
             Item::Record(row) => {
                 end.records += 1;
-                Line::Record(record_line(row))
+                Line::Record(row.into())
             }
             Item::Former(former) => {
                 end.revisions += 1;
-                Line::Revision(revision_line(former))
+                Line::Revision(former.into())
             }
             Item::Audit(line) => {
                 end.audit += 1;
@@ -126,30 +125,6 @@ fn put(out: &mut impl Write, line: &Line) -> std::io::Result<()> {
     let text = Zeroizing::new(serde_json::to_string(line).expect("a line is plain JSON"));
     out.write_all(text.as_bytes())?;
     out.write_all(b"\n")
-}
-
-fn record_line(row: Row) -> RecordLine {
-    RecordLine {
-        id: row.id,
-        kind: row.kind.body().name().to_owned(),
-        application: row.application,
-        name: row.name,
-        revision: row.revision,
-        key_version: row.key_version,
-        generation: row.generation,
-        envelope: STANDARD.encode(&row.envelope),
-        summary: STANDARD.encode(&row.summary),
-    }
-}
-
-fn revision_line(former: Former) -> RevisionLine {
-    RevisionLine {
-        id: former.id,
-        revision: former.revision,
-        key_version: former.key_version,
-        generation: former.generation,
-        envelope: STANDARD.encode(&former.envelope),
-    }
 }
 
 /// Makes a rename last. Windows has no such call and needs none.

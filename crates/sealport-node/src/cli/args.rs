@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealport_core::api::{ExportSecrets, PortKind};
 
+use super::nodes::{AlertCommand, ConfigCommand, JoinArgs, NodeCommand, ServeArgs};
+
 const AFTER_HELP: &str = "\
 Exit codes:
   0 done           1 internal fault    2 usage            3 not found       4 refused in this state
@@ -77,9 +79,24 @@ Examples:
     /// Writes, proves and restores backups
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Runs the service of the data directory: the master, or a node that follows it
+    #[command(after_long_help = "Example:\n  sealport serve --listen 0.0.0.0:7410")]
+    Serve(ServeArgs),
+    /// Joins the system of a master, in a data directory without one
+    #[command(after_long_help = "Example:\n  sealport join https://hub-1.example:7410 --token-file token.txt")]
+    Join(JoinArgs),
+    /// Lists, invites, renames and revokes nodes
+    #[command(subcommand)]
+    Node(NodeCommand),
     /// Shows the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Shows what needs a person, and tests where alerts go
+    #[command(subcommand)]
+    Alert(AlertCommand),
+    /// Reads and changes settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Prints the completions of a shell
     #[command(after_long_help = "Example:\n  sealport completions bash > /etc/bash_completion.d/sealport")]
     Completions {

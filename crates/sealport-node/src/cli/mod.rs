@@ -35,6 +35,7 @@ use ask::{Input, Typed};
 
 mod args;
 mod ask;
+mod nodes;
 mod progress;
 mod show;
 
@@ -75,10 +76,16 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
     }
     let (data_dir, source) = config::locate(global.data_dir.clone())?;
     let mut input = Input::default();
+    if let Command::Serve(args) = command {
+        let custody_passphrase = custody_passphrase_file_only(&data_dir)?;
+        let config = Config { data_dir, custody_passphrase, interactive: input.is_terminal() };
+        nodes::serve(config, args, global.json)?;
+        return Ok(Zeroizing::new(String::new()));
+    }
     let request = make_request(command, &mut input, global.yes)?;
     // These bring their passphrase, or make the custody that it is for.
     let brings_custody =
-        matches!(request, Request::Init { .. } | Request::BackupRestore { .. } | Request::Unlock { .. });
+        matches!(request, Request::Init { .. } | Request::BackupRestore { .. } | Request::Unlock { .. } | Request::Join { .. });
     let mut custody = None;
     let handle = door::open(
         &data_dir,
@@ -150,6 +157,16 @@ fn make_request(command: Command, input: &mut Input, yes: bool) -> Result<Reques
         Command::Port(command) => make_port_request(command, input, yes)?,
         Command::Backup(command) => make_backup_request(command, input)?,
         Command::Audit(AuditCommand::List { limit, before }) => Request::AuditList { before, limit },
+        Command::Join(args) => Request::Join {
+            url: args.url,
+            token: nodes::token(&args.token_file, input)?,
+            custody: custody_choice(args.custody, input)?,
+            cache: nodes::cache(args.cache),
+        },
+        Command::Node(command) => nodes::make_node_request(command, input, yes)?,
+        Command::Alert(command) => nodes::make_alert_request(&command),
+        Command::Config(command) => nodes::make_config_request(command),
+        Command::Serve(_) => return Err(Error::new(Code::Internal, "serving asks nothing")),
         Command::Completions { .. } => return Err(Error::new(Code::Internal, "completions ask nothing")),
     })
 }
@@ -287,10 +304,21 @@ fn custody_choice(args: CustodyArgs, input: &mut Input) -> Result<CustodyChoice,
 /// The passphrase of the data directory's custody, where it needs one.
 fn custody_passphrase(data_dir: &Path, input: &mut Input) -> Result<Option<SecretText>, Error> {
     match Settings::read(data_dir)? {
-        Some(Settings { custody: CustodyKind::Passphrase }) => {
+        Some(Settings { custody: CustodyKind::Passphrase, .. }) => {
             let file = config::custody_passphrase_file(None).map(|(path, _)| path);
             let flag = format!("{}=", config::CUSTODY_PASSPHRASE_FILE_VARIABLE);
             input.passphrase(file.as_deref(), &flag, "custody passphrase", Typed::Once).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The passphrase of the custody from its file, where one is named: a service asks nobody.
+fn custody_passphrase_file_only(data_dir: &Path) -> Result<Option<SecretText>, Error> {
+    let file = config::custody_passphrase_file(None).map(|(path, _)| path);
+    match (Settings::read(data_dir)?, file) {
+        (Some(Settings { custody: CustodyKind::Passphrase, .. }), Some(file)) => {
+            files::read_passphrase(&file).map(|(passphrase, _)| Some(passphrase))
         }
         _ => Ok(None),
     }
@@ -365,6 +393,11 @@ fn fields(response: &Response) -> Result<String, Error> {
         Response::Backup(view) => serde_json::to_string_pretty(view),
         Response::Restored(view) => serde_json::to_string_pretty(view),
         Response::Audit(view) => serde_json::to_string_pretty(view),
+        Response::Invited(view) => serde_json::to_string_pretty(view),
+        Response::Joined(view) => serde_json::to_string_pretty(view),
+        Response::Nodes(view) => serde_json::to_string_pretty(view),
+        Response::Alerts(view) => serde_json::to_string_pretty(view),
+        Response::Config(view) => serde_json::to_string_pretty(view),
     }
     .map_err(|e| Error::new(Code::Internal, "the answer can't be written as JSON").because(e))
 }

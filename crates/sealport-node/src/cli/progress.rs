@@ -64,7 +64,7 @@ impl Progress {
                 });
                 self.0.set_message(format!("{doing}{}", left.unwrap_or_default()));
             }
-            Notice::Changed { .. } => {}
+            Notice::Changed { .. } | Notice::State { .. } => {}
         }
     }
 

@@ -26,7 +26,7 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
     let text = match response {
         Response::Status(view) => status(view, data_dir, source),
         Response::Imported(view) if quiet && !view.dry_run => String::new(),
-        Response::Imported(view) => imported(view),
+        Response::Imported(view) => format!("{}{}", imported(view), super::nodes::kept(view.kept.as_ref())),
         Response::Documents(view) => table(
             &["ID", "FILE", "PORTS", "IMPORTED", ""],
             view.documents.iter().map(|document| {
@@ -43,7 +43,7 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
         Response::Ports(view) => ports(view),
         Response::Port(view) => port(view),
         Response::Saved(view) if quiet && !view.dry_run => String::new(),
-        Response::Saved(view) => saved(view),
+        Response::Saved(view) => format!("{}{}", saved(view), super::nodes::kept(view.kept.as_ref())),
         // The value itself, as it is: it is what was asked for.
         Response::Revealed(view) => return Zeroizing::new(format!("{}\n", view.value.expose())),
         Response::Missing(view) => table(
@@ -60,7 +60,7 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
             "No secret is missing.",
         ),
         Response::Filled(view) if quiet && !view.dry_run => String::new(),
-        Response::Filled(view) => filled(view),
+        Response::Filled(view) => format!("{}{}", filled(view), super::nodes::kept(view.kept.as_ref())),
         Response::Exported(_) if quiet => String::new(),
         Response::Exported(view) => exported(view),
         Response::History(view) => table(
@@ -88,6 +88,11 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
             count(view.records, "record"),
         ),
         Response::Audit(view) => audit(view),
+        Response::Invited(_)
+        | Response::Joined(_)
+        | Response::Nodes(_)
+        | Response::Alerts(_)
+        | Response::Config(_) => super::nodes::text(response, quiet).unwrap_or_default(),
     };
     Zeroizing::new(visible(&text))
 }
@@ -122,7 +127,19 @@ fn status(view: &StatusView, data_dir: &Path, source: &Source) -> String {
         }
     }
     if let Some(node) = &view.node {
-        line("Node", format!("{}, {}, epoch {}", node.name, node.role, node.epoch));
+        let rights = if node.administrator { ", administrator" } else { "" };
+        line("Node", format!("{}, {}{rights}", node.name, node.role.name()));
+    }
+    if let (Some(node), Some(master), Some(sync)) = (&view.node, &view.master, &view.sync) {
+        let epoch = view.epoch.map(|epoch| format!(", epoch {epoch}")).unwrap_or_default();
+        let heard = match sync.age_seconds {
+            _ if node.id == master.id => "this node".to_owned(),
+            Some(age) => format!("{}, heard {} ago", master.name, duration(age)),
+            None => format!("{}, not heard since this start", master.name),
+        };
+        let at = master.address.as_ref().map(|address| format!(", {address}")).unwrap_or_default();
+        line("State", view.state.name().replace('_', " "));
+        line("Master", format!("{heard}{at}{epoch}"));
     }
     line("Data directory", format!("{} (from {source})", view.data_dir));
     if let Some(secret) = &view.secret {
@@ -391,7 +408,7 @@ fn audit(view: &AuditListView) -> String {
 }
 
 /// A table without borders that fits the terminal; not cut where the output goes elsewhere.
-fn table(heading: &[&str], rows: impl Iterator<Item = Vec<String>>, none: &str) -> String {
+pub fn table(heading: &[&str], rows: impl Iterator<Item = Vec<String>>, none: &str) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(heading);
     if io::stdout().is_terminal() {

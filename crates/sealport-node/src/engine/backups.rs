@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealport_core::{
     Code, Error,
     api::{BackupView, ProofView},
     backup::{Header, MAX_REMINDER, NodeLine, Start, one_line},
-    bundle::Bundle,
+    bundle::{Bundle, Holder},
     secret::SecretText,
 };
 
@@ -14,7 +15,7 @@ use super::{Engine, Progress, now, system::act};
 use crate::{
     backup::{Cost, Plan, Proof, Reader, Sink, write},
     call::Call,
-    store::{BackupRow, Change, Item, SystemRow},
+    store::{BackupRow, Change, Item, NodeRow, SystemRow},
 };
 
 /// The fewest characters of a new backup's passphrase. Enterprise SSO asks for 7; guessing is cheaper now.
@@ -47,6 +48,7 @@ impl Engine {
             file,
             &header,
             &row,
+            store.nodes()?,
             &bundle,
             passphrase,
             |put| {
@@ -68,7 +70,7 @@ impl Engine {
         let backup = proven(&view);
         let entry = act(call, "backup.create", backup.file.clone(), opened_words(&proof));
         let change = Change { acts: vec![entry], backup: Some(backup), ..Change::default() };
-        if let Err(error) = system.write(&change) {
+        if let Err(error) = system.write(change) {
             // A copy of every secret that no entry tells of must not lie about.
             let _ = std::fs::remove_file(file);
             return Err(error);
@@ -93,7 +95,7 @@ impl Engine {
             let detail = if own { opened_words(&proof) } else { "a backup of another system".to_owned() };
             let entry = act(call, "backup.drill", view.file.clone(), detail);
             let backup = own.then(|| proven(&view));
-            system.write(&Change { acts: vec![entry], backup, ..Change::default() })?;
+            system.write(Change { acts: vec![entry], backup, ..Change::default() })?;
         }
         Ok(view)
     }
@@ -110,6 +112,7 @@ pub(super) fn make(
     file: &Path,
     header: &Header,
     row: &SystemRow,
+    nodes: Vec<NodeRow>,
     bundle: &Bundle,
     passphrase: &SecretText,
     feed: impl FnOnce(&mut Sink<'_>) -> Result<(), Error>,
@@ -126,9 +129,12 @@ pub(super) fn make(
         format: 1,
         header: String::new(),
         // Opened because the backup is where it must survive; age seals it.
-        bundle: SecretText::from(bundle.to_text()),
+        bundle: SecretText::from(bundle.to_text(Holder::Heir)),
         node: NodeLine { id: row.node, name: row.node_name.clone() },
         system_created: row.created,
+        epoch: Some(row.epoch),
+        ca: row.ca.as_ref().map(|ca| STANDARD.encode(ca)),
+        nodes: nodes.into_iter().map(Into::into).collect(),
     };
     write(file, Plan { header, start, passphrase, cost: Cost::BACKUP }, feed, progress)
 }

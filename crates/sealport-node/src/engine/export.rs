@@ -81,7 +81,7 @@ impl Engine {
         let acts = ready
             .iter()
             .map(|d| act(call, "port.export", d.name.clone(), format!("{manner}, {} ports", d.ports)));
-        system.write(&Change { acts: acts.collect(), ..Change::default() })?;
+        system.write(Change { acts: acts.collect(), ..Change::default() })?;
 
         let mut files = Vec::with_capacity(ready.len());
         for document in ready {

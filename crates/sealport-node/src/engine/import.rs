@@ -58,15 +58,17 @@ impl Engine {
                 unchanged: 0,
                 dry_run,
                 plan: Vec::new(),
+                kept: None,
             },
         };
         for incoming in &documents {
             import.document(incoming)?;
         }
-        let Import { change, view, .. } = import;
+        let Import { change, mut view, .. } = import;
         if !dry_run && !change.puts.is_empty() {
-            let generation = system.write(&change)?;
-            self.changed(generation);
+            let written = system.write(change)?;
+            self.changed(written.generation);
+            view.kept = written.kept;
         }
         Ok(view)
     }

@@ -12,7 +12,7 @@ use sealport_core::{
     api::{ApplicationFacetView, FacetView, FacetsView, PortFilter, PortKind, PortListView, PortSummaryView},
     id::RecordId,
     record::{DocumentHead, PortIdentity, PortSummary, RecordKind, from_plain},
-    seal::{Context, Keys},
+    seal::Keys,
 };
 
 use super::system::open;
@@ -53,31 +53,26 @@ impl Index {
         Ok(index)
     }
 
-    /// Takes in what was just written.
+    /// Takes in what was just written here.
     pub fn put(&mut self, keys: &Keys, put: &Put) -> Result<(), Error> {
-        let context = Context {
-            record: put.id,
-            application: &put.application,
-            kind: put.kind.summary(),
+        let row = Row {
+            id: put.id,
+            kind: put.kind,
+            application: put.application.clone(),
+            name: put.name.clone(),
             revision: put.revision,
+            key_version: put.key_version,
+            generation: sealport_core::id::Generation(0),
+            summary: Vec::new(),
+            envelope: Vec::new(),
         };
-        let plain = keys.open(context, &put.summary).map_err(|cause| {
-            Error::new(Code::Internal, "A summary that was just sealed does not open.").because(cause)
-        })?;
-        self.add(
-            Row {
-                id: put.id,
-                kind: put.kind,
-                application: put.application.clone(),
-                name: put.name.clone(),
-                revision: put.revision,
-                key_version: put.key_version,
-                generation: sealport_core::id::Generation(0),
-                summary: Vec::new(),
-                envelope: Vec::new(),
-            },
-            &plain,
-        )
+        self.take(keys, row, &put.summary)
+    }
+
+    /// Takes in a row that was just written.
+    pub fn take(&mut self, keys: &Keys, row: Row, summary: &[u8]) -> Result<(), Error> {
+        let plain = super::system::open(keys, &row, row.kind.summary(), row.revision, summary)?;
+        self.add(row, &plain)
     }
 
     fn add(&mut self, row: Row, plain: &[u8]) -> Result<(), Error> {

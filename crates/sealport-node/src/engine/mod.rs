@@ -3,21 +3,29 @@
 //! Each act that changes, reveals, exports, backs up or restores leaves its audit entry in the transaction that does it,
 //! before the answer goes out. Views never hold a secret value.
 
+mod alerts;
 mod backups;
+mod changes;
 mod export;
+mod fleet;
+mod health;
 mod import;
 mod index;
+mod listen;
 mod ports;
+mod serving;
+mod settings;
 mod setup;
 mod status;
 mod system;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::Ordering};
 
 use sealport_core::{
     Code, Error,
-    api::{LocalPath, Notice, Request, Response},
+    api::{LocalPath, NodeState, Notice, Request, Response, StatusView},
     id::Generation,
+    machine,
     time::Timestamp,
 };
 
@@ -25,8 +33,10 @@ use crate::{
     call::{Call, Handle},
     config::Config,
     lock::DirectoryLock,
+    membership::Membership,
+    run::Follower,
 };
-use system::System;
+pub(crate) use system::System;
 
 /// Tells of writes as they happen.
 type Listener = Box<dyn Fn(Notice) + Send + Sync>;
@@ -38,6 +48,10 @@ pub struct Engine {
     /// Held while a system is made or restored: only one can be.
     setup: Mutex<()>,
     listeners: RwLock<Vec<Listener>>,
+    runtime: Mutex<Option<tokio::runtime::Runtime>>,
+    listening: Mutex<listen::Listening>,
+    /// The engine itself, once it is shared: what runs on its own needs a way back.
+    me: std::sync::OnceLock<Weak<Engine>>,
     /// The folder of a sample system, taken away when the engine goes.
     _sample: Option<tempfile::TempDir>,
     _lock: DirectoryLock,
@@ -61,6 +75,9 @@ impl Engine {
             system: RwLock::new(system),
             setup: Mutex::new(()),
             listeners: RwLock::default(),
+            runtime: Mutex::default(),
+            listening: Mutex::default(),
+            me: std::sync::OnceLock::new(),
             _sample: sample,
             _lock: lock,
         })
@@ -71,8 +88,78 @@ impl Engine {
         self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
     }
 
+    /// Opens a data directory and, on a node whose master is elsewhere, begins to follow it.
+    ///
+    /// # Errors
+    /// As `open`. That custody is locked is none: following begins when it is open.
+    pub fn shared(config: Config) -> Result<Arc<Self>, Error> {
+        let engine = Arc::new(Self::open(config)?);
+        let _ = engine.me.set(Arc::downgrade(&engine));
+        // Where custody refuses, the status says so, and `unlock` begins to follow.
+        let _ = engine.follow();
+        Ok(engine)
+    }
+
+    /// What this installation is and how it is.
+    pub fn status_view(&self) -> Result<StatusView, Error> {
+        self.status()
+    }
+
+    /// Begins to follow the master, if this node has one elsewhere and does not follow it yet.
+    pub(crate) fn follow(&self) -> Result<(), Error> {
+        let Ok(system) = self.system() else { return Ok(()) };
+        let (Some(engine), None) = (self.me.get().and_then(Weak::upgrade), system.follower()) else {
+            return Ok(());
+        };
+        let Some(membership) = Membership::read(&self.config.data_dir)? else { return Ok(()) };
+        if system.is_master() {
+            return Ok(());
+        }
+        let follower = Follower::start(&engine, &system, membership)?;
+        *system.follower.write().unwrap_or_else(PoisonError::into_inner) = Some(follower);
+        Ok(())
+    }
+
+    /// Where tasks of the network run.
+    pub(crate) fn runtime(&self) -> Result<tokio::runtime::Handle, Error> {
+        let mut runtime = held(&self.runtime);
+        if runtime.is_none() {
+            let made = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .thread_name("network")
+                .enable_all()
+                .build()
+                .map_err(|e| Error::new(Code::Unavailable, "The network's threads can't be started.").because(e))?;
+            *runtime = Some(made);
+        }
+        Ok(runtime.as_ref().expect("it was made above").handle().clone())
+    }
+
+    /// The state of this node.
+    pub(crate) fn node_state(&self) -> NodeState {
+        self.system().map_or(NodeState::NoSystem, |system| system.state())
+    }
+
+    /// Tells that the state of this node changed.
+    pub(crate) fn state_changed(&self, state: NodeState) {
+        self.tell(|| Notice::State { state });
+    }
+
+    /// Takes note of what the protocol told.
+    pub(crate) fn noticed(&self, notices: &[machine::Notify]) {
+        if !notices.is_empty() {
+            self.state_changed(self.node_state());
+        }
+    }
+
+    fn tell(&self, notice: impl Fn() -> Notice) {
+        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            listener(notice());
+        }
+    }
+
     /// The system, or the error that says that there is none.
-    fn system(&self) -> Result<Arc<System>, Error> {
+    pub(crate) fn system(&self) -> Result<Arc<System>, Error> {
         self.system.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(|| {
             Error::new(
                 Code::NoSystem,
@@ -88,9 +175,16 @@ impl Engine {
         system
     }
 
-    fn changed(&self, generation: Generation) {
-        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            listener(Notice::Changed { generation });
+    pub(crate) fn changed(&self, generation: Generation) {
+        self.tell(|| Notice::Changed { generation });
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // May be dropped by one of its own tasks, where waiting for the others is not allowed.
+        if let Some(runtime) = held(&self.runtime).take() {
+            runtime.shutdown_background();
         }
     }
 }
@@ -101,10 +195,15 @@ impl Handle for Engine {
             Request::Status => self.status().map(Response::Status),
             Request::Unlock { passphrase } => {
                 self.system()?.give_passphrase(passphrase)?;
+                self.follow()?;
+                self.begin_listening()?;
                 self.status().map(Response::Status)
             }
             Request::Init { name, custody, backup } => {
-                self.init(&name, custody, backup, call).map(Response::Status)
+                let made = self.init(&name, custody, backup, call)?;
+                // That the port is taken must not undo a system that is made: the status tells.
+                let _ = self.begin_listening();
+                Ok(Response::Status(made))
             }
             Request::PortImport { files, dry_run } => {
                 self.import(files, dry_run, call).map(Response::Imported)
@@ -143,9 +242,22 @@ impl Handle for Engine {
                 self.drill(file.as_ref(), &passphrase, call).map(Response::Backup)
             }
             Request::BackupRestore { file: LocalPath(file), passphrase, custody } => {
-                self.restore(file.as_ref(), &passphrase, custody, call).map(Response::Restored)
+                let restored = self.restore(file.as_ref(), &passphrase, custody, call)?;
+                let _ = self.begin_listening();
+                Ok(Response::Restored(restored))
             }
             Request::AuditList { before, limit } => self.audit(before, limit).map(Response::Audit),
+            Request::NodeInvite { name, role, administrator } => self.invite(&name, role, administrator, call),
+            Request::Join { url, token, custody, cache } => {
+                self.join(&url, &token, custody, cache, call).map(Response::Joined)
+            }
+            Request::NodeList => self.nodes().map(Response::Nodes),
+            Request::NodeRevoke { node } => self.revoke(&node, call),
+            Request::NodeRename { node, name } => self.rename(&node, &name, call),
+            Request::AlertList => self.alerts().map(Response::Alerts),
+            Request::AlertTest => self.test_alert().map(Response::Alerts),
+            Request::ConfigGet { key } => self.config_get(key.as_deref()).map(Response::Config),
+            Request::ConfigSet { key, value } => self.config_set(&key, &value, call).map(Response::Config),
         }
     }
 }

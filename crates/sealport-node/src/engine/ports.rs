@@ -119,8 +119,8 @@ impl Engine {
         let revision = opened.row.revision.next();
         let put = system.seal_port(opened.row.id, revision, &put_head, &changed)?;
         let entry = act(call, "port.mark", describe(&opened), format!("{what}: {path}"));
-        self.write_port(&system, put, entry)?;
-        Ok(SaveView { id: opened.row.id, revision, dry_run: false, changes: Vec::new() })
+        let kept = self.write_port(&system, put, entry)?;
+        Ok(SaveView { id: opened.row.id, revision, dry_run: false, changes: Vec::new(), kept })
     }
 
     pub(super) fn reveal(&self, port: &str, path: &str, call: &Call) -> Result<RevealView, Error> {
@@ -130,7 +130,7 @@ impl Engine {
         let value = opened.port.reveal(&path)?;
         // The entry is durable before the value leaves.
         let entry = act(call, "port.reveal", describe(&opened), path.clone());
-        system.write(&Change { acts: vec![entry], ..Change::default() })?;
+        system.write(Change { acts: vec![entry], ..Change::default() })?;
         Ok(RevealView { path, value })
     }
 
@@ -181,8 +181,8 @@ impl Engine {
         let revision = opened.row.revision.next();
         let put = system.seal_port(opened.row.id, revision, &head, &changed)?;
         let entry = act(call, "port.revert", describe(&opened), format!("to revision {to}"));
-        self.write_port(&system, put, entry)?;
-        Ok(SaveView { id: opened.row.id, revision, dry_run: false, changes })
+        let kept = self.write_port(&system, put, entry)?;
+        Ok(SaveView { id: opened.row.id, revision, dry_run: false, changes, kept })
     }
 
     pub(super) fn delete(&self, port: &str, call: &Call) -> Result<SaveView, Error> {
@@ -204,8 +204,8 @@ impl Engine {
         let head = PortHead { deleted, written: written(call, what), ..opened.head.clone() };
         let revision = opened.row.revision.next();
         let put = system.seal_port(opened.row.id, revision, &head, &opened.port)?;
-        self.write_port(&system, put, act(call, verb, describe(&opened), ""))?;
-        Ok(SaveView { id: opened.row.id, revision, dry_run: false, changes: Vec::new() })
+        let kept = self.write_port(&system, put, act(call, verb, describe(&opened), ""))?;
+        Ok(SaveView { id: opened.row.id, revision, dry_run: false, changes: Vec::new(), kept })
     }
 
     pub(super) fn missing(&self) -> Result<MissingListView, Error> {
@@ -252,9 +252,11 @@ impl Engine {
             change.puts.push(system.seal_port(opened.row.id, opened.row.revision.next(), &head, changed)?);
         }
         let written_ports = change.puts.len() as u64;
+        let mut kept = None;
         if problems.is_empty() && !dry_run && !change.puts.is_empty() {
-            let generation = system.write(&change)?;
-            self.changed(generation);
+            let written = system.write(change)?;
+            self.changed(written.generation);
+            kept = written.kept;
         }
         let still_missing = system.index(|index| {
             index.ports().filter(|view| !view.deleted).map(|view| view.missing_secrets).sum::<u64>()
@@ -264,7 +266,7 @@ impl Engine {
         } else {
             still_missing
         };
-        Ok(FillView { filled, ports: written_ports, still_missing, dry_run, problems })
+        Ok(FillView { filled, ports: written_ports, still_missing, dry_run, problems, kept })
     }
 
     #[allow(clippy::too_many_arguments, reason = "one save, said in full; both callers are above")]
@@ -289,8 +291,8 @@ impl Engine {
         let revision = opened.row.revision.next();
         let put: Put = system.seal_port(opened.row.id, revision, &head, changed)?;
         let entry = act(call, verb, describe(&opened), head.written.changed.join(", "));
-        self.write_port(system, put, entry)?;
-        Ok(SaveView { id: opened.row.id, revision, dry_run, changes })
+        let kept = self.write_port(system, put, entry)?;
+        Ok(SaveView { id: opened.row.id, revision, dry_run, changes, kept })
     }
 }
 
@@ -420,7 +422,7 @@ fn expect_present(opened: &Opened) -> Result<(), Error> {
 }
 
 fn unchanged(opened: &Opened, dry_run: bool) -> SaveView {
-    SaveView { id: opened.row.id, revision: opened.row.revision, dry_run, changes: Vec::new() }
+    SaveView { id: opened.row.id, revision: opened.row.revision, dry_run, changes: Vec::new(), kept: None }
 }
 
 fn revision_view(revision: Revision, head: PortHead) -> RevisionView {

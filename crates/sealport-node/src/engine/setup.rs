@@ -12,9 +12,9 @@ use sealport_core::{
         SystemView,
     },
     backup::{MAX_NAME, one_line},
-    bundle::Bundle,
+    bundle::{Bundle, Holder, Kept},
     id::{Epoch, Generation, NodeId, SystemId},
-    secret::SecretText,
+    secret::{SecretBytes, SecretText},
 };
 use zeroize::Zeroizing;
 
@@ -30,11 +30,12 @@ use crate::{
     call::{Call, Handle},
     config::{Config, Settings},
     custody::Custody,
-    store::{self, Act, Change, Store, SystemRow},
+    net::authority,
+    store::{self, Act, Change, NodeChange, NodeRow, Store, SystemRow},
 };
 
 /// The database until the system in it counts.
-const UNFINISHED: &str = "sealport.db.new";
+pub(super) const UNFINISHED: &str = "sealport.db.new";
 
 macro_rules! sample {
     ($name:literal) => {
@@ -107,19 +108,28 @@ impl Engine {
         self.expect_empty()?;
         let mut rng = system_rng();
         let id = SystemId::make_new(&mut rng);
-        let bundle = Bundle::make_new(id, now(), &mut rng);
+        let mut bundle = Bundle::make_new(id, now(), &mut rng);
+        let (authority, ca) = authority::make_authority(id, now())?;
+        bundle.authority = Some(authority);
+        let node = NodeId::make_new(&mut rng);
         let row = SystemRow {
             id,
             name: name.to_owned(),
             created: now(),
-            node: NodeId::make_new(&mut rng),
-            node_name: gethostname::gethostname().to_string_lossy().into_owned(),
+            node,
+            node_name: host_name(),
             epoch: Epoch::FIRST,
             active_version: bundle.active(),
             generation: Generation::FIRST,
+            master: node,
+            ca: Some(ca),
         };
+        let own = own_node(&row, &mut bundle)?;
         let mut undo = Undo::default();
-        let mut change = Change::default();
+        let mut change = Change {
+            nodes: vec![NodeChange::Add { node: own.clone(), invite: None }],
+            ..Change::default()
+        };
         change.acts.push(act(
             call,
             "system.init",
@@ -133,7 +143,7 @@ impl Engine {
                 let header = header(&row, &bundle, reminder.clone(), false, 0, 0)?;
                 let mut progress = Progress::new(call, "Writing and proving the backup", 0);
                 progress.at(0)?;
-                let proof = make(file, &header, &row, &bundle, passphrase, |_| Ok(()), &mut |_| Ok(()))?;
+                let proof = make(file, &header, &row, vec![own], &bundle, passphrase, |_| Ok(()), &mut |_| Ok(()))?;
                 undo.files.push(file.to_owned());
                 let view = view(file, header, Some(proof))?;
                 change.acts.push(act(call, "backup.create", view.file.clone(), opened_words(&proof)));
@@ -147,7 +157,7 @@ impl Engine {
         let unfinished = self.config.data_dir.join(UNFINISHED);
         undo.database(&unfinished);
         Store::create(&unfinished, &row)?.write(&change)?;
-        self.finish(row, custody, &bundle, undo)
+        self.finish(row, custody, &Kept::Secret(bundle), None, undo)
     }
 
     pub(super) fn restore(
@@ -166,18 +176,21 @@ impl Engine {
         let mut undo = Undo::default();
         let unfinished = self.config.data_dir.join(UNFINISHED);
         undo.database(&unfinished);
+        let node = NodeId::make_new(&mut system_rng());
         let row = SystemRow {
             id: header.system,
             name: header.system_name.clone(),
             created: header.created,
-            node: NodeId::make_new(&mut system_rng()),
-            node_name: gethostname::gethostname().to_string_lossy().into_owned(),
+            node,
+            node_name: host_name(),
             epoch: Epoch::FIRST,
             active_version: header.active_version,
             generation: header.generation,
+            master: node,
+            ca: None,
         };
         let mut store = Store::create(&unfinished, &row)?;
-        let contents = store.fill(|put| {
+        let mut contents = store.fill(|put| {
             reader.read_all(passphrase, &mut |item| {
                 if matches!(item, store::Item::Record(_)) {
                     done += 1;
@@ -188,27 +201,60 @@ impl Engine {
         })?;
         let shown = view(file, header.clone(), Some(contents.proof))?;
         let entry: Act = act(call, "backup.restore", shown.file.clone(), opened_words(&contents.proof));
-        store.settle(contents.system_created)?;
-        store.write(&Change { acts: vec![entry], backup: Some(proven(&shown)), ..Change::default() })?;
-        drop(store);
-        let row = SystemRow { created: contents.system_created, ..row };
+        // A backup of a time before systems had an authority: it gets one now.
+        let ca = match contents.ca.take() {
+            Some(ca) if contents.bundle.authority.is_some() => ca,
+            _ => {
+                let (authority, ca) = authority::make_authority(row.id, now())?;
+                contents.bundle.authority = Some(authority);
+                ca
+            }
+        };
+        let row = SystemRow {
+            created: contents.system_created,
+            epoch: contents.epoch,
+            ca: Some(ca),
+            ..row
+        };
         let custody = self.custody(custody, row.id);
+        let mut kept = Kept::Secret(contents.bundle);
+        let former = former_item(&custody, &kept)?;
+        let Kept::Secret(bundle) = &mut kept else { unreachable!("it was just made") };
+        bundle.node_key = former.and_then(|former| former.node_key);
+        let own = own_node(&row, bundle)?;
+        // The node that this one replaces, on a machine of the same name, is no more.
+        let same_name = |node: &&NodeRow| !node.revoked && node.name.eq_ignore_ascii_case(&own.name);
+        let replaced: Vec<_> = contents.nodes.iter().filter(same_name).map(|n| n.id).collect();
+        let restored = contents.nodes.into_iter().map(|node| NodeChange::Add { node, invite: None });
+        let mut nodes: Vec<_> = restored.collect();
+        nodes.extend(replaced.into_iter().map(NodeChange::Revoke));
+        nodes.push(NodeChange::Add { node: own, invite: None });
+        store.settle(&row)?;
+        store.write(&Change { acts: vec![entry], backup: Some(proven(&shown)), nodes, ..Change::default() })?;
+        drop(store);
         let system = SystemView { id: row.id, name: row.name.clone(), created: row.created };
-        self.finish(row, custody, &contents.bundle, undo)?;
+        self.finish(row, custody, &kept, None, undo)?;
         Ok(RestoreView { system, ports: header.ports, records: header.records })
     }
 
     /// Puts the secret into custody, the settings and the database in their places, and opens the system.
-    fn finish(&self, row: SystemRow, custody: Custody, bundle: &Bundle, mut undo: Undo) -> Result<(), Error> {
+    pub(super) fn finish(
+        &self,
+        row: SystemRow,
+        custody: Custody,
+        secret: &Kept,
+        settings: Option<Settings>,
+        mut undo: Undo,
+    ) -> Result<(), Error> {
         let folder = &self.config.data_dir;
         let kind = custody.kind();
-        let former = former_item(&custody, bundle)?;
+        let former = former_item(&custody, secret)?;
         // Opened to be kept: custody is where it lives from now on.
-        custody.store(bundle.to_text().as_bytes())?;
+        custody.store(secret.to_text().as_bytes())?;
         let place = folder.join(store::FILE);
         // A sample system is never opened again, so nothing needs to say where its secret rests.
         let kept =
-            if kind == CustodyKind::Memory { Ok(()) } else { Settings { custody: kind }.write(folder) };
+            if kind == CustodyKind::Memory { Ok(()) } else { settings.unwrap_or(Settings::new(kind)).write(folder) };
         let placed = kept.and_then(|()| {
             std::fs::rename(folder.join(UNFINISHED), &place)
                 .and_then(|()| crate::files::sync_folder(folder))
@@ -216,19 +262,22 @@ impl Engine {
         });
         if let Err(error) = placed {
             let _ = match former {
-                Some(former) => custody.store(&former),
+                Some(former) => custody.store(&former.text),
                 None => custody.remove(),
             };
             return Err(error);
         }
         undo.files.clear();
-        let system = System::new(&place, Store::open(&place)?, row, custody)?;
-        system.unlocked()?;
+        let mut system = System::new(&place, Store::open(&place)?, row, custody)?;
+        system.memory_only = matches!(secret, Kept::KeyOnly { .. });
+        if !system.memory_only {
+            system.unlocked()?;
+        }
         self.install(system);
         Ok(())
     }
 
-    fn expect_empty(&self) -> Result<(), Error> {
+    pub(super) fn expect_empty(&self) -> Result<(), Error> {
         match self.system() {
             Ok(system) => Err(Error::new(
                 Code::SystemExists,
@@ -239,7 +288,7 @@ impl Engine {
         }
     }
 
-    fn custody(&self, choice: CustodyChoice, system: SystemId) -> Custody {
+    pub(super) fn custody(&self, choice: CustodyChoice, system: SystemId) -> Custody {
         match choice {
             CustodyChoice::Keyring => Custody::keyring(system, self.config.interactive),
             CustodyChoice::Passphrase { passphrase } => {
@@ -249,31 +298,76 @@ impl Engine {
     }
 }
 
+/// The registry's entry of this node, whose key is made if the bundle holds none.
+fn own_node(row: &SystemRow, bundle: &mut Bundle) -> Result<NodeRow, Error> {
+    let key = match bundle.node_key.take() {
+        Some(key) => key,
+        None => authority::make_key()?,
+    };
+    let key_hash = authority::key_hash(&key)?;
+    bundle.node_key = Some(key);
+    Ok(NodeRow {
+        id: row.node,
+        name: row.node_name.clone(),
+        standby: true,
+        administrator: true,
+        revoked: false,
+        key_hash,
+        address: None,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        joined: now(),
+        // A master signs its own certificate whenever it begins to serve.
+        certificate_expires: now(),
+        spooled: 0,
+        generation: row.generation,
+    })
+}
+
+pub(super) fn host_name() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+/// What custody holds of a system already.
+struct FormerItem {
+    text: Zeroizing<Vec<u8>>,
+    node_key: Option<SecretBytes>,
+}
+
 /// What custody holds of this system already: another data directory on this machine may rely on it, so it is neither
 /// taken away nor replaced by another secret.
-fn former_item(custody: &Custody, bundle: &Bundle) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-    let Ok(former) = custody.load() else { return Ok(None) };
-    let known = std::str::from_utf8(&former).ok().and_then(|text| Bundle::from_text(text).ok());
-    let of_this_system = known.is_some_and(|known| known.system() == bundle.system());
-    if of_this_system && *former != *bundle.to_text().as_bytes() {
-        return Err(Error::new(
+fn former_item(custody: &Custody, secret: &Kept) -> Result<Option<FormerItem>, Error> {
+    let Ok(text) = custody.load() else { return Ok(None) };
+    let known = std::str::from_utf8(&text).ok().and_then(|text| Kept::from_text(text).ok());
+    let Some(known) = known.filter(|known| known.system() == secret.system()) else { return Ok(None) };
+    match (known, secret) {
+        (Kept::Secret(known), Kept::Secret(bundle)) if known.same_secret(bundle) && bundle.node_key.is_none() => {
+            Ok(Some(FormerItem { text, node_key: known.node_key }))
+        }
+        (Kept::Secret(known), Kept::Secret(bundle)) if known.to_text(Holder::Own) == bundle.to_text(Holder::Own) => {
+            Ok(Some(FormerItem { text, node_key: known.node_key }))
+        }
+        _ => Err(Error::new(
             Code::Refused,
-            format!("{} holds another master secret of the system {}.", custody.name(), bundle.system()),
+            format!("{} holds another master secret or node of the system {} already.", custody.name(), secret.system()),
         )
-        .hint("It may be newer than the backup. Take it away first if nothing needs it, or choose another custody."));
+        .hint("It may be newer than the backup. Take it away first if nothing needs it, or choose another custody.")),
     }
-    Ok(of_this_system.then_some(former))
 }
 
 /// Files that were made on the way; taken away when it does not come to an end.
 #[derive(Default)]
-struct Undo {
+pub(super) struct Undo {
     files: Vec<PathBuf>,
 }
 
 impl Undo {
+    /// A file that was made.
+    pub(super) fn file(&mut self, file: PathBuf) {
+        self.files.push(file);
+    }
+
     /// A database with the files that SQLite keeps beside it. One that a crash left there goes at once.
-    fn database(&mut self, file: &Path) {
+    pub(super) fn database(&mut self, file: &Path) {
         for ending in ["", "-wal", "-shm"] {
             let mut name = file.as_os_str().to_owned();
             name.push(ending);

@@ -3,15 +3,14 @@
 use sealport_core::{
     Code, Error,
     api::{
-        AlertView, AuditListView, AuditView, BackupRecordView, BackupStatusView, CountsView, NodeState,
-        NodeView, PortKind, SealingView, SecretStatusView, Severity, StatusView, SystemView,
+        AuditListView, AuditView, BackupRecordView, BackupStatusView, CountsView, MasterView, NodeRole,
+        NodeState, NodeView, PortKind, SealingView, SecretStatusView, StatusView, SyncView, SystemView,
     },
 };
 
-use super::{Engine, now, system::System};
+use super::{Engine, alerts, fleet::sync_age, now, system::System};
+use crate::config::Settings;
 
-/// A backup is old when no drill of it was passed for this many days (Enterprise SSO advises monthly).
-const OLD_BACKUP_DAYS: u64 = 35;
 /// Audit entries in one answer where no limit was asked for.
 const AUDIT_PAGE: u32 = 200;
 
@@ -21,6 +20,9 @@ impl Engine {
             system: None,
             node: None,
             state: NodeState::NoSystem,
+            master: None,
+            epoch: None,
+            sync: None,
             generation: None,
             custody: None,
             secret: None,
@@ -39,7 +41,7 @@ impl Engine {
             store: format!("SQLite {}", rusqlite::version()),
         };
         match self.system() {
-            Ok(system) => fill(base, &system),
+            Ok(system) => fill(base, &system, &self.settings()?),
             Err(_) => Ok(base),
         }
     }
@@ -62,49 +64,26 @@ impl Engine {
     }
 }
 
-fn fill(base: StatusView, system: &System) -> Result<StatusView, Error> {
-    let (row, backups) = system.read(|store| Ok((store.system()?, store.backups()?)))?;
+fn fill(base: StatusView, system: &System, settings: &Settings) -> Result<StatusView, Error> {
+    let (row, backups, nodes) = system.read(|store| Ok((store.system()?, store.backups()?, store.nodes()?)))?;
     let unlocked = system.unlocked();
-    let mut alerts = Vec::new();
-    let sealing = match &unlocked {
-        Ok(_) => SealingView { possible: true, code: None, reason: None, hint: None, since: None },
-        Err(error) => {
-            alerts.push(alert("secret_missing", Severity::Critical, &error.message, &error.hint));
-            SealingView {
-                possible: false,
-                code: Some(error.code),
-                reason: Some(error.message.clone()),
-                hint: Some(error.hint.clone()),
-                since: system.locked_since(),
-            }
-        }
-    };
+    let state = system.state();
+    let own = nodes.iter().find(|node| node.id == row.node);
+    let sealing = sealing(system);
     let newest = backups.iter().find(|backup| backup.active_version == row.active_version);
     let age = newest.map(|backup| now().seconds_since(backup.proven));
-    match age {
-        None => alerts.push(alert(
-            "no_proven_backup",
-            Severity::Critical,
-            "There is no proven backup of the master secret.",
-            "Back up now: if this machine is lost, everything sealed here is lost with it.",
-        )),
-        Some(age) if age > OLD_BACKUP_DAYS * 86_400 => alerts.push(alert(
-            "backup_old",
-            Severity::Warning,
-            &format!("The last proof of a backup is {} days old.", age / 86_400),
-            "Back up again, or drill the backup that you have.",
-        )),
-        Some(_) => {}
-    }
     let counts = if unlocked.is_ok() { counts(system)? } else { no_counts() };
-    if counts.missing_secrets > 0 {
-        alerts.push(alert(
-            "secrets_missing",
-            Severity::Info,
-            &format!("{} secrets that BizTalk removed are still missing.", counts.missing_secrets),
-            "Fill them in before the ports are used.",
-        ));
-    }
+    let alerts = alerts::of(&alerts::Facts {
+        state,
+        sealing: &sealing,
+        locked: unlocked.as_ref().err(),
+        backup_age: age,
+        backup_days: settings.backup_days(),
+        missing_secrets: counts.missing_secrets,
+        last_error: system.follower().and_then(|follower| follower.last_error()),
+        certificate_left: certificate_left(system),
+        data_dir: &system.data_dir,
+    });
     let secret = unlocked.ok().map(|unlocked| SecretStatusView {
         active_version: unlocked.keys.active(),
         versions: unlocked.versions.clone(),
@@ -121,14 +100,34 @@ fn fill(base: StatusView, system: &System) -> Result<StatusView, Error> {
         reminder: backup.reminder,
         generation: backup.generation,
     });
+    let master = nodes.iter().find(|node| node.id == row.master);
     Ok(StatusView {
         system: Some(SystemView { id: row.id, name: row.name, created: row.created }),
         node: Some(NodeView {
-            name: row.node_name,
-            role: "master".to_owned(),
-            epoch: u32::try_from(row.epoch.0).unwrap_or(u32::MAX),
+            id: row.node,
+            name: own.map_or(row.node_name, |own| own.name.clone()),
+            role: match own {
+                Some(own) => own.role(row.master),
+                None if row.node == row.master => NodeRole::Master,
+                None => NodeRole::Processing,
+            },
+            administrator: own.is_none_or(|own| own.administrator),
         }),
-        state: if sealing.possible { NodeState::Synced } else { NodeState::NoSecret },
+        state,
+        master: Some(MasterView {
+            id: row.master,
+            name: master.map_or_else(|| row.master.to_string(), |master| master.name.clone()),
+            address: match system.follower() {
+                Some(follower) => Some(follower.url().trim_start_matches("https://").to_owned()),
+                None => master.and_then(|master| master.address.clone()),
+            },
+        }),
+        epoch: Some(row.epoch),
+        sync: Some(SyncView {
+            age_seconds: if system.is_master() { Some(0) } else { sync_age(system) },
+            interval_seconds: settings.sync_interval().as_secs(),
+            error: system.follower().and_then(|follower| follower.last_error()),
+        }),
         generation: Some(row.generation),
         custody: Some(system.custody().kind()),
         secret,
@@ -138,6 +137,25 @@ fn fill(base: StatusView, system: &System) -> Result<StatusView, Error> {
         alerts,
         ..base
     })
+}
+
+fn sealing(system: &System) -> SealingView {
+    match system.sealing_refused() {
+        None => SealingView { possible: true, code: None, reason: None, hint: None, since: None },
+        Some((error, since)) => SealingView {
+            possible: false,
+            code: Some(error.code),
+            reason: Some(error.message),
+            hint: Some(error.hint),
+            since: since.or(system.locked_since()),
+        },
+    }
+}
+
+/// Milliseconds that the certificate of a node that follows still counts.
+fn certificate_left(system: &System) -> Option<i64> {
+    let expires = system.follower()?.certificate_expires()?;
+    Some(expires.as_millis() - now().as_millis())
 }
 
 fn counts(system: &System) -> Result<CountsView, Error> {
@@ -173,8 +191,4 @@ fn no_counts() -> CountsView {
         missing_secrets: 0,
         applications: 0,
     }
-}
-
-fn alert(id: &str, severity: Severity, message: &str, hint: &str) -> AlertView {
-    AlertView { id: id.to_owned(), severity, message: message.to_owned(), hint: hint.to_owned() }
 }

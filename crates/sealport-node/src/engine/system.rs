@@ -2,47 +2,62 @@
 //! its ports.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use sealport_core::{
     Code, Error,
-    api::KeyVersionView,
-    bundle::Bundle,
-    id::{Generation, RecordId, Revision},
+    api::{Cache, KeptView, KeyVersionView},
+    bundle::{Bundle, Holder, Kept},
+    id::{KeyVersion, RecordId, Revision},
+    machine::Moment,
     port::{Marks, Port},
     record::{PortHead, PortSummary, RecordKind, Written, from_plain, to_plain},
     seal::{Context, Keys, OpenError, SealedKind},
-    secret::SecretText,
+    secret::{SecretBytes, SecretText},
     time::Timestamp,
 };
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::{Engine, held, index::Index, now, system_rng};
 use crate::{
     call::Call,
+    clock,
     config::{Config, Settings},
     custody::Custody,
-    store::{self, Act, Change, Former, Put, Row, Store, SystemRow},
+    run::{Follower, Seat},
+    store::{self, Act, Change, Former, Position, Put, Row, Store, SystemRow},
 };
 
 /// Name of the file that a passphrase custody keeps the bundle in.
 pub(super) const CUSTODY_FILE: &str = "custody.age";
 
-pub(super) struct System {
+pub(crate) struct System {
     pub row: SystemRow,
-    custody: RwLock<Arc<Custody>>,
-    writer: Mutex<Store>,
+    pub data_dir: PathBuf,
+    /// The master's memory of its nodes; `None` on a node that is not the master.
+    pub seat: Option<Seat>,
+    /// Where the database is, told at every change.
+    pub(super) position: watch::Sender<Position>,
+    /// Reads the registry for requests of other nodes, so that they never wait for a long read.
+    pub(super) gate: Mutex<Store>,
+    pub follower: RwLock<Option<Arc<Follower>>>,
+    /// Whether the master secret is kept in memory alone.
+    pub memory_only: bool,
+    pub(super) opened: Moment,
+    pub(super) custody: RwLock<Arc<Custody>>,
+    pub(super) writer: Mutex<Store>,
     reader: Mutex<Store>,
     unlocked: RwLock<Option<Arc<Unlocked>>>,
     /// Since when custody refuses.
     locked_since: Mutex<Option<Timestamp>>,
-    index: Mutex<Option<Index>>,
+    pub(super) index: Mutex<Option<Index>>,
 }
 
 /// What there is once custody gave the bundle.
-pub(super) struct Unlocked {
+pub(crate) struct Unlocked {
     pub keys: Keys,
     pub versions: Vec<KeyVersionView>,
 }
@@ -80,11 +95,21 @@ impl System {
             }
             sealport_core::api::CustodyKind::Memory => Custody::memory(),
         };
-        Self::new(&file, writer, row, custody).map(Some)
+        let mut system = Self::new(&file, writer, row, custody)?;
+        system.memory_only = settings.cache == Some(Cache::Memory);
+        Ok(Some(system))
     }
 
     pub fn new(file: &Path, writer: Store, row: SystemRow, custody: Custody) -> Result<Self, Error> {
+        let seat = (row.master == row.node).then(|| Seat::new(row.epoch));
         Ok(Self {
+            data_dir: file.parent().unwrap_or(Path::new(".")).to_owned(),
+            seat,
+            position: watch::Sender::new(writer.position()?),
+            gate: Mutex::new(Store::open(file)?),
+            follower: RwLock::default(),
+            memory_only: false,
+            opened: clock::now(),
             row,
             custody: RwLock::new(Arc::new(custody)),
             writer: Mutex::new(writer),
@@ -123,25 +148,78 @@ impl System {
                     "Give it with `sealport unlock`, or name its file in SEALPORT_CUSTODY_PASSPHRASE_FILE.",
                 ));
         }
-        let text = custody.load()?;
-        let text = std::str::from_utf8(&text)
-            .map_err(|_| Error::new(Code::Integrity, "What custody holds is not text."))?;
-        let bundle = Bundle::from_text(text)?;
-        if bundle.system() != self.row.id {
-            return Err(Error::new(
-                Code::Integrity,
-                format!("Custody holds the master secret of another system ({}).", bundle.system()),
-            )
-            .hint("Restore the master secret of this system from its backup."));
-        }
+        let bundle = match self.kept()? {
+            Kept::Secret(bundle) => bundle,
+            Kept::KeyOnly { .. } => {
+                return Err(Error::new(
+                    Code::EncryptionUnavailable,
+                    "The master secret is kept in memory only, and the master has not given it since this start.",
+                )
+                .hint("It comes by itself when the master answers. `sealport status` tells what stands in the way."));
+            }
+        };
         Ok(Arc::new(Unlocked { keys: Keys::derive(&bundle), versions: bundle.views() }))
     }
 
-    /// The bundle, for a new backup. It is asked of custody each time, so that it is nowhere else.
+    /// What custody holds. It is asked each time, so that private keys are nowhere else.
+    pub fn kept(&self) -> Result<Kept, Error> {
+        let text = self.custody().load()?;
+        let text = std::str::from_utf8(&text)
+            .map_err(|_| Error::new(Code::Integrity, "What custody holds is not text."))?;
+        let kept = Kept::from_text(text)?;
+        let system = kept.system();
+        if system != self.row.id {
+            return Err(Error::new(
+                Code::Integrity,
+                format!("Custody holds the master secret of another system ({system})."),
+            )
+            .hint("Restore the master secret of this system from its backup."));
+        }
+        Ok(kept)
+    }
+
+    /// The bundle, for a new backup or another node. Where it is kept in memory alone there is none to give.
     pub fn bundle(&self) -> Result<Bundle, Error> {
         self.unlocked()?;
-        let text = self.custody().load()?;
-        Bundle::from_text(std::str::from_utf8(&text).unwrap_or_default())
+        match self.kept()? {
+            Kept::Secret(bundle) => Ok(bundle),
+            Kept::KeyOnly { .. } => Err(Error::new(
+                Code::Refused,
+                "This node keeps the master secret in memory only, so it can't write it to a backup.",
+            )
+            .hint("Back up on the master, or on a node that keeps the secret in its custody.")),
+        }
+    }
+
+    /// Takes the bundle that the master gave: into custody, or into memory where the settings say so.
+    pub fn take_secret(&self, mut bundle: Bundle) -> Result<(), Error> {
+        if !self.memory_only {
+            bundle.node_key = self.node_key()?.into();
+            self.custody().store(bundle.to_text(Holder::Own).as_bytes())?;
+        }
+        let unlocked = Arc::new(Unlocked { keys: Keys::derive(&bundle), versions: bundle.views() });
+        *self.unlocked.write().unwrap_or_else(PoisonError::into_inner) = Some(unlocked);
+        *held(&self.locked_since) = None;
+        // What could not be opened may open now.
+        *held(&self.index) = None;
+        Ok(())
+    }
+
+    /// The private key that this node proves itself with.
+    pub fn node_key(&self) -> Result<SecretBytes, Error> {
+        let key = match self.kept()? {
+            Kept::Secret(bundle) => bundle.node_key,
+            Kept::KeyOnly { node_key, .. } => Some(node_key),
+        };
+        key.ok_or_else(|| {
+            Error::new(Code::Integrity, "Custody holds no private key of this node.")
+                .hint("Restore the latest backup in a new data directory, or join again.")
+        })
+    }
+
+    /// The active version that is at hand, if any.
+    pub fn version_held(&self) -> Option<KeyVersion> {
+        self.unlocked().ok().map(|unlocked| unlocked.keys.active())
     }
 
     /// Where the bundle rests.
@@ -176,21 +254,8 @@ impl System {
         read(&mut held(&self.reader))
     }
 
-    /// Carries out a change and brings the list of ports up to date with it.
-    pub fn write(&self, change: &Change) -> Result<Generation, Error> {
-        let unlocked = if change.puts.is_empty() { None } else { Some(self.unlocked()?) };
-        let mut writer = held(&self.writer);
-        let generation = writer.write(change)?;
-        if let (Some(unlocked), Some(index)) = (unlocked, held(&self.index).as_mut()) {
-            for put in &change.puts {
-                index.put(&unlocked.keys, put)?;
-            }
-        }
-        Ok(generation)
-    }
-
     /// Looks at the list of ports, which is made on first use.
-    pub fn index<T>(&self, look: impl FnOnce(&Index) -> T) -> Result<T, Error> {
+    pub(super) fn index<T>(&self, look: impl FnOnce(&Index) -> T) -> Result<T, Error> {
         let unlocked = self.unlocked()?;
         if let Some(index) = held(&self.index).as_ref() {
             return Ok(look(index));
@@ -219,7 +284,7 @@ impl System {
     }
 
     /// The present revision of a port.
-    pub fn port(&self, id: RecordId) -> Result<Opened, Error> {
+    pub(super) fn port(&self, id: RecordId) -> Result<Opened, Error> {
         let row = self.read(|store| store.record(id))?;
         let row = row.ok_or_else(|| Error::new(Code::NotFound, format!("There is no port {id}.")))?;
         let (head, port) = self.open_port(&row, row.revision, &row.envelope)?;
@@ -240,8 +305,14 @@ impl System {
     }
 
     fn open_port(&self, row: &Row, revision: Revision, envelope: &[u8]) -> Result<(PortHead, Port), Error> {
+        self.may_open()?;
         let unlocked = self.unlocked()?;
-        let plain = open(&unlocked.keys, row, row.kind.body(), revision, envelope)?;
+        let plain = open(&unlocked.keys, row, row.kind.body(), revision, envelope).inspect_err(|error| {
+            // On a node the master has a good copy.
+            if let (Code::Integrity, Some(follower)) = (error.code, self.follower()) {
+                follower.damaged();
+            }
+        })?;
         let (head, body): (PortHead, _) = from_plain(&plain)?;
         let swapped = || {
             Error::new(Code::Integrity, format!("The record of {} holds another port.", row.name))
@@ -336,7 +407,7 @@ pub(super) fn head_of(port: &Port, base: PortHead, written: Written) -> PortHead
 /// An audit entry of this call.
 pub(super) fn act(
     call: &Call,
-    act: &'static str,
+    act: impl Into<std::borrow::Cow<'static, str>>,
     object: impl Into<String>,
     detail: impl Into<String>,
 ) -> Act {
@@ -344,7 +415,7 @@ pub(super) fn act(
         at: now(),
         who: call.actor.clone(),
         origin: call.origin.to_string(),
-        act,
+        act: act.into(),
         object: object.into(),
         detail: detail.into(),
     }
@@ -356,9 +427,9 @@ pub(super) fn written(call: &Call, what: impl Into<String>) -> Written {
 
 impl Engine {
     /// Writes one revision of one port with its audit entry.
-    pub(super) fn write_port(&self, system: &System, put: Put, act: Act) -> Result<(), Error> {
-        let generation = system.write(&Change { puts: vec![put], acts: vec![act], backup: None })?;
-        self.changed(generation);
-        Ok(())
+    pub(super) fn write_port(&self, system: &System, put: Put, act: Act) -> Result<Option<KeptView>, Error> {
+        let written = system.write(Change { puts: vec![put], acts: vec![act], ..Change::default() })?;
+        self.changed(written.generation);
+        Ok(written.kept)
     }
 }

@@ -4,10 +4,13 @@
 //! It stores envelopes and knows no keys. A write is one transaction that holds the row of the system locked, checks
 //! the active version and every expected revision, and carries its audit entries.
 
+mod fleet;
+mod lines;
 mod read;
+mod replica;
 mod sqlite;
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 use sealport_core::{
     Code, Error,
@@ -17,6 +20,8 @@ use sealport_core::{
     time::Timestamp,
 };
 
+pub use fleet::{InviteRow, NodeChange, NodeRow};
+pub use replica::{Own, Piece, Position};
 pub use sqlite::Store;
 
 /// File name of the database in the data directory.
@@ -34,6 +39,10 @@ pub struct SystemRow {
     pub epoch: Epoch,
     pub active_version: KeyVersion,
     pub generation: Generation,
+    /// The node that writes.
+    pub master: NodeId,
+    /// Certificate of the system's authority, DER; a system that was made before it had one has none.
+    pub ca: Option<Vec<u8>>,
 }
 
 /// The present revision of a record.
@@ -83,7 +92,7 @@ pub struct Act {
     pub at: Timestamp,
     pub who: String,
     pub origin: String,
-    pub act: &'static str,
+    pub act: Cow<'static, str>,
     pub object: String,
     pub detail: String,
 }
@@ -110,6 +119,19 @@ pub struct Change {
     pub puts: Vec<Put>,
     pub acts: Vec<Act>,
     pub backup: Option<BackupRow>,
+    pub nodes: Vec<NodeChange>,
+    /// A new invitation, and the moment by which others are over.
+    pub invite: Option<(InviteRow, Timestamp)>,
+    /// The epoch that the writer saw; a write of this node's own needs none.
+    pub epoch: Option<Epoch>,
+}
+
+impl Change {
+    /// Whether other nodes must hear of it by its generation. The audit trail has numbers of its own.
+    pub fn raises_generation(&self) -> bool {
+        let told = |change: &NodeChange| !matches!(change, NodeChange::Spooled(..));
+        !self.puts.is_empty() || self.backup.is_some() || self.nodes.iter().any(told)
+    }
 }
 
 /// One thing of a database as a backup carries it.

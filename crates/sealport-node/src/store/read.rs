@@ -10,14 +10,17 @@ use sealport_core::{
 
 use super::{BackupRow, Former, Item, Result, Row, Store, SystemRow, sqlite::moment};
 
-const ROW: &str = "id, kind, application, name, revision, key_version, generation, summary, envelope";
+pub(super) const ROW: &str = "id, kind, application, name, revision, key_version, generation, summary, envelope";
+pub(super) const FORMER: &str = "id, revision, key_version, generation, envelope";
+const BACKUP: &str =
+    "file, created, proven, active_version, generation, secret_only, ports, records, reminder";
 
 impl Store {
     /// The system of this database.
     pub fn system(&self) -> Result<SystemRow> {
         self.connection
             .query_row(
-                "SELECT id, name, created, node, node_name, epoch, active_version, generation FROM system",
+                "SELECT id, name, created, node, node_name, epoch, active_version, generation, master, ca FROM system",
                 [],
                 |row| {
                     Ok(SystemRow {
@@ -29,6 +32,8 @@ impl Store {
                         epoch: Epoch(row.get(5)?),
                         active_version: KeyVersion(row.get(6)?),
                         generation: Generation(row.get(7)?),
+                        master: NodeId::from_bytes(row.get(8)?),
+                        ca: row.get(9)?,
                     })
                 },
             )
@@ -155,32 +160,38 @@ impl Store {
 
     /// The backups that were proven, newest proof first.
     pub fn backups(&self) -> Result<Vec<BackupRow>> {
-        let what = self.place.on("Reading the list of backups");
-        let mut query = self
-            .connection
-            .prepare_cached(
-                "SELECT file, created, proven, active_version, generation, secret_only, ports, records, reminder
-                 FROM backup ORDER BY proven DESC, seq DESC",
-            )
-            .map_err(&what)?;
-        let rows = query.query_map([], |row| {
-            Ok(BackupRow {
-                file: row.get(0)?,
-                created: moment(row.get(1)?),
-                proven: moment(row.get(2)?),
-                active_version: KeyVersion(row.get(3)?),
-                generation: Generation(row.get(4)?),
-                secret_only: row.get(5)?,
-                ports: row.get(6)?,
-                records: row.get(7)?,
-                reminder: row.get(8)?,
+        self.connection
+            .prepare_cached(&format!("SELECT {BACKUP} FROM backup ORDER BY proven DESC, seq DESC"))
+            .and_then(|mut query| query.query_map([], backup)?.collect())
+            .map_err(self.place.on("Reading the list of backups"))
+    }
+
+    /// The backups that were written down after a generation, each with its own.
+    pub(super) fn backups_since(&self, after: Generation) -> Result<Vec<(BackupRow, Generation)>> {
+        self.connection
+            .prepare_cached(&format!("SELECT {BACKUP}, written FROM backup WHERE written > ? ORDER BY seq"))
+            .and_then(|mut query| {
+                query.query_map([after.0], |row| Ok((backup(row)?, Generation(row.get(9)?))))?.collect()
             })
-        });
-        rows.and_then(Iterator::collect).map_err(&what)
+            .map_err(self.place.on("Reading the list of backups"))
     }
 }
 
-fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
+fn backup(row: &SqlRow<'_>) -> rusqlite::Result<BackupRow> {
+    Ok(BackupRow {
+        file: row.get(0)?,
+        created: moment(row.get(1)?),
+        proven: moment(row.get(2)?),
+        active_version: KeyVersion(row.get(3)?),
+        generation: Generation(row.get(4)?),
+        secret_only: row.get(5)?,
+        ports: row.get(6)?,
+        records: row.get(7)?,
+        reminder: row.get(8)?,
+    })
+}
+
+pub(super) fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     let kind: String = row.get(1)?;
     let kind = RecordKind::named(&kind).ok_or_else(|| {
         rusqlite::Error::FromSqlConversionFailure(1, Type::Text, "unknown kind of record".into())
@@ -198,7 +209,7 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     })
 }
 
-fn former(row: &SqlRow<'_>) -> rusqlite::Result<Former> {
+pub(super) fn former(row: &SqlRow<'_>) -> rusqlite::Result<Former> {
     Ok(Former {
         id: RecordId::from_bytes(row.get(0)?),
         revision: Revision(row.get(1)?),
@@ -208,7 +219,7 @@ fn former(row: &SqlRow<'_>) -> rusqlite::Result<Former> {
     })
 }
 
-fn audit(row: &SqlRow<'_>) -> rusqlite::Result<AuditLine> {
+pub(super) fn audit(row: &SqlRow<'_>) -> rusqlite::Result<AuditLine> {
     Ok(AuditLine {
         seq: row.get(0)?,
         at: moment(row.get(1)?),

@@ -7,16 +7,17 @@ use rusqlite_migration::{M, Migrations};
 use sealport_core::{
     Code, Error,
     backup::AuditLine,
-    id::{Generation, Revision},
+    id::{Epoch, Generation, KeyVersion, Revision},
+    machine::{Admitted, WriteFacts, WriteHead, WriteRefusal, master::admit_write},
     time::Timestamp,
 };
 
-use super::{Act, BackupRow, Change, Former, Item, Place, Put, Result, Row, SystemRow};
+use super::{Act, BackupRow, Change, fleet, Former, Item, Place, Put, Result, Row, SystemRow};
 
 /// Versions before this one can corrupt a database in WAL mode when two connections write and checkpoint at once.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
-const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/0001_init.sql"))];
+const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/0001_init.sql")), M::up(include_str!("migrations/0002_nodes.sql"))];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// One connection to the database of a node.
@@ -35,7 +36,8 @@ impl Store {
         let mut store = Self::connect(file)?;
         store.transact("Making the database", |tx| {
             tx.execute(
-                "INSERT INTO system VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO system (one, id, name, created, node, node_name, epoch, active_version, generation, master, ca)
+                 VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
                     system.id.as_bytes(),
                     system.name,
@@ -45,6 +47,8 @@ impl Store {
                     system.epoch.0,
                     system.active_version.0,
                     system.generation.0,
+                    system.master.as_bytes(),
+                    system.ca,
                 ],
             )?;
             Ok(Ok(()))
@@ -110,26 +114,49 @@ impl Store {
     pub fn write(&mut self, change: &Change) -> Result<Generation> {
         self.transact("Writing", |tx| {
             // Taking the write lock first makes this the truth for the whole transaction.
-            let (generation, active): (u64, u32) =
-                tx.query_row("SELECT generation, active_version FROM system", [], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?;
-            let generation = if change.puts.is_empty() { generation } else { generation + 1 };
+            let (generation, active, epoch, is_master): (u64, u32, u64, bool) = tx.query_row(
+                "SELECT generation, active_version, epoch, master = node FROM system",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )?;
+            if !is_master {
+                return Ok(Err(Error::new(Code::EncryptionUnavailable, "This node is not the master.")
+                    .hint("Try again: it goes to the master then.")));
+            }
+            let generation = if change.raises_generation() { generation + 1 } else { generation };
+            let writer = change.epoch.unwrap_or(Epoch(epoch));
+            let mut repeated = 0;
             for put in &change.puts {
-                if put.key_version.0 != active {
-                    return Ok(Err(Error::new(
-                        Code::EncryptionUnavailable,
-                        format!("{} is not sealed under the active master secret.", put.name),
-                    )
-                    .hint("Try again: the master secret was changed meanwhile.")));
+                let facts = facts(tx, put, Epoch(epoch), KeyVersion(active))?;
+                let head = WriteHead { epoch: writer, key_version: put.key_version, revision: put.revision };
+                match admit_write(&facts, &head) {
+                    Ok(Admitted::Write) => {}
+                    Ok(Admitted::Already) => {
+                        repeated += 1;
+                        continue;
+                    }
+                    Err(refusal) => return Ok(Err(refused(put, refusal))),
                 }
                 if let Err(error) = write_record(tx, put, generation)? {
                     return Ok(Err(error));
                 }
             }
+            if repeated > 0 {
+                // The answer to this very write was lost, and it was sent again: all of it is there, or it is another.
+                let whole = repeated == change.puts.len();
+                return Ok(if whole { Ok(Generation(generation - 1)) } else { Err(conflict(&change.puts[0], None)) });
+            }
+            for node in &change.nodes {
+                if let Err(error) = fleet::change_node(tx, node, generation)? {
+                    return Ok(Err(error));
+                }
+            }
+            if let Some((invite, now)) = &change.invite {
+                fleet::put_invite(tx, invite, *now)?;
+            }
             append_audit(tx, &change.acts)?;
             if let Some(backup) = &change.backup {
-                write_backup(tx, backup)?;
+                write_backup(tx, backup, generation)?;
             }
             tx.execute("UPDATE system SET generation = ?", [generation])?;
             Ok(Ok(Generation(generation)))
@@ -155,16 +182,19 @@ impl Store {
         })
     }
 
-    /// Sets when the system was made, which a restore learns last.
-    pub fn settle(&mut self, created: Timestamp) -> Result<()> {
+    /// Writes what a restore learns last: when the system was made, its epoch, its authority.
+    pub fn settle(&mut self, system: &SystemRow) -> Result<()> {
         self.transact("Restoring", |tx| {
-            tx.execute("UPDATE system SET created = ?", [created.as_millis()])?;
+            tx.execute(
+                "UPDATE system SET created = ?, epoch = ?, ca = ?",
+                params![system.created.as_millis(), system.epoch.0, system.ca],
+            )?;
             Ok(Ok(()))
         })
     }
 
     /// One transaction that has the write lock from its start. The inner result decides whether it commits.
-    fn transact<T>(
+    pub(super) fn transact<T>(
         &mut self,
         what: &'static str,
         act: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Result<T>>,
@@ -177,6 +207,58 @@ impl Store {
         let value = act(&tx).map_err(place.on(what))??;
         tx.commit().map_err(place.on(what))?;
         Ok(value)
+    }
+}
+
+/// What the transaction sees of the record that a write is for.
+fn facts(tx: &Transaction<'_>, put: &Put, epoch: Epoch, active: KeyVersion) -> rusqlite::Result<WriteFacts> {
+    let present: Option<(u64, bool)> = tx
+        .prepare_cached("SELECT revision, revision = ? AND envelope = ? FROM record WHERE id = ?")?
+        .query_row(params![put.revision.0, put.envelope, put.id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let same = match present {
+        Some((revision, same)) if revision <= put.revision.0 => same,
+        Some(_) => tx
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM former WHERE id = ? AND revision = ? AND envelope = ?)")?
+            .query_row(params![put.id.as_bytes(), put.revision.0, put.envelope], |row| row.get(0))?,
+        None => false,
+    };
+    Ok(WriteFacts {
+        epoch,
+        active_version: active,
+        present: present.map(|(revision, _)| Revision(revision)),
+        same,
+    })
+}
+
+fn refused(put: &Put, refusal: WriteRefusal) -> Error {
+    let moved = |message: String| {
+        Error::new(Code::EncryptionUnavailable, message).hint("Try again: the master changed meanwhile.")
+    };
+    match refusal {
+        WriteRefusal::Revision { now } => conflict(put, now),
+        WriteRefusal::KeyVersion { now } => moved(format!(
+            "{} is sealed under version {} of the master secret; version {now} is active.",
+            put.name, put.key_version
+        )),
+        WriteRefusal::Epoch { now } => moved(format!("The write of {} is of a former epoch than {now}.", put.name)),
+        WriteRefusal::Superseded => moved("This node is not the master any more.".to_owned()),
+    }
+}
+
+fn conflict(put: &Put, now: Option<Revision>) -> Error {
+    let name = &put.name;
+    match now {
+        Some(_) if put.revision == Revision::FIRST => {
+            Error::new(Code::AlreadyExists, format!("{name} is there already."))
+                .hint("Read it again and change it instead.")
+        }
+        Some(now) => Error::new(
+            Code::RevisionConflict,
+            format!("{name} was changed by someone else: it is at revision {now}, not {}.", put.revision.0 - 1),
+        )
+        .hint("Read it again, and make the change on what it is now."),
+        None => Error::new(Code::NotFound, format!("{name} is not there.")),
     }
 }
 
@@ -205,26 +287,11 @@ fn write_record(tx: &Transaction<'_>, put: &Put, generation: u64) -> rusqlite::R
                 .hint("Read it again and change it instead."))
         });
     }
-    let seen = put.revision.0 - 1;
-    let kept = tx
-        .prepare_cached(
-            "INSERT INTO former (id, revision, key_version, generation, envelope)
-             SELECT id, revision, key_version, generation, envelope FROM record WHERE id = ? AND revision = ?",
-        )?
-        .execute(params![put.id.as_bytes(), seen])?;
-    if kept == 0 {
-        let now: Option<u64> = tx
-            .query_row("SELECT revision FROM record WHERE id = ?", [put.id.as_bytes()], |row| row.get(0))
-            .optional()?;
-        return Ok(Err(match now {
-            Some(now) => Error::new(
-                Code::RevisionConflict,
-                format!("{} was changed by someone else: it is at revision {now}, not {seen}.", put.name),
-            )
-            .hint("Read it again, and make the change on what it is now."),
-            None => Error::new(Code::NotFound, format!("{} is not there.", put.name)),
-        }));
-    }
+    tx.prepare_cached(
+        "INSERT INTO former (id, revision, key_version, generation, envelope)
+         SELECT id, revision, key_version, generation, envelope FROM record WHERE id = ?",
+    )?
+    .execute([put.id.as_bytes()])?;
     tx.prepare_cached(
         "UPDATE record SET revision = ?, key_version = ?, generation = ?, summary = ?, envelope = ? WHERE id = ?",
     )?
@@ -256,7 +323,7 @@ fn append_audit(tx: &Transaction<'_>, acts: &[Act]) -> rusqlite::Result<()> {
             at: act.at,
             who: act.who.clone(),
             origin: act.origin.clone(),
-            act: act.act.to_owned(),
+            act: act.act.clone().into_owned(),
             object: act.object.clone(),
             detail: act.detail.clone(),
             hash: String::new(),
@@ -268,7 +335,7 @@ fn append_audit(tx: &Transaction<'_>, acts: &[Act]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn insert_audit(tx: &Transaction<'_>, line: &AuditLine) -> rusqlite::Result<()> {
+pub(super) fn insert_audit(tx: &Transaction<'_>, line: &AuditLine) -> rusqlite::Result<()> {
     tx.prepare_cached("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?.execute(params![
         line.seq,
         line.at.as_millis(),
@@ -282,7 +349,7 @@ fn insert_audit(tx: &Transaction<'_>, line: &AuditLine) -> rusqlite::Result<()> 
     Ok(())
 }
 
-fn insert_row(tx: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
+pub(super) fn insert_row(tx: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
     tx.prepare_cached("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(params![
         row.id.as_bytes(),
         row.kind.body().name(),
@@ -297,7 +364,7 @@ fn insert_row(tx: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn insert_former(tx: &Transaction<'_>, former: &Former) -> rusqlite::Result<()> {
+pub(super) fn insert_former(tx: &Transaction<'_>, former: &Former) -> rusqlite::Result<()> {
     tx.prepare_cached("INSERT INTO former VALUES (?, ?, ?, ?, ?)")?.execute(params![
         former.id.as_bytes(),
         former.revision.0,
@@ -308,15 +375,19 @@ fn insert_former(tx: &Transaction<'_>, former: &Former) -> rusqlite::Result<()> 
     Ok(())
 }
 
-fn write_backup(tx: &Transaction<'_>, backup: &BackupRow) -> rusqlite::Result<()> {
+pub(super) fn write_backup(
+    tx: &Transaction<'_>,
+    backup: &BackupRow,
+    written: u64,
+) -> rusqlite::Result<()> {
     // A backup that is drilled again keeps its row and gets a new date.
     tx.execute(
         "DELETE FROM backup WHERE file = ? AND created = ?",
         params![backup.file, backup.created.as_millis()],
     )?;
     tx.execute(
-        "INSERT INTO backup (file, created, proven, active_version, generation, secret_only, ports, records, reminder)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO backup (file, created, proven, active_version, generation, secret_only, ports, records, reminder, written)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             backup.file,
             backup.created.as_millis(),
@@ -327,6 +398,7 @@ fn write_backup(tx: &Transaction<'_>, backup: &BackupRow) -> rusqlite::Result<()
             backup.ports,
             backup.records,
             backup.reminder,
+            written,
         ],
     )?;
     Ok(())

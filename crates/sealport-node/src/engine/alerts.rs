@@ -1,0 +1,125 @@
+//! What needs a person, from facts: each alert with a stable id, a severity, and the cure (`docs/alerts.md`).
+
+use std::path::Path;
+
+use sealport_core::{
+    Error,
+    api::{AlertView, NodeState, SealingView, Severity},
+    time::Timestamp,
+};
+
+/// Less than this left of a certificate (milliseconds) means that renewing it fails.
+const CERTIFICATE_SHORT: i64 = 3 * 86_400_000;
+
+/// Everything that alerts are made from.
+pub(super) struct Facts<'a> {
+    pub state: NodeState,
+    pub sealing: &'a SealingView,
+    /// Why custody does not give the secret, if it does not.
+    pub locked: Option<&'a Error>,
+    /// Seconds since a backup was proven.
+    pub backup_age: Option<u64>,
+    /// Days after which that is old.
+    pub backup_days: u64,
+    pub missing_secrets: u64,
+    pub last_error: Option<String>,
+    /// Milliseconds until the certificate of this node ends, where it needs one.
+    pub certificate_left: Option<i64>,
+    pub data_dir: &'a Path,
+}
+
+/// The alerts that the facts raise, worst first.
+pub(super) fn of(facts: &Facts<'_>) -> Vec<AlertView> {
+    let mut alerts = Vec::new();
+    let mut raise = |id: &str, severity, message: &str, hint: &str, since: Option<Timestamp>| {
+        alerts.push(AlertView {
+            id: id.to_owned(),
+            severity,
+            message: message.to_owned(),
+            hint: hint.to_owned(),
+            since,
+        });
+    };
+    let reason = facts.sealing.reason.as_deref().unwrap_or_default();
+    let cure = facts.sealing.hint.as_deref().unwrap_or_default();
+    if let Some(error) = facts.locked {
+        raise("secret_missing", Severity::Critical, &error.message, &error.hint, facts.sealing.since);
+    } else {
+        match facts.state {
+            NodeState::Degraded => {
+                raise("master_unreachable", Severity::Critical, reason, cure, facts.sealing.since);
+            }
+            NodeState::Stale => raise("node_stale", Severity::Critical, reason, cure, facts.sealing.since),
+            NodeState::Fenced => raise("node_revoked", Severity::Critical, reason, cure, facts.sealing.since),
+            _ => {}
+        }
+    }
+    match facts.backup_age {
+        None => raise(
+            "no_proven_backup",
+            Severity::Critical,
+            "There is no proven backup of the master secret.",
+            "Back up now: if this machine is lost, everything sealed here is lost with it.",
+            None,
+        ),
+        Some(age) if age > facts.backup_days * 86_400 => raise(
+            "backup_old",
+            Severity::Warning,
+            &format!("The last proof of a backup is {} days old.", age / 86_400),
+            "Back up again, or drill the backup that you have.",
+            None,
+        ),
+        Some(_) => {}
+    }
+    if let Some(left) = facts.certificate_left.filter(|left| *left < CERTIFICATE_SHORT) {
+        let (severity, words) = if left < 0 {
+            (Severity::Critical, "The certificate of this node is over.".to_owned())
+        } else {
+            (Severity::Warning, format!("The certificate of this node ends in {} hours.", left / 3_600_000))
+        };
+        let hint = "It is renewed daily by itself while the master answers. Compare the clocks of both machines if it is not.";
+        raise("certificate_expires", severity, &words, hint, None);
+    }
+    if facts.last_error.as_deref().is_some_and(|error| error.contains("clock")) {
+        raise(
+            "clock_differs",
+            Severity::Warning,
+            "The clock of this machine and the master's seem to differ.",
+            "Set both by a time server.",
+            None,
+        );
+    }
+    if let Some(free) = free_bytes(facts.data_dir).filter(|free| *free < DISK_LOW) {
+        raise(
+            "disk_nearly_full",
+            if free < DISK_LOW / 8 { Severity::Critical } else { Severity::Warning },
+            &format!("Only {} MiB are free on the disk of the data directory.", free >> 20),
+            "Make room: with a full disk nothing can be written, not even an audit entry.",
+            None,
+        );
+    }
+    if facts.missing_secrets > 0 {
+        raise(
+            "secrets_missing",
+            Severity::Info,
+            &format!("{} secrets that BizTalk removed are still missing.", facts.missing_secrets),
+            "Fill them in before the ports are used.",
+            None,
+        );
+    }
+    alerts
+}
+
+/// Less than this is free: nearly full.
+const DISK_LOW: u64 = 512 << 20;
+
+#[cfg(unix)]
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let about = rustix::fs::statvfs(folder).ok()?;
+    Some(about.f_bavail.saturating_mul(about.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}

@@ -1,0 +1,243 @@
+//! How a system changes: a write goes into this database on the master, and to the master from any other node; what the
+//! master says comes back as pieces that are taken over.
+
+use sealport_core::{
+    Code, Error,
+    api::KeptView,
+    id::{Generation, NodeId, KeyVersion, Revision},
+    machine::{self, Contact, CustodyFact, Facts, Marks, SecretFact, Standing},
+};
+use std::sync::{Arc, PoisonError};
+use tokio::sync::watch;
+
+use super::{held, system::System};
+use crate::{
+    clock,
+    net::wire::{ActLine, BackupLine, Spooled},
+    run::Follower,
+    store::{Change, Own, Piece, Position, Store},
+};
+
+/// What became of a write.
+pub(crate) struct Wrote {
+    pub generation: Generation,
+    /// Where else it is; `None` where it did not go into the database that nodes share.
+    pub kept: Option<KeptView>,
+}
+
+impl System {
+    /// Where the database is, and every change of that.
+    pub fn position(&self) -> watch::Receiver<Position> {
+        self.position.subscribe()
+    }
+
+    /// Reads the registry for a request of another node.
+    pub fn gate<T>(&self, read: impl FnOnce(&mut Store) -> Result<T, Error>) -> Result<T, Error> {
+        read(&mut held(&self.gate))
+    }
+
+    /// Whether this node is the master.
+    pub fn is_master(&self) -> bool {
+        self.seat.is_some()
+    }
+
+    pub fn follower(&self) -> Option<Arc<Follower>> {
+        self.follower.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Everything that this node's state depends on.
+    pub fn facts(&self) -> Facts {
+        let unlocked = self.unlocked();
+        let custody = match &unlocked {
+            Err(error) if error.code != Code::EncryptionUnavailable => CustodyFact::Refuses,
+            _ => CustodyFact::Open,
+        };
+        let held = unlocked.ok().map(|unlocked| unlocked.keys.active());
+        match (&self.seat, self.follower()) {
+            (Some(seat), _) => Facts {
+                custody,
+                secret: SecretFact { held, wanted: Some(self.position.borrow().active_version) },
+                contact: Contact::Age { ms: 0, missed: 0 },
+                standing: if seat.superseded() { Standing::Superseded } else { Standing::Member },
+                contradiction: None,
+                master_here: true,
+            },
+            (None, Some(follower)) => follower.facts(custody, held),
+            (None, None) => Facts {
+                custody,
+                secret: SecretFact { held, wanted: None },
+                contact: Contact::NeverYet { since: clock::now().since(self.opened), missed: 0 },
+                standing: Standing::Member,
+                contradiction: None,
+                master_here: false,
+            },
+        }
+    }
+
+    /// Carries out a change: here on the master, there on a node. An act that needs no other node is kept here until
+    /// the master's trail has it.
+    pub fn write(&self, change: Change) -> Result<Wrote, Error> {
+        if self.is_master() {
+            return self.write_here(&change);
+        }
+        if change.raises_generation() && change.backup.is_none() || change.invite.is_some() {
+            return self.write_there(change);
+        }
+        let Change { acts, mut backup, .. } = change;
+        let at = self.position.borrow().at.generation;
+        for act in &acts {
+            let entry = Spooled {
+                act: ActLine::from(act),
+                backup: backup.take().map(|row| BackupLine::new(row, at)),
+            };
+            let text = serde_json::to_string(&entry)
+                .map_err(|e| Error::new(Code::Internal, "an audit entry could not be written").because(e))?;
+            held(&self.writer).spool(&text)?;
+        }
+        if let Some(follower) = self.follower() {
+            follower.nudge();
+        }
+        Ok(Wrote { generation: at, kept: None })
+    }
+
+    /// Writes into this database, which is the master's.
+    pub fn write_here(&self, change: &Change) -> Result<Wrote, Error> {
+        let unlocked = if change.puts.is_empty() { None } else { Some(self.unlocked()?) };
+        let generation = {
+            let mut writer = held(&self.writer);
+            let generation = writer.write(change)?;
+            if let (Some(unlocked), Some(index)) = (unlocked, held(&self.index).as_mut()) {
+                for put in &change.puts {
+                    index.put(&unlocked.keys, put)?;
+                }
+            }
+            self.moved(&writer, change, generation)?;
+            generation
+        };
+        if !change.raises_generation() {
+            return Ok(Wrote { generation, kept: None });
+        }
+        let kept = match self.seat.as_ref().map(|seat| seat.committed(generation)) {
+            Some(machine::Kept::ByStandby(node)) => {
+                let nodes = self.gate(|store| store.nodes())?;
+                let name = nodes.into_iter().find(|row| row.id == node).map(|row| row.name);
+                KeptView { standby: name, late: false }
+            }
+            Some(machine::Kept::StandbyLate) => KeptView { standby: None, late: true },
+            Some(machine::Kept::Stranded) => {
+                return Err(Error::new(
+                    Code::EncryptionUnavailable,
+                    "This node turned out not to be the master any more. The write is kept here, and nowhere else.",
+                )
+                .hint("Look at `sealport status` for the present master."));
+            }
+            Some(machine::Kept::NoStandbyOnline) | None => KeptView { standby: None, late: false },
+        };
+        Ok(Wrote { generation, kept: Some(kept) })
+    }
+
+    /// Sends a write to the master, and waits until it came back with what else changed.
+    fn write_there(&self, change: Change) -> Result<Wrote, Error> {
+        self.may_seal()?;
+        let follower = self.follower().ok_or_else(|| self.no_way())?;
+        // Not borrowed while the write is under way: what it brings back moves the position.
+        let epoch = self.position.borrow().at.epoch;
+        let answer = follower.write(&change, epoch)?;
+        follower.arrived(self, answer.generation)?;
+        Ok(Wrote {
+            generation: answer.generation,
+            kept: Some(KeptView { standby: answer.standby, late: false }),
+        })
+    }
+
+    /// Tells of a write of this database.
+    fn moved(&self, store: &Store, change: &Change, generation: Generation) -> Result<(), Error> {
+        let audit = match change.acts.len() {
+            0 => None,
+            _ => Some(store.audit_mark()?),
+        };
+        self.position.send_modify(|position| {
+            if generation > position.at.generation {
+                let fresh = change.puts.iter().filter(|put| put.revision == Revision::FIRST).count() as u64;
+                position.counts.records += fresh;
+                position.counts.formers += change.puts.len() as u64 - fresh;
+            }
+            position.at.generation = generation;
+            if let Some(audit) = audit {
+                position.audit = audit;
+            }
+        });
+        Ok(())
+    }
+
+    /// Takes over some of what the master said.
+    pub fn take_over(&self, pieces: Vec<Piece>, full: bool) -> Result<(), Error> {
+        let unlocked = self.unlocked().ok();
+        let mut writer = held(&self.writer);
+        writer.take_over(&pieces, full)?;
+        let mut index = held(&self.index);
+        if let (Some(unlocked), Some(list)) = (unlocked, index.as_mut()) {
+            for piece in pieces {
+                let Piece::Record(mut row) = piece else { continue };
+                let summary = std::mem::take(&mut row.summary);
+                if list.take(&unlocked.keys, row, &summary).is_err() {
+                    // Sealed under a version that comes later in this very answer: the list is made anew then.
+                    *index = None;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Prepares for everything anew.
+    pub fn begin_full(&self) -> Result<(), Error> {
+        held(&self.writer).begin_full()
+    }
+
+    /// All up to here was taken over.
+    pub fn arrive(&self, at: Marks, active: KeyVersion, master: NodeId, full: bool) -> Result<(), Error> {
+        let mut writer = held(&self.writer);
+        writer.arrive(at, active, master, full)?;
+        if full {
+            *held(&self.index) = None;
+        }
+        self.position.send_replace(writer.position()?);
+        Ok(())
+    }
+
+    /// What this node knows of itself, changed durably.
+    pub fn change_own(&self, change: impl FnOnce(&mut Own)) -> Result<(), Error> {
+        let mut writer = held(&self.writer);
+        let mut own = writer.own()?;
+        change(&mut own);
+        writer.set_own(&own)
+    }
+
+    /// The spool's oldest entries.
+    pub fn spooled(&self, limit: u32) -> Result<Vec<(u64, String)>, Error> {
+        held(&self.writer).spooled(limit)
+    }
+
+    /// The trail has the spool up to here.
+    pub fn spool_taken(&self, upto: u64) -> Result<(), Error> {
+        held(&self.writer).spool_taken(upto)
+    }
+
+    /// What the protocol's machine starts from.
+    pub fn machine_held(&self) -> Result<machine::Held, Error> {
+        let version = self.version_held();
+        let writer = held(&self.writer);
+        let (position, own) = (writer.position()?, writer.own()?);
+        Ok(machine::Held {
+            system: self.row.id,
+            seen: own.seen.max(position.at),
+            at: position.at,
+            audit: position.audit,
+            version,
+            counts: position.counts,
+            damaged: own.damaged,
+            standing: own.standing,
+        })
+    }
+}

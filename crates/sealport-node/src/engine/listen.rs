@@ -1,0 +1,126 @@
+//! The network side of a master: its own certificate, the port, and the address that the registry tells.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use sealport_core::{Code, Error, api::NodeState};
+
+use super::{Engine, fleet, held, now, setup::host_name, system::System};
+use crate::{
+    net::{
+        authority::{self, Leaf},
+        server::Server,
+        tls::Shown,
+    },
+    store::{Change, NodeChange},
+};
+
+/// How often the master looks whether its own certificate gets short.
+const LOOK: Duration = Duration::from_secs(3_600);
+
+/// The port of a service: wanted, and had.
+#[derive(Default)]
+pub(super) struct Listening {
+    /// Whether this process serves other nodes at all, and where, if not where the settings say.
+    wanted: Option<Option<String>>,
+    server: Option<Server>,
+}
+
+impl Engine {
+    /// Serves other nodes from now on, wherever there is something to serve. `at` takes the place of the setting.
+    pub fn listen(&self, at: Option<String>) -> Result<(), Error> {
+        held(&self.listening).wanted = Some(at);
+        self.begin_listening()
+    }
+
+    /// Where this node is reached by others.
+    ///
+    /// # Errors
+    /// Why it is not, on a master.
+    pub fn listening(&self) -> Result<Option<SocketAddr>, Error> {
+        self.begin_listening()?;
+        Ok(held(&self.listening).server.as_ref().map(|server| server.address))
+    }
+
+    /// The state of this node.
+    pub fn state(&self) -> NodeState {
+        self.node_state()
+    }
+
+    /// Begins to listen if that is wanted, this is a master whose keys are at hand, and it does not listen yet.
+    pub(super) fn begin_listening(&self) -> Result<(), Error> {
+        let mut listening = held(&self.listening);
+        let (Some(at), None) = (&listening.wanted, &listening.server) else { return Ok(()) };
+        let Some(engine) = self.me.get().and_then(Weak::upgrade) else { return Ok(()) };
+        let Ok(system) = self.system() else { return Ok(()) };
+        if !system.is_master() {
+            return Ok(());
+        }
+        let at = match at {
+            Some(at) => at.clone(),
+            None => self.settings()?.listen().to_owned(),
+        };
+        let (certificate, ca) = own_certificate(&system)?;
+        let shown = Shown::new(certificate, ca.clone(), &system.node_key()?)?;
+        let listener = TcpListener::bind(&at).map_err(|e| {
+            Error::new(Code::Unavailable, format!("Can't listen on {at}: {e}."))
+                .hint("Another program may use the port: choose one with `sealport config set listen ADDR:PORT`.")
+                .because(e)
+        })?;
+        let server = Server::start(&engine, listener, &ca, shown.clone())?;
+        self.runtime()?.spawn(keep_fresh(Arc::downgrade(&system), shown));
+        let address = told(&at, server.address);
+        listening.server = Some(server);
+        drop(listening);
+        let known = system.gate(|store| store.nodes())?.into_iter().find(|node| node.id == system.row.node);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        if known.is_some_and(|node| node.address.as_ref() != Some(&address) || node.version != version) {
+            let seen = NodeChange::Seen { id: system.row.node, address: Some(address), version };
+            system.write_here(&Change { nodes: vec![seen], ..Change::default() })?;
+        }
+        Ok(())
+    }
+}
+
+/// A new certificate for the master itself, and the authority's.
+fn own_certificate(system: &System) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    let bundle = system.bundle()?;
+    let keys = bundle.authority.as_ref().ok_or_else(|| {
+        Error::new(Code::Refused, "Custody does not hold the keys of the authority, so no node can be served.")
+            .hint("Restore the latest backup in a new data directory.")
+    })?;
+    let ca = fleet::authority_of(system)?;
+    let request = authority::request(&system.node_key()?)?;
+    let signed = authority::sign(keys, &ca, system.row.id, system.row.node, Leaf::Server, &request, now())?;
+    Ok((signed.certificate, ca))
+}
+
+/// Shows a new certificate each day. Ends with the system.
+async fn keep_fresh(system: Weak<System>, shown: Arc<Shown>) {
+    let mut signed = now();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(system) = system.upgrade() else { return };
+        if now().as_millis() - signed.as_millis() < authority::LEAF_LASTS - authority::RENEW_BELOW {
+            continue;
+        }
+        let fresh = tokio::task::block_in_place(|| {
+            let (certificate, ca) = own_certificate(&system)?;
+            shown.replace(certificate, ca, &system.node_key()?)
+        });
+        if fresh.is_ok() {
+            signed = now();
+        }
+    }
+}
+
+/// What the registry tells: the address that was asked for, with the port that was had, and a name where it was "any".
+fn told(asked: &str, had: SocketAddr) -> String {
+    let host = asked.rsplit_once(':').map_or(asked, |(host, _)| host);
+    let any = had.ip().is_unspecified();
+    let host = if any { host_name() } else { host.to_owned() };
+    format!("{host}:{}", had.port())
+}

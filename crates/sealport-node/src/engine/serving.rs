@@ -1,0 +1,314 @@
+//! What the master does for other nodes: lets them in, tells them what changed, takes their writes. Who may, the server
+//! has asked the registry before.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sealport_core::{
+    Code, Error,
+    api::{Request, Response},
+    bundle::Holder,
+    machine::{Answer, Ask, Body, Head, MasterFacts, State, master::answer},
+    secret::SecretText,
+};
+
+use super::{Engine, fleet, now, system::System};
+use crate::{
+    call::{Call, Handle, Origin},
+    net::{
+        authority::{self, Leaf},
+        wire::{
+            ActLine, Administer, BackupLine, JoinAnswer, JoinAsk, RenewAnswer, RenewAsk, SecretAnswer, SpoolAnswer,
+            SpoolAsk, SyncLine, WriteAnswer, WriteAsk,
+        },
+    },
+    store::{Act, Change, NodeChange, NodeRow, Piece, Position, Put, Row, Store},
+};
+
+impl System {
+    /// How to answer an ask, by where the database is.
+    pub fn judge(&self, ask: &Ask, position: &Position) -> Result<(Answer, MasterFacts), Error> {
+        self.gate(|store| judge(store, ask, position))
+    }
+
+    /// A member polled, and gets an answer.
+    pub fn polled(&self, node: &NodeRow, ask: &Ask, state: State) {
+        if let Some(seat) = &self.seat {
+            seat.polled(node.id, fleet::role_of(node), ask.clone(), state);
+        }
+    }
+
+    /// A higher epoch was met: this node is no master any more.
+    pub fn met_higher_epoch(&self, ask: &Ask) -> Result<(), Error> {
+        if let Some(seat) = &self.seat {
+            seat.met(ask.seen.epoch);
+        }
+        self.change_own(|own| own.standing = sealport_core::machine::Standing::Superseded)
+    }
+
+    /// Everything that a node lacks, of one moment: the head, then its body, to `each`.
+    pub fn tell(&self, ask: &Ask, mut each: impl FnMut(SyncLine) -> Result<(), Error>) -> Result<(), Error> {
+        let store = self.gate(|store| store.again())?;
+        // Head and body are of one moment, so that what is counted in the head is what the body brings.
+        let _moment = store.one_moment()?;
+        let position = store.position()?;
+        let (answer, facts) = judge(&store, ask, &position)?;
+        let body = match answer {
+            Answer::Now(body) => body,
+            Answer::Hold(_) | Answer::Differs | Answer::Superseded => Body::Nothing,
+        };
+        each(SyncLine::Head(self.head(&position, facts.known, body)))?;
+        let (after, line) = match body {
+            Body::Nothing => return Ok(()),
+            Body::Delta => (ask.at.generation, ask.audit.line),
+            Body::Full => (sealport_core::id::Generation(0), 0),
+        };
+        store.changes(after, line, |piece| {
+            each(match piece {
+                Piece::Record(row) => SyncLine::Record(row.into()),
+                Piece::Former(former) => SyncLine::Revision(former.into()),
+                Piece::Audit(line) => SyncLine::Audit(line),
+                Piece::Node(node) => SyncLine::Node(node.into()),
+                Piece::Backup(row, written) => SyncLine::Backup(BackupLine::new(row, written)),
+            })
+        })?;
+        each(SyncLine::End { master: position.master })
+    }
+
+    /// The head of an answer.
+    pub fn head(&self, position: &Position, known: Option<String>, body: Body) -> Head {
+        Head {
+            system: self.row.id,
+            at: position.at,
+            version: position.active_version,
+            audit: position.audit.clone(),
+            known,
+            counts: position.counts,
+            body,
+        }
+    }
+
+    /// The bundle for a node, with an audit entry before it leaves.
+    pub fn secret_for(&self, node: &NodeRow) -> Result<SecretAnswer, Error> {
+        let bundle = self.bundle()?;
+        let holder = if node.standby { Holder::Heir } else { Holder::Reader };
+        let version = bundle.active().to_string();
+        let entry = by_node(node, "secret.issue", node.name.clone(), format!("version {version}"));
+        self.write_here(&Change { acts: vec![entry], ..Change::default() })?;
+        // Opened to be sent: a member needs it to open anything.
+        Ok(SecretAnswer { bundle: SecretText::from(bundle.to_text(holder)) })
+    }
+}
+
+impl Engine {
+    /// Lets a node in that holds a token.
+    pub fn join_from(&self, ask: &JoinAsk) -> Result<JoinAnswer, Error> {
+        let system = self.system()?;
+        let refused = || {
+            Error::new(Code::NotPermitted, "The token is not known here, was used already, or its 15 minutes are over.")
+                .hint("Ask an administrator for a new one: `sealport node invite`.")
+        };
+        let hash = authority::token_hash(&ask.token).ok_or_else(refused)?;
+        let invite = system.gate(|store| store.invite(&hash))?.ok_or_else(refused)?;
+        if invite.expires < now() {
+            return Err(refused());
+        }
+        let request = STANDARD
+            .decode(&ask.request)
+            .map_err(|_| Error::new(Code::Usage, "The request for a certificate is not one."))?;
+        let bundle = system.bundle()?;
+        let keys = bundle.authority.as_ref().ok_or_else(|| {
+            Error::new(Code::Refused, "This node does not hold the authority's keys, so it can't let nodes in.")
+        })?;
+        let ca = fleet::authority_of(&system)?;
+        let id = sealport_core::id::NodeId::make_new(&mut super::system_rng());
+        let leaf = if invite.standby { Leaf::Server } else { Leaf::Client };
+        let signed = authority::sign(keys, &ca, system.row.id, id, leaf, &request, now())?;
+        let position = system.position().borrow().clone();
+        let node = NodeRow {
+            id,
+            name: invite.name,
+            standby: invite.standby,
+            administrator: invite.administrator,
+            revoked: false,
+            key_hash: signed.key_hash,
+            address: None,
+            version: version(&ask.version),
+            joined: now(),
+            certificate_expires: signed.expires,
+            spooled: 0,
+            generation: position.at.generation,
+        };
+        let acts = vec![
+            by_node(&node, "node.join", node.name.clone(), id.to_string()),
+            by_node(&node, "secret.issue", node.name.clone(), format!("version {}", bundle.active())),
+        ];
+        let nodes = vec![NodeChange::Add { node: node.clone(), invite: Some((hash, now())) }];
+        // No standby is waited for: what counts is that the token is used up here.
+        let generation = system.write_here(&Change { acts, nodes, ..Change::default() })?.generation;
+        self.changed(generation);
+        let holder = if node.standby { Holder::Heir } else { Holder::Reader };
+        Ok(JoinAnswer {
+            system: system.row.id,
+            system_name: system.row.name.clone(),
+            system_created: system.row.created,
+            node: id,
+            name: node.name,
+            standby: node.standby,
+            administrator: node.administrator,
+            certificate: STANDARD.encode(signed.certificate),
+            ca: STANDARD.encode(ca),
+            epoch: position.at.epoch,
+            master: position.master,
+            active_version: position.active_version,
+            // Opened to be sent: the node that was let in needs it to open anything.
+            bundle: SecretText::from(bundle.to_text(holder)),
+        })
+    }
+
+    /// Signs a new certificate for the key that a node has.
+    pub fn renew_for(&self, node: &NodeRow, ask: &RenewAsk) -> Result<RenewAnswer, Error> {
+        let system = self.system()?;
+        let request = STANDARD
+            .decode(&ask.request)
+            .map_err(|_| Error::new(Code::Usage, "The request for a certificate is not one."))?;
+        let bundle = system.bundle()?;
+        let keys = bundle.authority.as_ref().ok_or_else(|| {
+            Error::new(Code::Refused, "This node does not hold the authority's keys.")
+        })?;
+        let ca = fleet::authority_of(&system)?;
+        let leaf = if node.standby { Leaf::Server } else { Leaf::Client };
+        let signed = authority::sign(keys, &ca, system.row.id, node.id, leaf, &request, now())?;
+        if signed.key_hash != node.key_hash {
+            return Err(Error::new(Code::NotPermitted, "A certificate is renewed for the same key only.")
+                .hint("A node with another key joins anew."));
+        }
+        let nodes = vec![
+            NodeChange::Renew { id: node.id, expires: signed.expires },
+            NodeChange::Seen { id: node.id, address: node.address.clone(), version: version(&ask.version) },
+        ];
+        let entry = by_node(node, "node.renew", node.name.clone(), format!("until {}", signed.expires));
+        system.write_here(&Change { acts: vec![entry], nodes, ..Change::default() })?;
+        Ok(RenewAnswer { certificate: STANDARD.encode(signed.certificate) })
+    }
+
+    /// Takes a write of a node.
+    pub fn write_for(&self, node: &NodeRow, ask: WriteAsk) -> Result<WriteAnswer, Error> {
+        let system = self.system()?;
+        system.may_seal()?;
+        let not_ours = || Error::new(Code::Usage, "The write is not one of ours.");
+        let puts: Vec<Put> = ask
+            .puts
+            .into_iter()
+            .map(|line| Row::from_line(line).map(Put::from).ok_or_else(not_ours))
+            .collect::<Result<_, _>>()?;
+        if puts.is_empty() {
+            return Err(not_ours());
+        }
+        let acts = ask.acts.into_iter().map(|act| named(node, act)).collect();
+        let written = system.write_here(&Change { puts, acts, epoch: Some(ask.epoch), ..Change::default() })?;
+        self.changed(written.generation);
+        Ok(WriteAnswer {
+            generation: written.generation,
+            standby: written.kept.and_then(|kept| kept.standby),
+        })
+    }
+
+    /// Takes what a node did of its own into the trail, each entry once.
+    pub fn spool_for(&self, node: &NodeRow, ask: SpoolAsk) -> Result<SpoolAnswer, Error> {
+        let system = self.system()?;
+        let mut upto = node.spooled;
+        let fresh: Vec<_> = ask.entries.into_iter().filter(|(seq, _)| *seq > node.spooled).collect();
+        for (seq, entry) in fresh {
+            upto = upto.max(seq);
+            let backup = entry.backup.map(BackupLine::row);
+            let change = Change {
+                acts: vec![named(node, entry.act)],
+                backup,
+                nodes: vec![NodeChange::Spooled(node.id, seq)],
+                ..Change::default()
+            };
+            system.write_here(&change)?;
+        }
+        Ok(SpoolAnswer { upto })
+    }
+
+    /// Does what an administrator at a node asks of the master.
+    pub fn administer_for(&self, node: &NodeRow, ask: Administer) -> Result<Response, Error> {
+        let allowed = matches!(
+            ask.request,
+            Request::NodeInvite { .. } | Request::NodeRevoke { .. } | Request::NodeRename { .. }
+        );
+        if !allowed {
+            return Err(Error::new(Code::NotPermitted, "Another node may not ask for that."));
+        }
+        let cancel = std::sync::atomic::AtomicBool::new(false);
+        let call = Call {
+            actor: format!("{} on {}", one_word(&ask.actor), node.name),
+            origin: Origin::Network,
+            notify: &|_| {},
+            cancel: &cancel,
+        };
+        self.handle(ask.request, &call)
+    }
+}
+
+impl From<Row> for Put {
+    fn from(row: Row) -> Self {
+        Put {
+            id: row.id,
+            kind: row.kind,
+            application: row.application,
+            name: row.name,
+            revision: row.revision,
+            key_version: row.key_version,
+            summary: row.summary,
+            envelope: row.envelope,
+        }
+    }
+}
+
+fn judge(store: &Store, ask: &Ask, position: &Position) -> Result<(Answer, MasterFacts), Error> {
+    let known = match ask.audit.line {
+        0 => None,
+        line if line == position.audit.line => Some(position.audit.hash.clone()),
+        line => store.audit_hash(line)?,
+    };
+    let facts = MasterFacts {
+        at: position.at,
+        version: position.active_version,
+        audit: position.audit.line,
+        known,
+    };
+    Ok((answer(ask, &facts), facts))
+}
+
+/// An entry about a node, by the node.
+fn by_node(node: &NodeRow, act: &'static str, object: String, detail: String) -> Act {
+    Act {
+        at: now(),
+        who: node.name.clone(),
+        origin: Origin::Network.to_string(),
+        act: act.into(),
+        object,
+        detail,
+    }
+}
+
+/// A node's own act, with the node's name: who did it there, the node says.
+fn named(node: &NodeRow, act: ActLine) -> Act {
+    Act {
+        at: act.at,
+        who: act.who,
+        origin: format!("{} on {}", act.origin, node.name),
+        act: act.act.into(),
+        object: act.object,
+        detail: act.detail,
+    }
+}
+
+fn one_word(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+fn version(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_graphic()).take(32).collect()
+}

@@ -1,0 +1,251 @@
+//! A node's side of the network: requests to the master, each with a deadline, and what a failure means.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use reqwest::{
+    Method, StatusCode,
+    dns::{Addrs, Name, Resolve, Resolving},
+};
+use rustls::ClientConfig;
+use sealport_core::{Code, Error, id::SystemId, machine::Failure, secret::SecretBytes};
+use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+use super::{
+    authority::master_name,
+    tls,
+    wire::{JoinAnswer, JoinAsk, Problem},
+};
+use crate::membership::Membership;
+
+/// How long any request but a poll may take.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+const CONNECT: Duration = Duration::from_secs(5);
+/// The longest answer that is not a stream.
+const ANSWER_LIMIT: usize = 4 << 20;
+
+/// The way to a master.
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    url: String,
+}
+
+/// What went wrong, for people and for the protocol.
+#[derive(Debug)]
+pub struct Refused {
+    /// For people.
+    pub error: Error,
+    /// Why, in a few words that fit into another sentence.
+    pub why: String,
+    /// For the protocol.
+    pub failure: Failure,
+    /// The master decided so; where not, nobody knows whether it did what was asked.
+    pub answered: bool,
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        refused.error
+    }
+}
+
+impl Client {
+    /// As a member.
+    pub fn member(membership: &Membership, key: &SecretBytes) -> Result<Self, Error> {
+        let config = tls::member(&membership.ca()?, membership.certificate()?, key)?;
+        Self::new(&membership.url, config, membership.system)
+    }
+
+    /// As a node that has only a token with this pin.
+    pub fn joining(url: &str, system: SystemId, pin: [u8; 32]) -> Result<Self, Error> {
+        Self::new(url, tls::joining(pin)?, system)
+    }
+
+    fn new(url: &str, config: ClientConfig, system: SystemId) -> Result<Self, Error> {
+        let (host, port) = address(url)?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(config)
+            .dns_resolver(Arc::new(Fixed { host, port }))
+            .http1_only()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT)
+            .tcp_keepalive(Duration::from_secs(15))
+            .pool_max_idle_per_host(2)
+            .build()
+            .map_err(|e| Error::new(Code::Internal, "The network client can't be set up.").because(e))?;
+        // The name is the one that the master proves by its certificate; where it is, the resolver says.
+        Ok(Self { http, base: format!("https://{}:{port}", master_name(system)), url: url.to_owned() })
+    }
+
+    /// Asks to be let in.
+    pub async fn join(&self, ask: &JoinAsk) -> Result<JoinAnswer, Refused> {
+        self.post("/v1/join", ask, DEADLINE).await
+    }
+
+    /// Sends one request and reads the whole answer within `deadline`.
+    pub async fn post<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        ask: &impl Serialize,
+        deadline: Duration,
+    ) -> Result<A, Refused> {
+        let exchange = async {
+            let mut response = self.send(path, ask).await?;
+            let mut body = Zeroizing::new(Vec::new());
+            while let Some(chunk) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
+                if body.len() + chunk.len() > ANSWER_LIMIT {
+                    return Err(self.senseless("it is too long"));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            serde_json::from_slice(&body).map_err(|_| self.senseless("it is not what was asked for"))
+        };
+        tokio::time::timeout(deadline, exchange).await.unwrap_or_else(|_| Err(self.late(deadline)))
+    }
+
+    /// Sends one request; the body of the answer comes as it comes. `deadline` is for its beginning.
+    pub async fn stream(
+        &self,
+        path: &str,
+        ask: &impl Serialize,
+        deadline: Duration,
+    ) -> Result<reqwest::Response, Refused> {
+        tokio::time::timeout(deadline, self.send(path, ask)).await.unwrap_or_else(|_| Err(self.late(deadline)))
+    }
+
+    async fn send(&self, path: &str, ask: &impl Serialize) -> Result<reqwest::Response, Refused> {
+        let body = serde_json::to_vec(ask).map_err(|e| Refused {
+            why: "the request could not be written".to_owned(),
+            error: Error::new(Code::Internal, "A request could not be written.").because(e),
+            failure: Failure::Refused,
+            answered: true,
+        })?;
+        let request = self
+            .http
+            .request(Method::POST, format!("{}{path}", self.base))
+            .header("content-type", "application/json")
+            .body(body);
+        let mut response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk);
+            if body.len() > 64 << 10 {
+                break;
+            }
+        }
+        Err(self.refused(status, &body))
+    }
+
+    fn refused(&self, status: StatusCode, body: &[u8]) -> Refused {
+        let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
+            return self.senseless(&format!("its status is {status}"));
+        };
+        let failure = match problem.denial.as_deref() {
+            Some("revoked") => Failure::Revoked,
+            Some("expired") => Failure::Expired,
+            _ => Failure::Refused,
+        };
+        Refused { why: problem.error.message.clone(), error: problem.error, failure, answered: status.is_client_error() }
+    }
+
+    fn unreachable(&self, cause: &reqwest::Error) -> Refused {
+        let mut why = String::new();
+        let mut source = std::error::Error::source(cause);
+        while let Some(inner) = source {
+            why = inner.to_string();
+            source = inner.source();
+        }
+        // rustls says who refused what; a name that does not fit is another master, an old date a clock.
+        let (failure, hint) = if why.contains("UnknownIssuer") || why.contains("BadSignature") {
+            (Failure::OtherSystem, "Another system answers at this address. Check it with `sealport config get`.")
+        } else if why.contains("NotValidYet") || why.contains("Expired") {
+            (Failure::Unreachable, "The clocks of the two machines differ, or the master's certificate is over. Compare the clocks first.")
+        } else {
+            (Failure::Unreachable, "Check that it runs, that the address is right, and that no firewall is between.")
+        };
+        let why = if why.is_empty() { cause.to_string() } else { why };
+        Refused {
+            error: Error::new(Code::Unavailable, format!("The master {} can't be reached: {why}.", self.url))
+                .hint(hint),
+            why,
+            failure,
+            answered: false,
+        }
+    }
+
+    fn late(&self, deadline: Duration) -> Refused {
+        Refused {
+            error: Error::new(
+                Code::Unavailable,
+                format!("The master {} did not answer within {} s.", self.url, deadline.as_secs()),
+            )
+            .hint("Check that it runs, and that no firewall is between."),
+            why: "no answer in time".to_owned(),
+            failure: Failure::Unreachable,
+            answered: false,
+        }
+    }
+
+    fn senseless(&self, what: &str) -> Refused {
+        Refused {
+            error: Error::new(Code::Unavailable, format!("The answer of {} makes no sense: {what}.", self.url))
+                .hint("Check that a Sealport of the same version answers at this address."),
+            why: format!("its answer makes no sense: {what}"),
+            failure: Failure::Unreachable,
+            answered: false,
+        }
+    }
+}
+
+/// Where a master is.
+pub fn address(url: &str) -> Result<(String, u16), Error> {
+    let wrong = || {
+        Error::new(Code::Usage, format!("`{url}` is not the address of a master."))
+            .hint("Write it like https://hub-1.example:7410.")
+    };
+    let rest = url.strip_prefix("https://").ok_or_else(wrong)?.trim_end_matches('/');
+    let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().map_err(|_| wrong())?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() || host.contains(['/', '@', '?', '#', ' ']) || port == 0 {
+        return Err(wrong());
+    }
+    Ok((host.to_owned(), port))
+}
+
+/// Finds the one host, whatever name TLS asks for.
+struct Fixed {
+    host: String,
+    port: u16,
+}
+
+impl Resolve for Fixed {
+    fn resolve(&self, _: Name) -> Resolving {
+        let (host, port) = (self.host.clone(), self.port);
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port_and_nothing_more() {
+        assert_eq!(address("https://hub-1.example:7410").unwrap(), ("hub-1.example".to_owned(), 7410));
+        assert_eq!(address("https://[::1]:1/").unwrap(), ("::1".to_owned(), 1));
+        for wrong in ["http://a:1", "https://a", "https://:1", "https://a:0", "https://a:70000", "https://a/b:1", "a:1"] {
+            assert_eq!(address(wrong).unwrap_err().code, Code::Usage, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Nodes over the network: the authority and its certificates, TLS, what goes over the wire, the server and the client.
+
+pub mod authority;
+pub mod client;
+pub mod server;
+pub mod tls;
+pub mod wire;

@@ -1,0 +1,407 @@
+//! The service: one TLS port for nodes. Who may do what is read from the registry on each request.
+//!
+//! An unauthenticated caller costs little: handshakes have a deadline and a bound in number, bodies a limit, and a peer that
+//! neither reads nor writes is let go.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, Request, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sealport_core::{
+    Code, Error,
+    api::NodeState,
+    machine::{Answer, Certificate, Denial, Member, Right, Role, Standing, master::admit},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, mpsc},
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    authority::{CLOCK_SLACK, Said},
+    tls::{self, Shown},
+    wire::{Problem, SyncAsk, SyncLine},
+};
+use crate::{
+    clock,
+    engine::{Engine, System},
+    store::NodeRow,
+};
+
+/// How long a caller has for its handshake, for the head of a request, and for its body.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections whose caller is not known yet.
+const UNKNOWN_LIMIT: usize = 256;
+/// Connections in all.
+const CONNECTION_LIMIT: usize = 20_000;
+/// The largest body of any request but a write.
+const BODY_LIMIT: usize = 64 << 10;
+/// The largest write. A bigger import is done on the master itself.
+const WRITE_LIMIT: usize = 64 << 20;
+/// The largest batch of audit entries.
+const SPOOL_LIMIT: usize = 1 << 20;
+
+/// One endpoint: its path, what it asks of its caller, and how large a request may be.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the names speak")]
+pub struct Endpoint {
+    pub path: &'static str,
+    pub right: Right,
+    pub limit: usize,
+    pub about: &'static str,
+}
+
+/// Every endpoint that there is. A path that is not here is not served.
+pub const ENDPOINTS: &[Endpoint] = &[
+    endpoint("/v1/join", Right::Anyone, BODY_LIMIT, "Lets a node in that holds a token; uses the token up."),
+    endpoint("/v1/renew", Right::Renew, BODY_LIMIT, "Signs a new certificate for the key that the node has."),
+    endpoint("/v1/sync", Right::Sync, BODY_LIMIT, "Tells what changed; waits for news as long as the node asks."),
+    endpoint("/v1/secret", Right::Sync, BODY_LIMIT, "Gives the master secret to a member."),
+    endpoint("/v1/spool", Right::Sync, SPOOL_LIMIT, "Takes audit entries of acts that needed no master."),
+    endpoint("/v1/nodes", Right::Sync, BODY_LIMIT, "Lists the nodes and how they are."),
+    endpoint("/v1/writes", Right::Write, WRITE_LIMIT, "Takes sealed records."),
+    endpoint("/v1/administer", Right::Administer, BODY_LIMIT, "Invites, renames, revokes nodes."),
+];
+
+const fn endpoint(path: &'static str, right: Right, limit: usize, about: &'static str) -> Endpoint {
+    Endpoint { path, right, limit, about }
+}
+
+/// Who is at the other end of a connection, as far as its certificate says.
+#[derive(Clone, Copy, Debug)]
+struct Peer(Option<Said>);
+
+#[derive(Clone)]
+struct Shared {
+    engine: Weak<Engine>,
+}
+
+/// Serves nodes until it is dropped.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: tokio::task::AbortHandle,
+}
+
+impl Server {
+    /// Begins to serve.
+    pub fn start(engine: &Arc<Engine>, listener: std::net::TcpListener, ca: &[u8], shown: Arc<Shown>) -> Result<Self, Error> {
+        let broken = |e: std::io::Error| Error::new(Code::Unavailable, "The network port can't be served.").because(e);
+        let address = listener.local_addr().map_err(broken)?;
+        listener.set_nonblocking(true).map_err(broken)?;
+        let acceptor = TlsAcceptor::from(tls::server(ca, shown)?);
+        let runtime = engine.runtime()?;
+        let _inside = runtime.enter();
+        let listener = TcpListener::from_std(listener).map_err(broken)?;
+        let router = router(Shared { engine: Arc::downgrade(engine) });
+        let task = runtime.spawn(accept(listener, acceptor, router));
+        Ok(Self { address, stop: task.abort_handle() })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router) {
+    let unknown = Arc::new(Semaphore::new(UNKNOWN_LIMIT));
+    let all = Arc::new(Semaphore::new(CONNECTION_LIMIT));
+    // Ends with this task: connections are let go when the server is.
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            // Out of file descriptors, most often: a pause, else this would spin.
+            Err(_) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Ok(place) = all.clone().try_acquire_owned() else { continue };
+        let Ok(waiting) = unknown.clone().acquire_owned().await else { return };
+        let (acceptor, router) = (acceptor.clone(), router.clone());
+        connections.spawn(async move {
+            serve(stream, acceptor, router, waiting).await;
+            drop(place);
+        });
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    router: Router,
+    waiting: tokio::sync::OwnedSemaphorePermit,
+) {
+    let _ = stream.set_nodelay(true);
+    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await else { return };
+    let peer = Peer(tls::peer(stream.get_ref().1.peer_certificates()));
+    // One without a certificate stays among the unknown ones until it is gone.
+    let _waiting = peer.0.is_none().then_some(waiting);
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(tower::ServiceExt::oneshot(router, request).await.into_response()) }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60)).max_buf_size(64 << 10);
+    let mut stream = tokio_io_timeout::TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(PATIENCE));
+    let _ = http.serve_connection(TokioIo::new(Box::pin(stream)), service).await;
+}
+
+fn router(shared: Shared) -> Router {
+    let mut router = Router::new();
+    for endpoint in ENDPOINTS {
+        let handler = move |state, request| handle(*endpoint, state, request);
+        router = router.route(endpoint.path, post(handler).layer(DefaultBodyLimit::max(endpoint.limit)));
+    }
+    router
+        .fallback(|| async {
+            problem(&Error::new(Code::NotFound, "There is no such endpoint."), None)
+        })
+        .with_state(shared)
+}
+
+async fn handle(endpoint: Endpoint, State(shared): State<Shared>, request: Request) -> Response {
+    let gone = || problem(&Error::new(Code::Unavailable, "The service is ending."), None);
+    let Some(engine) = shared.engine.upgrade() else { return gone() };
+    let Ok(system) = engine.system() else { return gone() };
+    let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer(None));
+    let node = match admitted(&system, peer, endpoint.right) {
+        Ok(node) => node,
+        Err(refused) => return refused,
+    };
+    let body = tokio::time::timeout(
+        PATIENCE * if endpoint.limit > SPOOL_LIMIT { 6 } else { 1 },
+        axum::body::to_bytes(request.into_body(), endpoint.limit),
+    );
+    let body = match body.await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            let limit = endpoint.limit >> 10;
+            let error = Error::new(Code::Usage, format!("The request is larger than {limit} KiB, or broke off."))
+                .hint("Import large files on the master itself.");
+            return answer_with(StatusCode::PAYLOAD_TOO_LARGE, &error, None);
+        }
+        Err(_) => {
+            let error = Error::new(Code::Unavailable, "The request did not come in time.");
+            return answer_with(StatusCode::REQUEST_TIMEOUT, &error, None);
+        }
+    };
+    if endpoint.path == "/v1/join" {
+        return blocking(move || engine.join_from(&read(&body)?)).await;
+    }
+    // Every other endpoint has a right that only a member has.
+    let Some(node) = node else { return problem(&Error::new(Code::NotPermitted, "Who asks?"), Some("unknown")) };
+    match endpoint.path {
+        "/v1/sync" => sync(engine, system, node, &body).await,
+        "/v1/secret" => blocking(move || system.secret_for(&node)).await,
+        "/v1/renew" => blocking(move || engine.renew_for(&node, &read(&body)?)).await,
+        "/v1/writes" => blocking(move || engine.write_for(&node, read(&body)?)).await,
+        "/v1/spool" => blocking(move || engine.spool_for(&node, read(&body)?)).await,
+        "/v1/nodes" => {
+            blocking(move || engine.nodes_here(&system).map(sealport_core::api::Response::Nodes)).await
+        }
+        "/v1/administer" => blocking(move || engine.administer_for(&node, read(&body)?)).await,
+        _ => problem(&Error::new(Code::NotFound, "There is no such endpoint."), None),
+    }
+}
+
+/// The caller as the registry has it now, if it may use the endpoint.
+fn admitted(system: &System, peer: Peer, right: Right) -> Result<Option<NodeRow>, Response> {
+    let node = match peer.0 {
+        Some(said) => system.gate(|store| store.node_by_key(&said.key_hash)).map_err(|e| problem(&e, None))?,
+        None => None,
+    };
+    let member = node.as_ref().zip(peer.0).map(|(node, said)| Member {
+        standing: if node.revoked { Standing::Revoked } else { Standing::Member },
+        role: if node.standby { Role::Standby } else { Role::Processing },
+        administrator: node.administrator,
+        certificate: if said.expires.as_millis() + CLOCK_SLACK < clock::wall().as_millis() {
+            Certificate::Expired
+        } else {
+            Certificate::Valid
+        },
+    });
+    if !system.is_master() || system.seat.as_ref().is_some_and(|seat| seat.superseded()) {
+        let error = Error::new(Code::EncryptionUnavailable, "This node is not the master.")
+            .hint("Ask the present master; `sealport node list` names it.");
+        return Err(answer_with(StatusCode::SERVICE_UNAVAILABLE, &error, Some("superseded")));
+    }
+    match admit(member.as_ref(), right) {
+        Ok(()) => Ok(node),
+        Err(denial) => {
+            let (word, message, hint) = match denial {
+                Denial::Unknown => ("unknown", "The caller is no node of this system.", "Join with a token first."),
+                Denial::Revoked => ("revoked", "This node was revoked by an administrator.", "Ask for a new invitation."),
+                Denial::Expired => ("expired", "The node's certificate is over.", "It is renewed by itself; compare the clocks if it is not."),
+                Denial::NotStandby => ("not_standby", "Only a standby may do this.", "Use a standby."),
+                Denial::NotAdministrator => ("not_administrator", "This node is not an administrator's.", "Use a node that was invited with --administrator."),
+            };
+            Err(problem(&Error::new(Code::NotPermitted, message).hint(hint), Some(word)))
+        }
+    }
+}
+
+async fn sync(engine: Arc<Engine>, system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
+    let SyncAsk { ask, state } = match read::<SyncAsk>(body) {
+        Ok(ask) => ask,
+        Err(error) => return problem(&error, None),
+    };
+    let mut position = system.position();
+    let begun = tokio::time::Instant::now();
+    let mut told = false;
+    loop {
+        let now = position.borrow_and_update().clone();
+        let (answer, facts) = match system.judge(&ask, &now) {
+            Ok(judged) => judged,
+            Err(error) => return problem(&error, None),
+        };
+        if !told && matches!(answer, Answer::Now(_) | Answer::Hold(_)) {
+            system.polled(&node, &ask, said(state));
+            told = true;
+        }
+        let left = match answer {
+            Answer::Superseded => {
+                let met = tokio::task::block_in_place(|| system.met_higher_epoch(&ask));
+                let error = Error::new(Code::EncryptionUnavailable, "This node is not the master any more.");
+                let error = met.err().unwrap_or(error);
+                return answer_with(StatusCode::SERVICE_UNAVAILABLE, &error, Some("superseded"));
+            }
+            Answer::Differs => {
+                let head = system.head(&now, facts.known, sealport_core::machine::Body::Nothing);
+                return one_line(&SyncLine::Head(head));
+            }
+            Answer::Now(sealport_core::machine::Body::Nothing) => None,
+            Answer::Now(_) => return stream(system, ask),
+            Answer::Hold(hold) => Duration::from_millis(hold).checked_sub(begun.elapsed()).filter(|l| !l.is_zero()),
+        };
+        let Some(left) = left else {
+            let head = system.head(&now, facts.known, sealport_core::machine::Body::Nothing);
+            return one_line(&SyncLine::Head(head));
+        };
+        let waited = tokio::time::timeout(left, position.changed()).await;
+        if matches!(waited, Ok(Err(_))) {
+            return problem(&Error::new(Code::Unavailable, "The service is ending."), None);
+        }
+        // Revoked while it waited: it gets nothing of what came after.
+        let still = system.gate(|store| store.node_by_key(&node.key_hash));
+        if !matches!(still, Ok(Some(row)) if !row.revoked) {
+            let error = Error::new(Code::NotPermitted, "This node was revoked by an administrator.");
+            return problem(&error, Some("revoked"));
+        }
+        let _ = &engine;
+    }
+}
+
+/// The answer to a poll that brings something, a line at a time: neither side holds more than a few.
+fn stream(system: Arc<System>, ask: sealport_core::machine::Ask) -> Response {
+    let (lines, mut read) = mpsc::channel::<Bytes>(8);
+    tokio::task::spawn_blocking(move || {
+        let mut page = Vec::with_capacity(64 << 10);
+        let gone = || Error::new(Code::Cancelled, "The node is gone.");
+        let result = system.tell(&ask, |line| {
+            put(&mut page, &line)?;
+            if page.len() >= 48 << 10 || matches!(line, SyncLine::Head(_)) {
+                lines.blocking_send(std::mem::take(&mut page).into()).map_err(|_| gone())?;
+            }
+            Ok(())
+        });
+        // Without its last line an answer is worth nothing to the node, so an error needs no words of its own.
+        if result.is_ok() && !page.is_empty() {
+            let _ = lines.blocking_send(page.into());
+        }
+    });
+    let body = futures_util::stream::poll_fn(move |context| {
+        read.poll_recv(context).map(|line| line.map(Ok::<_, Infallible>))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(body)).into_response()
+}
+
+fn one_line(line: &SyncLine) -> Response {
+    let mut page = Vec::new();
+    match put(&mut page, line) {
+        Ok(()) => ([(header::CONTENT_TYPE, "application/x-ndjson")], page).into_response(),
+        Err(error) => problem(&error, None),
+    }
+}
+
+fn put(page: &mut Vec<u8>, line: &SyncLine) -> Result<(), Error> {
+    serde_json::to_writer(&mut *page, line)
+        .map_err(|e| Error::new(Code::Internal, "A line could not be written.").because(e))?;
+    page.push(b'\n');
+    Ok(())
+}
+
+fn said(state: NodeState) -> sealport_core::machine::State {
+    use sealport_core::machine::State;
+    match state {
+        NodeState::Starting | NodeState::NoSystem => State::Starting,
+        NodeState::NoSecret => State::NoSecret,
+        NodeState::Synced => State::Synced,
+        NodeState::Degraded => State::Degraded,
+        NodeState::Stale => State::Stale,
+        NodeState::Fenced => State::Fenced,
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
+    serde_json::from_slice(body)
+        .map_err(|_| Error::new(Code::Usage, "The request is not what this endpoint takes."))
+}
+
+/// Does blocking work aside and answers with what comes of it.
+async fn blocking<T: Serialize + Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(answer)) => axum::Json(answer).into_response(),
+        Ok(Err(error)) => problem(&error, None),
+        Err(_) => problem(&Error::new(Code::Internal, "The request could not be carried out."), None),
+    }
+}
+
+fn problem(error: &Error, denial: Option<&str>) -> Response {
+    let status = match error.code.exit() {
+        2 => StatusCode::BAD_REQUEST,
+        3 => StatusCode::NOT_FOUND,
+        4 => StatusCode::CONFLICT,
+        5 => StatusCode::FORBIDDEN,
+        6 => StatusCode::UNPROCESSABLE_ENTITY,
+        7 => StatusCode::PRECONDITION_FAILED,
+        8 => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    answer_with(status, error, denial)
+}
+
+fn answer_with(status: StatusCode, error: &Error, denial: Option<&str>) -> Response {
+    let told = Error::new(error.code, error.message.clone()).hint(error.hint.clone());
+    let problem = Problem {
+        kind: "about:blank".to_owned(),
+        title: error.message.clone(),
+        status: status.as_u16(),
+        error: told,
+        denial: denial.map(str::to_owned),
+    };
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+}

@@ -1,0 +1,368 @@
+//! A node that follows: the loop around the protocol's machine, and the way to the master for everything else.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
+    time::{Duration, Instant},
+};
+
+use sealport_core::{
+    Code, Error,
+    api::{NodeState, Response},
+    id::{Epoch, Generation, KeyVersion},
+    machine::{
+        CustodyFact, Effects, Event, Facts, Node, Notify, Persist, Send, Settings, event::PollId,
+    },
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use super::poll;
+use crate::{
+    clock,
+    engine::{Engine, System},
+    membership::Membership,
+    net::{
+        authority,
+        client::{Client, DEADLINE, Refused},
+        wire::{Administer, RenewAnswer, RenewAsk, SpoolAnswer, SpoolAsk, Spooled, WriteAnswer, WriteAsk},
+    },
+    store::Change,
+};
+
+/// How long a write may wait for its own replica to have it.
+const ARRIVE: Duration = Duration::from_secs(10);
+/// How long a write may take: the master waits up to 5 s for a standby.
+const WRITE: Duration = Duration::from_secs(20);
+/// Entries of the spool in one request.
+const SPOOL_BATCH: u32 = 200;
+
+/// A node's following of its master. Lives as long as its engine.
+pub struct Follower {
+    engine: Weak<Engine>,
+    node: Mutex<Node>,
+    membership: RwLock<Membership>,
+    client: RwLock<Arc<Client>>,
+    events: mpsc::UnboundedSender<Event>,
+    /// The answer to the poll in flight waits here for its judgement.
+    judged: Mutex<Option<(PollId, oneshot::Sender<bool>)>>,
+    /// Counts steps: whoever waits for something looks again.
+    stepped: watch::Sender<u64>,
+    last_error: Mutex<Option<String>>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Follower {
+    /// Begins to follow. Needs the node's key, so custody must be open.
+    pub(crate) fn start(engine: &Arc<Engine>, system: &System, membership: Membership) -> Result<Arc<Self>, Error> {
+        let client = Client::member(&membership, &system.node_key()?)?;
+        let (events, inbox) = mpsc::unbounded_channel();
+        let node = Node::new(system.machine_held()?, settings(engine.sync_interval()), clock::now());
+        let runtime = engine.runtime()?;
+        let follower = Arc::new(Self {
+            engine: Arc::downgrade(engine),
+            node: Mutex::new(node),
+            membership: RwLock::new(membership),
+            client: RwLock::new(Arc::new(client)),
+            events,
+            judged: Mutex::default(),
+            stepped: watch::Sender::new(0),
+            last_error: Mutex::default(),
+            runtime: runtime.clone(),
+        });
+        runtime.spawn(follow(follower.clone(), inbox));
+        runtime.spawn(upkeep(Arc::downgrade(&follower)));
+        Ok(follower)
+    }
+
+    /// The facts of this node.
+    pub fn facts(&self, custody: CustodyFact, version: Option<KeyVersion>) -> Facts {
+        held(&self.node).facts(clock::now(), custody, version)
+    }
+
+    /// Where the master is.
+    pub fn url(&self) -> String {
+        self.membership.read().unwrap_or_else(PoisonError::into_inner).url.clone()
+    }
+
+    /// When the certificate of this node ends.
+    pub fn certificate_expires(&self) -> Option<sealport_core::time::Timestamp> {
+        let certificate = self.membership.read().unwrap_or_else(PoisonError::into_inner).certificate().ok()?;
+        authority::read(&certificate).map(|said| said.expires)
+    }
+
+    /// Why the last try failed, in a few words, while it does.
+    pub fn last_error(&self) -> Option<String> {
+        held(&self.last_error).clone()
+    }
+
+    /// Someone wants the latest now.
+    pub fn nudge(&self) {
+        self.tell(Event::Nudged);
+    }
+
+    /// A record does not open: the replica is damaged.
+    pub fn damaged(&self) {
+        self.tell(Event::Damaged);
+    }
+
+    /// The settings changed.
+    pub fn set_interval(&self, interval: Duration) {
+        self.tell(Event::Settings(settings(interval)));
+    }
+
+    /// Waits, at most `patience`, until `done` says so; looks again after each step.
+    pub fn wait(&self, patience: Duration, mut done: impl FnMut() -> bool) -> bool {
+        let end = Instant::now() + patience;
+        let mut stepped = self.stepped.subscribe();
+        loop {
+            if done() {
+                return true;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            // States also change by time alone.
+            let look = left.min(Duration::from_millis(200));
+            let _ = self.runtime.block_on(async { tokio::time::timeout(look, stepped.changed()).await });
+        }
+    }
+
+    /// Sends a write, and says what the master made of it. An answer that was lost is asked for once more: the very
+    /// same write is not written twice.
+    pub fn write(&self, change: &Change, epoch: Epoch) -> Result<WriteAnswer, Error> {
+        let ask = WriteAsk {
+            epoch,
+            puts: change.puts.iter().map(Into::into).collect(),
+            acts: change.acts.iter().map(Into::into).collect(),
+        };
+        self.runtime.block_on(async {
+            let client = self.client();
+            match client.post("/v1/writes", &ask, WRITE).await {
+                Err(refused) if !refused.answered => client.post("/v1/writes", &ask, WRITE).await,
+                answer => answer,
+            }
+            .map_err(|refused| self.write_failed(refused))
+        })
+    }
+
+    /// Waits until this node's own replica has a generation.
+    pub(crate) fn arrived(&self, system: &System, generation: Generation) -> Result<(), Error> {
+        self.nudge();
+        let position = system.position();
+        let there = || position.borrow().at.generation >= generation;
+        if self.wait(ARRIVE, there) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::Unavailable,
+            "The master has the write, but it did not come back to this node in time.",
+        )
+        .hint("It comes with the next sync. Look again before you repeat anything."))
+    }
+
+    /// Asks the master something that only it can answer.
+    pub fn ask(&self, path: &str, request: &Administer) -> Result<Response, Error> {
+        self.runtime.block_on(async { self.client().post(path, request, DEADLINE).await }).map_err(Into::into)
+    }
+
+    pub(super) fn client(&self) -> Arc<Client> {
+        self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.upgrade()
+    }
+
+    pub(super) fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    /// Waits for the loop's judgement of a head: whether its body is to be taken over.
+    pub(super) fn judge(&self, poll: PollId) -> oneshot::Receiver<bool> {
+        let (judge, judged) = oneshot::channel();
+        *held(&self.judged) = Some((poll, judge));
+        judged
+    }
+
+    /// Remembers why something failed, for people.
+    pub(super) fn note(&self, why: String) {
+        *held(&self.last_error) = Some(why);
+    }
+
+    pub(super) fn failed(&self, poll: PollId, refused: Refused) {
+        self.note(refused.why);
+        self.tell(Event::Failed { poll, failure: refused.failure });
+    }
+
+    fn write_failed(&self, refused: Refused) -> Error {
+        if refused.answered {
+            return refused.error;
+        }
+        self.nudge();
+        Error::new(Code::EncryptionUnavailable, format!("Nothing can be sealed: {}", refused.error.message))
+            .hint("What was typed is kept. Opening goes on. It works again when the master answers.")
+    }
+
+    /// Carries out what a step asks for, in its order.
+    fn carry_out(self: &Arc<Self>, effects: Effects, flight: &mut Option<JoinHandle<()>>) {
+        let Some(engine) = self.engine() else { return };
+        let Ok(system) = engine.system() else { return };
+        for persist in effects.persist {
+            let done = match persist {
+                Persist::Apply { poll, seen } => {
+                    let done = system.change_own(|own| own.seen = seen);
+                    let waiting = held(&self.judged).take_if(|(waiting, _)| *waiting == poll);
+                    if let (Ok(()), Some((_, judge))) = (&done, waiting) {
+                        let _ = judge.send(true);
+                    }
+                    done
+                }
+                Persist::Damaged => system.change_own(|own| own.damaged = true),
+                Persist::Standing(standing) => system.change_own(|own| own.standing = standing),
+            };
+            if let Err(error) = done {
+                // Nothing of this step may go out: the node tries again, as after a poll that failed.
+                *held(&self.last_error) = Some(error.message);
+                held(&self.judged).take();
+                return;
+            }
+        }
+        for Send::Poll { poll, ask, deadline } in effects.send {
+            if let Some(former) = flight.take() {
+                former.abort();
+            }
+            let follower = self.clone();
+            *flight = Some(self.runtime.spawn(poll::poll(follower, poll, ask, Duration::from_millis(deadline))));
+        }
+        for notify in &effects.notify {
+            if matches!(notify, Notify::Restored | Notify::Agreed) {
+                held(&self.last_error).take();
+            }
+        }
+        engine.noticed(&effects.notify);
+    }
+}
+
+/// The loop. Ends with the engine.
+async fn follow(follower: Arc<Follower>, mut inbox: mpsc::UnboundedReceiver<Event>) {
+    let mut flight = None;
+    let mut state = None;
+    let mut event = Event::Started;
+    loop {
+        let effects = {
+            let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+            held(&follower.node).step(clock::now(), event, &mut rng)
+        };
+        let refused_head = !effects.persist.iter().any(|p| matches!(p, Persist::Apply { .. }));
+        tokio::task::block_in_place(|| follower.carry_out(effects, &mut flight));
+        if refused_head {
+            // A head that is not to be applied: its body is dropped.
+            let in_flight = held(&follower.node).in_flight();
+            held(&follower.judged).take_if(|(poll, _)| Some(*poll) != in_flight);
+        }
+        follower.stepped.send_modify(|steps| *steps += 1);
+        let Some(engine) = follower.engine() else { return };
+        let now = tokio::task::block_in_place(|| engine.node_state());
+        if state != Some(now) {
+            if now == NodeState::Synced {
+                held(&follower.last_error).take();
+            }
+            state = Some(now);
+            engine.state_changed(now);
+        }
+        drop(engine);
+        let due = held(&follower.node).wakes_at();
+        let sleep = due.map(|due| Duration::from_millis(due.since(clock::now())));
+        event = tokio::select! {
+            event = inbox.recv() => match event {
+                Some(event) => event,
+                None => return,
+            },
+            () = tokio::time::sleep(sleep.unwrap_or(Duration::from_secs(3_600))) => Event::Tick,
+        };
+    }
+}
+
+/// What must be done now and then: renewing the certificate, sending up the spool. Ends with the follower.
+async fn upkeep(follower: Weak<Follower>) {
+    loop {
+        {
+            let Some(follower) = follower.upgrade() else { return };
+            let _ = follower.send_spool().await;
+            let _ = follower.renew().await;
+        }
+        let wait = {
+            let Some(follower) = follower.upgrade() else { return };
+            let mut stepped = follower.stepped.subscribe();
+            drop(follower);
+            async move {
+                let _ = stepped.changed().await;
+                // A burst of steps is one reason to look.
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    }
+}
+
+impl Follower {
+    /// Sends what this node did of its own, until nothing is left.
+    async fn send_spool(&self) -> Result<(), Error> {
+        loop {
+            let Some(engine) = self.engine() else { return Ok(()) };
+            let system = engine.system()?;
+            let entries = tokio::task::block_in_place(|| system.spooled(SPOOL_BATCH))?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            let read = |(seq, text): (u64, String)| serde_json::from_str::<Spooled>(&text).map(|entry| (seq, entry));
+            let entries = entries.into_iter().map(read).collect::<Result<_, _>>();
+            let entries = entries
+                .map_err(|e| Error::new(Code::Integrity, "A kept audit entry can't be read.").because(e))?;
+            let answer: SpoolAnswer = self.client().post("/v1/spool", &SpoolAsk { entries }, DEADLINE).await?;
+            tokio::task::block_in_place(|| system.spool_taken(answer.upto))?;
+        }
+    }
+
+    /// Gets a new certificate where the present one has less than six days left.
+    async fn renew(&self) -> Result<(), Error> {
+        let Some(expires) = self.certificate_expires() else { return Ok(()) };
+        if expires.as_millis() - clock::wall().as_millis() > authority::RENEW_BELOW {
+            return Ok(());
+        }
+        let Some(engine) = self.engine() else { return Ok(()) };
+        let system = engine.system()?;
+        let key = tokio::task::block_in_place(|| system.node_key())?;
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        let ask = RenewAsk {
+            request: STANDARD.encode(authority::request(&key)?),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let answer: RenewAnswer = self.client().post("/v1/renew", &ask, DEADLINE).await?;
+        let certificate = STANDARD
+            .decode(answer.certificate)
+            .map_err(|e| Error::new(Code::Unavailable, "The new certificate makes no sense.").because(e))?;
+        let renewed = {
+            let membership = self.membership.read().unwrap_or_else(PoisonError::into_inner);
+            membership.renewed(&certificate)
+        };
+        let client = Client::member(&renewed, &key)?;
+        renewed.write(&system.data_dir)?;
+        *self.membership.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(client);
+        self.nudge();
+        Ok(())
+    }
+}
+
+fn settings(interval: Duration) -> Settings {
+    let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+    Settings::new(millis).unwrap_or_default()
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

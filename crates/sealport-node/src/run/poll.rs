@@ -1,0 +1,176 @@
+//! One poll: the ask, the head, and the body that is taken over while it comes, a piece at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use sealport_core::{
+    Code, Error,
+    bundle::Bundle,
+    machine::{Ask, Body, Event, Failure, Head, event::PollId},
+};
+
+use super::Follower;
+use crate::{
+    engine::System,
+    net::{
+        client::{DEADLINE, Refused},
+        wire::{SecretAnswer, SyncAsk, SyncLine},
+    },
+    store::{Former, NodeRow, Piece, Row},
+};
+
+/// Pieces that are written in one transaction.
+const BATCH: usize = 256;
+/// Bytes of lines in one transaction: what a body holds in memory.
+const BATCH_BYTES: usize = 4 << 20;
+/// The longest line: a record of 64 MiB in base64.
+const LINE_LIMIT: usize = 96 << 20;
+/// A body of which nothing comes for this long is given up.
+const STALL: Duration = Duration::from_secs(10);
+
+/// Sends a poll and tells the loop what came of it.
+pub async fn poll(follower: Arc<Follower>, poll: PollId, ask: Ask, deadline: Duration) {
+    let Some(engine) = follower.engine() else { return };
+    let Ok(system) = engine.system() else { return };
+    let state = tokio::task::block_in_place(|| engine.node_state());
+    drop(engine);
+    let client = follower.client();
+    let ask = SyncAsk { ask, state };
+    let response = match client.stream("/v1/sync", &ask, deadline).await {
+        Ok(response) => response,
+        Err(refused) => return follower.failed(poll, refused),
+    };
+    let mut lines = Lines { response, buffer: Vec::new(), from: 0 };
+    let head = match lines.next().await {
+        Ok(Some(SyncLine::Head(head))) => head,
+        Ok(_) => return follower.failed(poll, broken("it does not begin with its head")),
+        Err(refused) => return follower.failed(poll, refused),
+    };
+    let judged = follower.judge(poll);
+    follower.tell(Event::Head { poll, head: head.clone() });
+    if judged.await != Ok(true) {
+        return;
+    }
+    let held = || tokio::task::block_in_place(|| system.machine_held());
+    let event = match take_over(&follower, &system, &head, &mut lines).await {
+        Ok(()) => held().map(|held| Event::Applied { poll, held }),
+        Err(refused) if refused.failure == Failure::Revoked => return follower.failed(poll, refused),
+        Err(refused) => {
+            follower.note(refused.why);
+            held().map(|held| Event::ApplyFailed { poll, held })
+        }
+    };
+    match event {
+        Ok(event) => follower.tell(event),
+        Err(error) => follower.failed(poll, not_applied(error)),
+    }
+}
+
+async fn take_over(
+    follower: &Follower,
+    system: &Arc<System>,
+    head: &Head,
+    lines: &mut Lines,
+) -> Result<(), Refused> {
+    let full = head.body == Body::Full;
+    let here = not_applied;
+    if full {
+        tokio::task::block_in_place(|| system.begin_full()).map_err(here)?;
+    }
+    // The secret first: what comes under a new version can then be opened as it comes.
+    let version = tokio::task::block_in_place(|| system.version_held());
+    if version != Some(head.version) {
+        let answer: SecretAnswer = follower.client().post("/v1/secret", &(), DEADLINE).await?;
+        // Opened to be parsed into the bundle's own secret types.
+        let bundle = Bundle::from_text(answer.bundle.expose()).map_err(here)?;
+        if bundle.system() != head.system {
+            return Err(broken("it brings the secret of another system"));
+        }
+        tokio::task::block_in_place(|| system.take_secret(bundle)).map_err(here)?;
+    }
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    let master = loop {
+        let Some(line) = lines.next().await? else { return Err(broken("it is cut off")) };
+        bytes += lines.last_length();
+        let piece = match line {
+            SyncLine::End { master } => break master,
+            SyncLine::Head(_) => return Err(broken("it begins twice")),
+            SyncLine::Record(line) => Row::from_line(line).map(Piece::Record),
+            SyncLine::Revision(line) => Former::from_line(line).map(Piece::Former),
+            SyncLine::Node(line) => NodeRow::from_line(line).map(Piece::Node),
+            SyncLine::Audit(line) => Some(Piece::Audit(line)),
+            SyncLine::Backup(line) => {
+                let written = line.written;
+                Some(Piece::Backup(line.row(), written))
+            }
+        };
+        batch.push(piece.ok_or_else(|| broken("a line in it is not one of ours"))?);
+        if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+            let pieces = std::mem::take(&mut batch);
+            tokio::task::block_in_place(|| system.take_over(pieces, full)).map_err(here)?;
+            bytes = 0;
+        }
+    };
+    tokio::task::block_in_place(|| {
+        system.take_over(batch, full)?;
+        system.arrive(head.at, head.version, master, full)
+    })
+    .map_err(here)?;
+    if let Some(engine) = follower.engine() {
+        engine.changed(head.at.generation);
+    }
+    Ok(())
+}
+
+/// The lines of an answer, as they come.
+struct Lines {
+    response: reqwest::Response,
+    /// What came and was not read yet.
+    buffer: Vec<u8>,
+    from: usize,
+}
+
+impl Lines {
+    async fn next(&mut self) -> Result<Option<SyncLine>, Refused> {
+        self.buffer.drain(..self.from);
+        self.from = 0;
+        let mut looked = 0;
+        loop {
+            if let Some(at) = memchr::memchr(b'\n', &self.buffer[looked..]) {
+                self.from = looked + at + 1;
+                let line = serde_json::from_slice(&self.buffer[..self.from - 1]);
+                return line.map(Some).map_err(|_| broken("a line in it is not one of ours"));
+            }
+            looked = self.buffer.len();
+            if looked > LINE_LIMIT {
+                return Err(broken("a line in it has no end"));
+            }
+            let chunk = tokio::time::timeout(STALL, self.response.chunk()).await;
+            match chunk {
+                Ok(Ok(Some(chunk))) => self.buffer.extend_from_slice(&chunk),
+                Ok(Ok(None)) if self.buffer.is_empty() => return Ok(None),
+                Ok(Ok(None) | Err(_)) => return Err(broken("it is cut off")),
+                Err(_) => return Err(broken("nothing came for 10 s")),
+            }
+        }
+    }
+
+    fn last_length(&self) -> usize {
+        self.from
+    }
+}
+
+/// The answer is good, but could not be written down here.
+fn not_applied(error: Error) -> Refused {
+    Refused { why: error.message.clone(), error, failure: Failure::NotApplied, answered: false }
+}
+
+fn broken(what: &str) -> Refused {
+    Refused {
+        why: format!("its answer can't be used: {what}"),
+        error: Error::new(Code::Unavailable, format!("The master's answer can't be used: {what}."))
+            .hint("It is asked for again by itself."),
+        failure: Failure::Unreachable,
+        answered: false,
+    }
+}

@@ -1,0 +1,361 @@
+//! The database as a stream of what changed: read on the master from a generation on, taken over on a node.
+//!
+//! Records come before former revisions. A record that is written while it is read is then either read before, or its
+//! old state stands among the former ones that are read later: no revision is lost between the two. Taking over is
+//! idempotent, so a stream that broke off is simply read again from the generation that was wholly held.
+
+use rusqlite::{OptionalExtension, params};
+use sealport_core::{
+    Code, Error,
+    backup::AuditLine,
+    id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
+    machine::{AuditMark, Counts, Marks, Standing},
+};
+
+use super::{
+    BackupRow, Former, NodeRow, Result, Row, Store, fleet,
+    read::{FORMER, ROW, audit, former, row},
+    sqlite::{insert_audit, insert_former, insert_row, write_backup},
+};
+
+/// Rows read at a time: what a stream holds in memory.
+const PAGE: u32 = 64;
+
+/// One thing that changed.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the names speak")]
+pub enum Piece {
+    Record(Row),
+    Former(Former),
+    Audit(AuditLine),
+    Node(NodeRow),
+    /// With the generation that it was written in.
+    Backup(BackupRow, Generation),
+}
+
+/// Where a database is: what sync compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names speak")]
+pub struct Position {
+    pub at: Marks,
+    pub master: NodeId,
+    pub active_version: KeyVersion,
+    pub audit: AuditMark,
+    pub counts: Counts,
+}
+
+/// What a node knows of itself beside its replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names speak")]
+pub struct Own {
+    pub seen: Marks,
+    pub damaged: bool,
+    pub standing: Standing,
+}
+
+impl Store {
+    /// Where this database is, of one moment.
+    pub fn position(&self) -> Result<Position> {
+        self.connection
+            .prepare_cached(
+                "SELECT epoch, generation, master, active_version,
+                        coalesce((SELECT max(seq) FROM audit), 0),
+                        coalesce((SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), ''),
+                        (SELECT count(*) FROM record), (SELECT count(*) FROM former) FROM system",
+            )
+            .and_then(|mut query| {
+                query.query_row([], |row| {
+                    Ok(Position {
+                        at: Marks { epoch: Epoch(row.get(0)?), generation: Generation(row.get(1)?) },
+                        master: NodeId::from_bytes(row.get(2)?),
+                        active_version: KeyVersion(row.get(3)?),
+                        audit: AuditMark { line: row.get(4)?, hash: row.get(5)? },
+                        counts: Counts { records: row.get(6)?, formers: row.get(7)? },
+                    })
+                })
+            })
+            .map_err(self.place.on("Reading where the database is"))
+    }
+
+    /// The last entry of the audit trail.
+    pub fn audit_mark(&self) -> Result<AuditMark> {
+        self.connection
+            .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+            .and_then(|mut query| {
+                query.query_row([], |row| Ok(AuditMark { line: row.get(0)?, hash: row.get(1)? })).optional()
+            })
+            .map(Option::unwrap_or_default)
+            .map_err(self.place.on("Reading the audit trail"))
+    }
+
+    /// The hash of the audit trail at an entry, if there is one.
+    pub fn audit_hash(&self, line: u64) -> Result<Option<String>> {
+        self.connection
+            .prepare_cached("SELECT hash FROM audit WHERE seq = ?")
+            .and_then(|mut query| query.query_row([line], |row| row.get(0)).optional())
+            .map_err(self.place.on("Reading the audit trail"))
+    }
+
+    /// What this node knows of itself.
+    pub fn own(&self) -> Result<Own> {
+        self.connection
+            .query_row("SELECT seen_epoch, seen_generation, damaged, standing FROM system", [], |row| {
+                let standing: String = row.get(3)?;
+                let standing = serde_json::from_value(standing.into()).map_err(|e| {
+                    rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Text, e.into())
+                })?;
+                Ok(Own {
+                    seen: Marks { epoch: Epoch(row.get(0)?), generation: Generation(row.get(1)?) },
+                    damaged: row.get(2)?,
+                    standing,
+                })
+            })
+            .map_err(self.place.on("Reading what this node is"))
+    }
+
+    /// Writes what this node knows of itself. Durable when it returns.
+    pub fn set_own(&mut self, own: &Own) -> Result<()> {
+        let standing = serde_json::to_value(own.standing).unwrap_or_default();
+        let standing = standing.as_str().unwrap_or("member").to_owned();
+        self.transact("Writing what this node is", |tx| {
+            tx.execute(
+                "UPDATE system SET seen_epoch = ?, seen_generation = ?, damaged = ?, standing = ?",
+                params![own.seen.epoch.0, own.seen.generation.0, own.damaged, standing],
+            )?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// Everything that came after a generation and after an entry of the audit trail, to `each`.
+    pub fn changes(
+        &self,
+        after: Generation,
+        after_audit: u64,
+        mut each: impl FnMut(Piece) -> Result<()>,
+    ) -> Result<()> {
+        for node in fleet::nodes_since(self, after)? {
+            each(Piece::Node(node))?;
+        }
+        let what = self.place.on("Reading what changed");
+        let mut from = (after.0, i64::MAX);
+        loop {
+            let page: Vec<(i64, Row)> = self
+                .connection
+                .prepare_cached(&format!(
+                    "SELECT {ROW}, rowid FROM record WHERE (generation, rowid) > (?, ?) ORDER BY generation, rowid LIMIT {PAGE}"
+                ))
+                .and_then(|mut query| query.query_map(params![from.0, from.1], |r| Ok((r.get(9)?, row(r)?)))?.collect())
+                .map_err(&what)?;
+            let Some((rowid, last)) = page.last() else { break };
+            from = (last.generation.0, *rowid);
+            for (_, record) in page {
+                each(Piece::Record(record))?;
+            }
+        }
+        let mut from = (after.0, i64::MAX);
+        loop {
+            let page: Vec<(i64, Former)> = self
+                .connection
+                .prepare_cached(&format!(
+                    "SELECT {FORMER}, rowid FROM former WHERE (generation, rowid) > (?, ?) ORDER BY generation, rowid LIMIT {PAGE}"
+                ))
+                .and_then(|mut query| query.query_map(params![from.0, from.1], |r| Ok((r.get(5)?, former(r)?)))?.collect())
+                .map_err(&what)?;
+            let Some((rowid, last)) = page.last() else { break };
+            from = (last.generation.0, *rowid);
+            for (_, older) in page {
+                each(Piece::Former(older))?;
+            }
+        }
+        for (backup, written) in self.backups_since(after)? {
+            each(Piece::Backup(backup, written))?;
+        }
+        let mut after_audit = after_audit;
+        loop {
+            let page: Vec<AuditLine> = self
+                .connection
+                .prepare_cached("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT 256")
+                .and_then(|mut query| query.query_map([after_audit], audit)?.collect())
+                .map_err(&what)?;
+            let Some(last) = page.last() else { break };
+            after_audit = last.seq;
+            for line in page {
+                each(Piece::Audit(line))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to take over everything anew. Rows are replaced one by one, so that reading goes on meanwhile; what was
+    /// not mentioned goes in `arrive`.
+    pub fn begin_full(&mut self) -> Result<()> {
+        self.connection
+            .execute_batch(
+                "CREATE TEMP TABLE IF NOT EXISTS mentioned (id BLOB NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (id, revision)) STRICT;
+                 CREATE TEMP TABLE IF NOT EXISTS mentioned_line (seq INTEGER PRIMARY KEY) STRICT;
+                 DELETE FROM mentioned; DELETE FROM mentioned_line;",
+            )
+            .map_err(self.place.on("Preparing for a full copy"))
+    }
+
+    /// Takes over some of what changed, whole or not at all. The generation stays: only `arrive` says that all is there.
+    ///
+    /// # Errors
+    /// `integrity` where an audit entry does not continue the chain that is here.
+    pub fn take_over(&mut self, pieces: &[Piece], full: bool) -> Result<()> {
+        self.transact("Taking over what changed", |tx| {
+            for piece in pieces {
+                match piece {
+                    Piece::Record(row) if full => replace_record(tx, row)?,
+                    Piece::Former(former) if full => replace_former(tx, former)?,
+                    Piece::Audit(line) if full => {
+                        tx.execute("DELETE FROM audit WHERE seq = ?", [line.seq])?;
+                        insert_audit(tx, line)?;
+                        tx.execute("INSERT OR IGNORE INTO mentioned_line VALUES (?)", [line.seq])?;
+                    }
+                    Piece::Record(row) => take_record(tx, row)?,
+                    Piece::Former(former) => take_former(tx, former)?,
+                    Piece::Node(node) => {
+                        // A name may have moved from one node to another: the newer state wins, both come.
+                        tx.execute(
+                            "DELETE FROM node WHERE id = ? OR (revoked = 0 AND name = ? COLLATE NOCASE)",
+                            params![node.id.as_bytes(), node.name],
+                        )?;
+                        fleet::put_node(tx, node, node.generation.0)?;
+                    }
+                    Piece::Backup(backup, written) => write_backup(tx, backup, written.0)?,
+                    Piece::Audit(line) => {
+                        let last: Option<(u64, String)> = tx
+                            .query_row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", [], |row| {
+                                Ok((row.get(0)?, row.get(1)?))
+                            })
+                            .optional()?;
+                        let (seq, hash) = last.unwrap_or_default();
+                        if line.seq <= seq {
+                            continue;
+                        }
+                        if line.seq != seq + 1 || line.hash != line.derive_hash(&hash) {
+                            return Ok(Err(Error::new(
+                                Code::Integrity,
+                                format!("Entry {} of the master's audit trail does not continue the one here.", line.seq),
+                            )
+                            .hint("This node fetches a full copy; if it comes again, the trail was changed.")));
+                        }
+                        insert_audit(tx, line)?;
+                    }
+                }
+            }
+            Ok(Ok(()))
+        })
+    }
+
+    /// Everything up to here was taken over.
+    pub fn arrive(&mut self, at: Marks, active: KeyVersion, master: NodeId, full: bool) -> Result<()> {
+        self.transact("Taking over what changed", |tx| {
+            if full {
+                tx.execute_batch(
+                    "DELETE FROM former WHERE (id, revision) NOT IN (SELECT id, revision FROM mentioned);
+                     DELETE FROM record WHERE (id, revision) NOT IN (SELECT id, revision FROM mentioned);
+                     DELETE FROM audit WHERE seq NOT IN (SELECT seq FROM mentioned_line);
+                     DELETE FROM mentioned; DELETE FROM mentioned_line;",
+                )?;
+            }
+            tx.execute(
+                "UPDATE system SET epoch = ?, generation = ?, active_version = ?, master = ?, damaged = 0,
+                        node_name = coalesce((SELECT name FROM node WHERE id = system.node), node_name)",
+                params![at.epoch.0, at.generation.0, active.0, master.as_bytes()],
+            )?;
+            Ok(Ok(()))
+        })
+    }
+}
+
+fn take_record(tx: &rusqlite::Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
+    let held: Option<u64> = tx
+        .prepare_cached("SELECT revision FROM record WHERE id = ?")?
+        .query_row([row.id.as_bytes()], |held| held.get(0))
+        .optional()?;
+    match held {
+        None => insert_row(tx, row),
+        Some(revision) if revision >= row.revision.0 => Ok(()),
+        Some(_) => {
+            keep_as_former(tx, row.id)?;
+            tx.prepare_cached(
+                "UPDATE record SET revision = ?, key_version = ?, generation = ?, summary = ?, envelope = ? WHERE id = ?",
+            )?
+            .execute(params![
+                row.revision.0,
+                row.key_version.0,
+                row.generation.0,
+                row.summary,
+                row.envelope,
+                row.id.as_bytes(),
+            ])?;
+            Ok(())
+        }
+    }
+}
+
+fn mention(tx: &rusqlite::Transaction<'_>, id: RecordId, revision: Revision) -> rusqlite::Result<()> {
+    tx.prepare_cached("INSERT OR IGNORE INTO mentioned VALUES (?, ?)")?
+        .execute(params![id.as_bytes(), revision.0])?;
+    Ok(())
+}
+
+/// Writes a record as the master has it, whatever stood here.
+fn replace_record(tx: &rusqlite::Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
+    mention(tx, row.id, row.revision)?;
+    // Another record by this identity is not the master's.
+    let other: Option<RecordId> = tx
+        .prepare_cached(
+            "SELECT id FROM record WHERE application = ? AND name = ? AND kind = ? AND kind <> 'document' AND id <> ?",
+        )?
+        .query_row(params![row.application, row.name, row.kind.body().name(), row.id.as_bytes()], |other| {
+            Ok(RecordId::from_bytes(other.get(0)?))
+        })
+        .optional()?;
+    if let Some(other) = other {
+        tx.execute("DELETE FROM former WHERE id = ?", [other.as_bytes()])?;
+        tx.execute("DELETE FROM record WHERE id = ?", [other.as_bytes()])?;
+    }
+    let known = tx
+        .prepare_cached(
+            "UPDATE record SET kind = ?, application = ?, name = ?, revision = ?, key_version = ?, generation = ?,
+                    summary = ?, envelope = ? WHERE id = ?",
+        )?
+        .execute(params![
+            row.kind.body().name(),
+            row.application,
+            row.name,
+            row.revision.0,
+            row.key_version.0,
+            row.generation.0,
+            row.summary,
+            row.envelope,
+            row.id.as_bytes(),
+        ])?;
+    if known == 0 { insert_row(tx, row) } else { Ok(()) }
+}
+
+fn replace_former(tx: &rusqlite::Transaction<'_>, older: &Former) -> rusqlite::Result<()> {
+    mention(tx, older.id, older.revision)?;
+    tx.prepare_cached("DELETE FROM former WHERE id = ? AND revision = ?")?
+        .execute(params![older.id.as_bytes(), older.revision.0])?;
+    insert_former(tx, older)
+}
+
+fn keep_as_former(tx: &rusqlite::Transaction<'_>, id: RecordId) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO former (id, revision, key_version, generation, envelope)
+         SELECT id, revision, key_version, generation, envelope FROM record WHERE id = ?",
+    )?
+    .execute([id.as_bytes()])?;
+    Ok(())
+}
+
+fn take_former(tx: &rusqlite::Transaction<'_>, older: &Former) -> rusqlite::Result<()> {
+    let held: bool = tx
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM former WHERE id = ? AND revision = ?)")?
+        .query_row(params![older.id.as_bytes(), older.revision.0], |held| held.get(0))?;
+    if held { Ok(()) } else { insert_former(tx, older) }
+}
