@@ -330,7 +330,8 @@ fn every_command_of_the_list_does_its_work_and_has_its_shape() {
     assert_eq!(desk.json("new", "audit list --limit 2", &[])["entries"].as_array().unwrap().len(), 2);
 }
 
-/// A disk that takes no more bytes, as a limit on the length of files: the write fails in the middle.
+/// A disk that takes no more bytes, as a limit on the length of files: the write fails in the middle. Sabotage: the
+/// temporary file kept.
 #[test]
 fn a_backup_that_does_not_fit_leaves_nothing() {
     let desk = Desk::new();
@@ -361,6 +362,7 @@ fn a_backup_that_does_not_fit_leaves_nothing() {
     assert_eq!(desk.json("data", "status", &[])["backup"]["proven_age_seconds"], Value::Null);
 }
 
+/// Sabotage: the status answered without a try of the passphrase.
 #[test]
 fn unlock_takes_the_passphrase_of_the_custody_and_no_other() {
     let desk = Desk::new();
