@@ -366,8 +366,7 @@ fn ask_door(data_dir: &Path, fake: &Arc<Fake>) -> Result<Response, Error> {
 }
 
 /// A command while the window is being closed: it costs time, never the command, and nothing is done twice.
-/// Sabotage: let the client say `broken` where it says `closing`, and commands fail here; let `serve` work before it
-/// says that it has taken the request, and some are done twice.
+/// Sabotage: let the client say `broken` where it says `closing`, and commands fail here.
 #[test]
 fn commands_outlive_the_process_that_served_them() {
     let (mut served_here, mut opened_here) = (0, 0);
@@ -392,6 +391,23 @@ fn commands_outlive_the_process_that_served_them() {
     }
     println!("{served_here} answered by the server, {opened_here} by the command itself");
     assert!(served_here > 0 && opened_here > 0);
+}
+
+/// Sabotage: let `serve` go on where "taken" can't be sent, and the request is done for somebody who sends it again.
+#[test]
+fn nothing_is_done_for_who_can_not_hear_that_it_was_taken() {
+    let mut served = serve();
+    let mut deaf = served.raw();
+    let request = framed(br#"{"actor":"deaf","request":{"act":"port_missing"}}"#);
+    let (most, last) = request.split_at(request.len() - 1);
+    deaf.write_all(most).unwrap();
+    deaf.shutdown(std::net::Shutdown::Read).unwrap();
+    deaf.write_all(last).unwrap();
+    // A request that is heard comes through meanwhile; then all connections end.
+    assert!(ask(&served.client(), Request::PortMissing).is_ok());
+    served.server = None;
+    let seen = served.fake.seen.lock().unwrap();
+    assert_eq!(*seen, [("tester".to_owned(), Origin::Socket)]);
 }
 
 /// Sabotage: try again also after "taken", and a write could be done twice.

@@ -38,7 +38,7 @@ use terminal::{CTRL_C, CTRL_D, Terminal};
 /// Shows what is typed, takes it by lines, makes a signal of Ctrl+C: a terminal as a shell expects it.
 const SOUND: [bool; 3] = [true, true, true];
 const ASK_ALL: &str = "init --name Hub --custody passphrase --backup first.sealport";
-/// Reading so many ports takes more than a second on any machine.
+/// Sealing so many ports takes more than a second on any machine.
 const SECONDS_OF_PORTS: usize = 12_000;
 /// Work on so many lasts longer than a key press.
 const MOMENT_OF_PORTS: usize = 4_000;
@@ -213,18 +213,18 @@ fn what_can_not_be_undone_easily_is_asked_first() {
     assert!(!is_there());
 }
 
-/// Sabotage: leave `drop(progress)` out of `run`, and the bar stays; take `!global.quiet` away, and it is drawn there.
+/// Sabotage: `abandon` in place of `finish_and_clear`, and the bar stays; take `!global.quiet` away, and it is drawn there.
 #[test]
 fn progress_counts_estimates_and_goes() {
     let desk = with_system();
     desk.file("large.xml", &large(SECONDS_OF_PORTS));
-    let mut terminal = plain(&desk, "port import --dry-run large.xml", 80);
-    terminal.expect("Reading ports [");
+    let mut terminal = plain(&desk, "port import large.xml", 80);
+    terminal.expect("Sealing ports [");
     terminal.expect("/12,000, about ");
     terminal.expect(" s left");
     let ended = terminal.end();
     assert_eq!(ended.code, Some(0));
-    assert!(!ended.screen.contains("Reading ports"), "{}", ended.screen);
+    assert!(!ended.screen.contains("Sealing ports"), "{}", ended.screen);
     for quiet in ["--quiet", "--json"] {
         let ended = plain(&desk, &format!("port import {quiet} {FILE}"), 80).end();
         assert_eq!(ended.code, Some(0));
