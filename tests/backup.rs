@@ -235,8 +235,7 @@ impl Empty {
     }
 }
 
-/// Sabotage: `Strict` left out of the reader (line ends and spaces pass); the comparison of the header's
-/// hash left out (a changed reminder passes); `read_header` without its last comparison together with that.
+/// Sabotage: the comparison of the header's hash left out, and a changed name passes.
 #[test]
 fn every_byte_changed_is_refused() {
     let (_folder, file) = small(1);
@@ -290,7 +289,8 @@ fn flip_bytes(good: &[u8], places: impl Iterator<Item = usize>) -> u64 {
     tried
 }
 
-/// Sabotage: `lines.ends()` left out, and what is appended behind the armour read by no one.
+/// Sabotage: `Strict` left out of the reader, and the last line end may be missing; what it finds behind the end of the
+/// armour dropped, not refused.
 #[test]
 fn every_truncation_and_whatever_is_appended_is_refused() {
     let (_folder, file) = small(2);
@@ -318,6 +318,8 @@ fn every_truncation_and_whatever_is_appended_is_refused() {
 }
 
 /// Two backups of two systems under one passphrase, and two of one system, cut at every line and joined.
+///
+/// Sabotage: all three comparisons of the header with what is inside left out: its hash, the system, the check values.
 #[test]
 fn two_backups_spliced_are_refused() {
     let (_one, one) = small(3);
@@ -343,6 +345,7 @@ fn two_backups_spliced_are_refused() {
     println!("{tried} splices refused");
 }
 
+/// Sabotage: the passphrase trimmed, or in lower case, on its way to age.
 #[test]
 fn a_passphrase_that_is_nearly_right_is_wrong() {
     let (_folder, file) = small(5);
@@ -387,6 +390,7 @@ fn a_file_that_is_there_is_never_written_over() {
     assert_eq!(names_in(folder.path()), ["b.sealport", "link"]);
 }
 
+/// Sabotage: the temporary file kept where writing fails.
 #[test]
 fn a_backup_that_fails_on_the_way_leaves_nothing() {
     let folder = temporary();
@@ -408,6 +412,7 @@ fn a_backup_that_fails_on_the_way_leaves_nothing() {
     }
 }
 
+/// Sabotage: the bundle written into a line of the header; the mode of the file widened.
 #[test]
 fn the_header_can_be_read_by_everybody_and_the_secret_by_nobody() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -433,6 +438,7 @@ fn make_the_vector() {
     }
 }
 
+/// Sabotage: a field left out of `AuditLine::derive_hash`.
 #[test]
 fn the_frozen_backup_opens_for_ever() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(VECTOR);

@@ -159,7 +159,7 @@ fn counts_of(case: &Case) -> Counts {
     counts
 }
 
-/// Sabotage: count send ports in `ReceivePortCollection` too, or skip the last port of a document.
+/// Sabotage: skip the last port of a document. (Ports in a collection that is not theirs: a test beside the code.)
 #[test]
 fn counts_are_those_of_an_independent_count() {
     let mut total = Counts::default();
@@ -177,7 +177,7 @@ fn counts_are_those_of_an_independent_count() {
     println!("in all: {total:?}");
 }
 
-/// The table of the corpus' own README, counted by other means when it was collected.
+/// The table of the corpus' own README, counted by other means when it was collected. Sabotage: as above.
 #[test]
 fn counts_are_those_that_the_corpus_states() {
     let Some(corpus) = corpus() else { return };
@@ -212,7 +212,7 @@ fn counts_are_those_that_the_corpus_states() {
     println!("{compared} files agree with the table");
 }
 
-/// Sabotage: trim the text of an element, or drop the byte order mark.
+/// Sabotage: trim what `splice` gives, or drop the byte order mark.
 #[test]
 fn what_is_not_edited_is_written_byte_for_byte() {
     let mut bytes = 0;
@@ -228,12 +228,19 @@ fn what_is_not_edited_is_written_byte_for_byte() {
     println!("{bytes} bytes come back as they were");
 }
 
+/// Sabotage: take the white space behind a port away too.
 #[test]
 fn a_removed_port_leaves_the_rest_as_it_was() {
     for case in cases() {
         let left = case.document.write(|_| Replacement::Remove);
         let again = Document::read(&left, &Limits::default()).unwrap();
         assert!(again.ports().is_empty(), "{}", case.name);
+        let (whole, mut spans) = (decode(&case.bytes), Vec::<Range<usize>>::new());
+        for element in case.document.ports() {
+            let from = spans.last().map_or(0, |span| span.end);
+            let at = from + whole[from..].find(case.document.text(element)).unwrap();
+            spans.push(at..at + case.document.text(element).len());
+        }
         for (index, _) in case.document.ports().iter().enumerate().take(3) {
             let mut at = 0;
             let one = case.document.write(|_| {
@@ -241,6 +248,10 @@ fn a_removed_port_leaves_the_rest_as_it_was() {
                 if at == index + 1 { Replacement::Remove } else { Replacement::Keep }
             });
             let again = Document::read(&one, &Limits::default()).unwrap();
+            // The port and the white space before it are gone, and nothing else changed.
+            let end = spans[index].end;
+            let before = whole[..spans[index].start].trim_end_matches([' ', '\t', '\r', '\n']);
+            assert!(decode(&one) == [before, &whole[end..]].concat(), "{}: port {index}", case.name);
             let kept = case.document.ports().iter().enumerate().filter(|(i, _)| *i != index);
             assert!(kept.map(|(_, p)| case.document.text(p)).eq(again.ports().iter().map(|p| again.text(p))));
         }
@@ -255,7 +266,7 @@ fn differing(a: &str, b: &str) -> Range<usize> {
     prefix..a.len() - suffix
 }
 
-/// Sabotage: leave the mask out of `Slots::mask` for attributes, or for parts of a text.
+/// Sabotage: leave the mask out of `Slots::mask` for parts of a text. (For attributes: a test beside the code.)
 #[test]
 fn a_masked_export_differs_only_at_secrets_in_the_clear() {
     let (mut secrets, mut files) = (0, 0);
@@ -318,7 +329,7 @@ fn count_unlinked(port: &Port, set: &[String]) -> usize {
     set.len() - repeats.count()
 }
 
-/// Sabotage: let views show `element()` values of secrets.
+/// Sabotage: give the value of a secret in `views::property` too.
 #[test]
 fn no_view_holds_a_secret() {
     let mut checked = 0;
@@ -443,7 +454,7 @@ fn filling_in_any_order_survives_another_import() {
     println!("{} ports with missing secrets", ports.len());
 }
 
-/// Sabotage: write a mask where a macro stands.
+/// Sabotage: write the mask before a secret instead of in its place.
 #[test]
 fn exporting_an_export_changes_nothing_more() {
     let export = |document: &Document| {

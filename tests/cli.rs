@@ -5,28 +5,32 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 use std::{
-    io::Write,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::Mutex,
 };
 
 use sealport_core::{
     Code, Error,
     api::{
-        CustodyChoice, FacetsView, FirstBackup, PortKind, PortListView, PortSummaryView, PortView, Request,
-        Response, RevealView, SaveView,
+        CustodyChoice, FacetsView, FirstBackup, PortKind, PortListView, PortSummaryView, Request, Response,
+        RevealView, SaveView,
     },
     id::{RecordId, Revision},
     secret::SecretText,
     time::Timestamp,
 };
-use sealport_node::{
-    call::{Call, Handle},
-    local::Server,
-    lock::DirectoryLock,
-};
-use tempfile::TempDir;
+use sealport_node::call::{Call, Handle};
+
+#[path = "harness/desk.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests use what is not used here")]
+mod desk;
+#[path = "harness/served.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests use what is not used here")]
+mod served;
+
+use desk::{err, finish, json, out, private_file};
+use served::{Served, a_port};
 
 const SECRET: &str = "pa=ss @wörd";
 
@@ -44,7 +48,7 @@ impl Handle for Fake {
                 total: 1,
                 facets: FacetsView { applications: vec![], adapters: vec![] },
             })),
-            Request::PortShow { port, .. } if port == "-odd" => Ok(Response::Port(port_view())),
+            Request::PortShow { port, .. } if port == "-odd" => Ok(Response::Port(a_port("-odd"))),
             Request::PortShow { port, .. } => {
                 Err(Error::new(Code::NotFound, format!("no port is called {port}")).hint("List them."))
             }
@@ -89,52 +93,13 @@ fn summary() -> PortSummaryView {
     }
 }
 
-fn port_view() -> PortView {
-    PortView {
-        id: RecordId::from_bytes([1; 16]),
-        kind: PortKind::SendPort,
-        application: "Orders".to_owned(),
-        name: "-odd".to_owned(),
-        revision: Revision(1),
-        deleted: false,
-        changed_at: Timestamp::from_millis(0),
-        changed_by: "a".to_owned(),
-        description: String::new(),
-        missing_secrets: 0,
-        document: "Orders.xml".to_owned(),
-        transports: vec![],
-        properties: vec![],
-    }
+fn serve() -> Served<Fake> {
+    Served::start(Fake::default())
 }
 
-struct Served {
-    _server: Server,
-    _lock: DirectoryLock,
-    fake: Arc<Fake>,
-    folder: TempDir,
-}
-
-impl Served {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let lock = DirectoryLock::take(&folder.path().join("data")).unwrap();
-        let fake = Arc::new(Fake::default());
-        let handle: Arc<dyn Handle> = fake.clone();
-        let server = Server::start(handle, &folder.path().join("data")).unwrap();
-        Self { _server: server, _lock: lock, fake, folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// A private file.
+impl Served<Fake> {
     fn file(&self, name: &str, content: &str) -> String {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.path(name);
-        std::fs::write(&path, content).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        path.display().to_string()
+        private_file(&self.path(name), content)
     }
 
     fn run(&self, args: &[&str]) -> Output {
@@ -151,32 +116,7 @@ impl Served {
 }
 
 fn sealport(data_dir: &Path, args: &[&str], stdin: &str) -> Output {
-    sealport_in(Path::new("."), data_dir, args, stdin)
-}
-
-fn sealport_in(folder: &Path, data_dir: &Path, args: &[&str], stdin: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sealport"));
-    for name in ["SEALPORT_CUSTODY_PASSPHRASE_FILE", "COLUMNS", "CLICOLOR_FORCE"] {
-        command.env_remove(name);
-    }
-    command.args(args).env("SEALPORT_DATA_DIR", data_dir).current_dir(folder);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // One that doesn't read its input may be gone already.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn json(output: &Output) -> serde_json::Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", out(output)))
+    finish(desk::sealport(Path::new("."), data_dir).args(args), stdin)
 }
 
 #[test]
@@ -231,7 +171,7 @@ fn usage_errors_exit_with_2_and_are_json_where_asked() {
 
 #[test]
 fn a_list_has_its_public_shape_and_sends_no_escapes() {
-    let served = Served::start();
+    let served = serve();
     let filter = ["port", "list", "--search", "orders sftp", "--application", "Orders", "--missing"];
     let output = served.run(&[&filter[..], &["--json"]].concat());
     assert_eq!(output.status.code(), Some(0));
@@ -253,7 +193,7 @@ fn a_list_has_its_public_shape_and_sends_no_escapes() {
 
 #[test]
 fn errors_have_their_code_text_and_json() {
-    let served = Served::start();
+    let served = serve();
     let output = served.run(&["port", "show", "nobody"]);
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(err(&output), "error: no port is called nobody\nhint: List them.\n");
@@ -273,7 +213,7 @@ fn errors_have_their_code_text_and_json() {
 
 #[test]
 fn secrets_come_from_files_and_standard_input_and_go_only_where_asked() {
-    let served = Served::start();
+    let served = serve();
     let file = served.file("p=w", &format!("{SECRET}\n"));
     let by_file = format!("a/Password=@{file}");
     let output =
@@ -299,7 +239,7 @@ fn secrets_come_from_files_and_standard_input_and_go_only_where_asked() {
 
 #[test]
 fn passphrases_come_from_files_and_are_never_asked_without_a_terminal() {
-    let served = Served::start();
+    let served = serve();
     let backup = served.path("b.sealport").display().to_string();
     let custody = served.file("custody", "custody words\n");
     let words = served.file("words", "backup words\nsecond line\n");
@@ -322,7 +262,7 @@ fn passphrases_come_from_files_and_are_never_asked_without_a_terminal() {
 
 #[test]
 fn imports_and_fill_lists_are_read_here() {
-    let served = Served::start();
+    let served = serve();
     let binding = served.file("Orders.xml", "<BindingInfo/>");
     served.run(&["port", "import", &binding, "--dry-run"]);
     let asked = served.last();
@@ -392,16 +332,16 @@ fn one_of_each() -> Vec<Request> {
 /// What the window can do, the command can do.
 #[test]
 fn every_request_can_be_made_from_the_command_line() {
-    let served = Served::start();
+    let served = serve();
     served.file("Orders.xml", "<BindingInfo/>");
     let requests = one_of_each();
     for request in &requests {
         let act = serde_json::to_value(request).unwrap()["act"].clone();
-        let args: Vec<&str> = line(request).split(' ').collect();
+        let args = line(request).split(' ');
         let stdin = "application,port,property,user,value\nA,P,,,v\n";
-        let output = sealport_in(served.folder.path(), &served.path("data"), &args, stdin);
-        assert_ne!(output.status.code(), Some(2), "{args:?}: {}", err(&output));
-        assert_eq!(served.last()["act"], act, "{args:?}");
+        let output = finish(desk::sealport(&served.path(""), &served.data_dir()).args(args), stdin);
+        assert_ne!(output.status.code(), Some(2), "{act}: {}", err(&output));
+        assert_eq!(served.last()["act"], act);
     }
     assert_eq!(served.fake.0.lock().unwrap().len(), requests.len());
     assert!(requests.len() >= 23, "{}", requests.len());
@@ -415,14 +355,14 @@ fn another_user_is_refused_at_the_socket() {
         println!("not root: nothing to prove here");
         return;
     }
-    let served = Served::start();
+    let served = serve();
     // Open every door but the last one: folders, socket, program.
     let open =
         |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     let program = served.path("sealport");
     std::fs::copy(env!("CARGO_BIN_EXE_sealport"), &program).unwrap();
-    for path in [served.folder.path(), &served.path("data"), &program] {
-        open(path, 0o755);
+    for path in [served.path(""), served.data_dir(), program.clone()] {
+        open(&path, 0o755);
     }
     open(&served.path("data/sealport.sock"), 0o666);
     let mut command = Command::new(&program);

@@ -4,114 +4,22 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-};
+use std::{fs, process::Command, rc::Rc};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 #[cfg(target_os = "linux")]
 #[path = "harness/keyring.rs"]
 #[allow(dead_code, unreachable_pub, reason = "other tests use what is not used here")]
 mod keyring;
 
-const BINDING: &str = include_str!("../samples/NorthwindRail.Freight.BindingInfo.xml");
-const FILE: &str = "Freight.BindingInfo.xml";
-const PORT: &str = "Freight.Manifest.ToCustoms";
+#[path = "harness/desk.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests use what is not used here")]
+mod desk;
+
+use desk::{BINDING, Desk, FILE, INIT, PORT, err, names_in, out};
+
 const PASSWORD: &str = "pa=ss @wörd";
-
-/// A folder with what commands need: passphrases and a binding file; data directories go beside them.
-struct Desk {
-    folder: TempDir,
-    #[cfg(target_os = "linux")]
-    keyring: Option<keyring::Keyring>,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let desk = Self {
-            folder: tempfile::tempdir().unwrap(),
-            #[cfg(target_os = "linux")]
-            keyring: None,
-        };
-        desk.file("custody", "custody words\n");
-        desk.file("backup", "correct horse battery staple\n");
-        desk.file("wrong", "correct horse battery stable\n");
-        desk.file(FILE, BINDING);
-        desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
-
-    /// A private file.
-    fn file(&self, name: &str, content: &str) -> String {
-        use std::os::unix::fs::PermissionsExt;
-        fs::write(self.path(name), content).unwrap();
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
-        self.text(name)
-    }
-
-    /// Runs a command in this folder; words with blanks stand in `extra`.
-    fn run(&self, data_dir: &str, line: &str, extra: &[&str]) -> Output {
-        self.run_with(data_dir, line, extra, "")
-    }
-
-    fn run_with(&self, data_dir: &str, line: &str, extra: &[&str], stdin: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sealport"));
-        command.args(line.split_whitespace()).args(extra).arg("--data-dir").arg(self.path(data_dir));
-        command.current_dir(self.folder.path()).env_remove("SEALPORT_DATA_DIR");
-        command.env("SEALPORT_CUSTODY_PASSPHRASE_FILE", self.path("custody"));
-        #[cfg(target_os = "linux")]
-        if let Some(keyring) = &self.keyring {
-            keyring.give(&mut command);
-            command.env_remove("SEALPORT_CUSTODY_PASSPHRASE_FILE");
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        // One that does not read its input may be gone already.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        child.wait_with_output().unwrap()
-    }
-
-    /// A command that must succeed; its answer.
-    fn json(&self, data_dir: &str, line: &str, extra: &[&str]) -> Value {
-        self.json_with(data_dir, line, extra, "")
-    }
-
-    fn json_with(&self, data_dir: &str, line: &str, extra: &[&str], stdin: &str) -> Value {
-        let output = self.run_with(data_dir, &format!("--json {line}"), extra, stdin);
-        assert_eq!(output.status.code(), Some(0), "{line} {extra:?}: {}{}", out(&output), err(&output));
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{line}: {e}: {}", out(&output)))
-    }
-
-    /// A command that must fail with this exit code and error code; its message. Nothing goes to standard error.
-    fn fails(&self, data_dir: &str, line: &str, extra: &[&str], exit: i32, code: &str) -> String {
-        let output = self.run(data_dir, &format!("--json {line}"), extra);
-        assert_eq!(output.status.code(), Some(exit), "{line} {extra:?}: {}{}", out(&output), err(&output));
-        let error: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(error["error"]["code"], code, "{line}: {error}");
-        assert!(error["error"]["hint"].is_string());
-        error["error"]["message"].as_str().unwrap().to_owned()
-    }
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 /// Each key is there and is a string, a number, a list or a truth value, as said.
 fn expect_keys(value: &Value, keys: &[(&str, &str)]) {
@@ -127,9 +35,6 @@ fn expect_keys(value: &Value, keys: &[(&str, &str)]) {
         assert!(fits, "{key} is not a {kind}: {found}");
     }
 }
-
-const INIT: &str = "init --name Hub --custody passphrase --custody-passphrase-file custody --backup first.sealport \
-     --passphrase-file backup --reminder envelope";
 
 #[test]
 fn every_command_of_the_list_does_its_work_and_has_its_shape() {
@@ -330,7 +235,8 @@ fn every_command_of_the_list_does_its_work_and_has_its_shape() {
     assert_eq!(desk.json("new", "audit list --limit 2", &[])["entries"].as_array().unwrap().len(), 2);
 }
 
-/// A disk that takes no more bytes, as a limit on the length of files: the write fails in the middle.
+/// A disk that takes no more bytes, as a limit on the length of files: the write fails in the middle. Sabotage: the
+/// temporary file kept.
 #[test]
 fn a_backup_that_does_not_fit_leaves_nothing() {
     let desk = Desk::new();
@@ -346,21 +252,17 @@ fn a_backup_that_does_not_fit_leaves_nothing() {
     );
     let output = Command::new("sh")
         .args(["-c", &line])
-        .current_dir(desk.folder.path())
+        .current_dir(desk.path(""))
         .env("SEALPORT_DATA_DIR", desk.path("data"))
         .env("SEALPORT_CUSTODY_PASSPHRASE_FILE", desk.path("custody"))
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(8), "{}{}", out(&output), err(&output));
-    let mut names: Vec<_> = fs::read_dir(desk.folder.path())
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    assert_eq!(names, [FILE, "backup", "custody", "data", "wrong"]);
+    assert_eq!(names_in(&desk.path("")), [FILE, "backup", "custody", "data", "wrong"]);
     assert_eq!(desk.json("data", "status", &[])["backup"]["proven_age_seconds"], Value::Null);
 }
 
+/// Sabotage: the status answered without a try of the passphrase.
 #[test]
 fn unlock_takes_the_passphrase_of_the_custody_and_no_other() {
     let desk = Desk::new();
@@ -390,17 +292,21 @@ fn unlock_takes_the_passphrase_of_the_custody_and_no_other() {
 #[test]
 fn the_master_secret_rests_in_the_real_keyring() {
     let mut desk = Desk::new();
-    desk.keyring = Some(keyring::Keyring::start(keyring::Start::Unlocked));
+    let keyring = Rc::new(keyring::Keyring::start(keyring::Start::Unlocked));
+    desk.furnish = Box::new({
+        let keyring = Rc::clone(&keyring);
+        move |command| {
+            keyring.give(command);
+            command.env_remove("SEALPORT_CUSTODY_PASSPHRASE_FILE");
+        }
+    });
     let made = desk.json("data", "init --name Hub --backup b.sealport --passphrase-file backup", &[]);
     assert_eq!(made["custody"], "keyring");
     let system = made["system"]["id"].as_str().unwrap();
     desk.json("data", "port import", &[FILE]);
     let before = desk.json("data", "port show", &[PORT]);
     desk.json("data", "backup create full.sealport --passphrase-file backup", &[]);
-    let names = |dir: &Path| {
-        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
-    };
-    assert!(!names(&desk.path("data")).contains(&"custody.age".to_owned()));
+    assert!(!names_in(&desk.path("data")).contains(&"custody.age".to_owned()));
     // Beside it on the same machine: the same item serves both, and a failed restore takes nothing away.
     let restore = "backup restore full.sealport --passphrase-file backup";
     desk.fails("wrong one", &restore.replace("file backup", "file wrong"), &[], 6, "wrong_passphrase");
@@ -416,7 +322,7 @@ fn the_master_secret_rests_in_the_real_keyring() {
     // Somebody deletes the item: told as such, and nothing is made in its place.
     let mut clear = Command::new("secret-tool");
     clear.args(["clear", "service", "sealport", "username", system]);
-    desk.keyring.as_ref().unwrap().give(&mut clear);
+    keyring.give(&mut clear);
     let cleared = clear.output().expect("this test needs `secret-tool`: apt-get install libsecret-tools");
     assert!(cleared.status.success(), "{}", err(&cleared));
     let message = desk.fails("data", "port show", &[PORT], 8, "keyring_missing");

@@ -115,8 +115,8 @@ fn start(data_dir: &Path) -> Child {
         .unwrap()
 }
 
-/// Sabotage: acknowledge before the commit: the answer
-/// of `set` given and the transaction left to the next one, and the counter falls back.
+/// Sabotage: acknowledge before the commit: the answer of `set` given and the transaction left to the next one, and the
+/// counter falls back.
 #[test]
 fn what_was_acknowledged_survives_every_kill() {
     let folder = tempfile::tempdir().unwrap();

@@ -24,6 +24,8 @@ use sealport_tests::{
 
 #[path = "engine/audit.rs"]
 mod audit;
+#[path = "engine/documents.rs"]
+mod documents;
 #[path = "engine/sealed.rs"]
 mod sealed;
 
@@ -261,6 +263,7 @@ fn a_write_on_an_old_revision_is_refused_and_nothing_is_lost() {
     assert_eq!(view!(Port, &engine, show("First")).revision, Revision(3));
 }
 
+/// Sabotage: the former revisions deleted by the next write; the values of secrets in `views::change`.
 #[test]
 fn every_revision_is_kept_and_a_diff_names_secrets_without_their_values() {
     let engine = Engine::explore().unwrap();
@@ -354,6 +357,7 @@ fn importing_again_changes_nothing_and_keeps_what_was_filled_in() {
     assert_eq!(view!(History, &engine, history("First")).revisions.len(), 3);
 }
 
+/// Sabotage: the files before the broken one written.
 #[test]
 fn an_import_is_all_or_nothing_and_names_the_place_of_the_fault() {
     let engine = Engine::explore().unwrap();
@@ -418,6 +422,7 @@ fn a_cancelled_import_leaves_nothing() {
     assert!(names_in(out.path()).is_empty(), "{:?}", names_in(out.path()));
 }
 
+/// Sabotage: the rows that fit written beside problems.
 #[test]
 fn a_fill_list_is_filled_whole_or_not_at_all() {
     let engine = Engine::explore().unwrap();
@@ -441,7 +446,8 @@ fn a_fill_list_is_filled_whole_or_not_at_all() {
     assert_eq!(everything(&engine), before);
 }
 
-/// Every file of the corpus into one system; each comes out again byte for byte.
+/// Every file of the corpus into one system; each comes out again byte for byte. Sabotage: `newest` without its look
+/// at the bases, and a later file with the same ports stands in the earlier one.
 #[test]
 fn the_whole_corpus_in_one_system_comes_out_byte_for_byte() {
     let mut paths = xml_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples"));
@@ -485,6 +491,7 @@ fn the_whole_corpus_in_one_system_comes_out_byte_for_byte() {
     );
 }
 
+/// Sabotage: former revisions left out of `Store::fill`.
 #[test]
 fn restored_from_the_file_and_its_passphrase_alone_everything_is_there() {
     let engine = Engine::explore().unwrap();
@@ -568,7 +575,7 @@ fn a_backup_is_of_one_moment_while_others_write() {
                 reminder: None,
                 secret_only: false,
             };
-            // Sabotage: it failed before counts and records were read in one transaction.
+            // Sabotage: `one_moment` left out, and counts and records are of two moments.
             let result = ask(&engine, backup);
             if result.is_err() {
                 done.store(true, std::sync::atomic::Ordering::SeqCst);

@@ -6,7 +6,7 @@
 use std::{
     io::{Read, Write},
     os::unix::{fs::PermissionsExt, net::UnixStream},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -17,10 +17,9 @@ use std::{
 
 use sealport_core::{
     Code, Error,
-    api::{AuditListView, ImportFile, Notice, PortKind, PortView, Request, Response, RevealView, SaveView},
+    api::{AuditListView, ImportFile, Notice, PortKind, Request, Response, RevealView, SaveView},
     id::{RecordId, Revision},
     secret::SecretText,
-    time::Timestamp,
 };
 use sealport_node::{
     call::{Call, Handle, Origin},
@@ -29,9 +28,12 @@ use sealport_node::{
     local::{CONNECTION_LIMIT, Client, Server, socket_path},
     lock::DirectoryLock,
 };
-use tempfile::TempDir;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+#[path = "harness/served.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests use what is not used here")]
+mod served;
+
+use served::{DEADLINE, Served, a_port, wait_until};
 
 /// A handle of the test: each request stands for something that an engine does.
 #[derive(Default)]
@@ -78,7 +80,7 @@ impl Handle for Fake {
             Request::PortReveal { path, .. } => {
                 Ok(Response::Revealed(RevealView { path, value: SecretText::new("värde \"1\"".to_owned()) }))
             }
-            Request::PortShow { .. } => Ok(Response::Port(a_port())),
+            Request::PortShow { .. } => Ok(Response::Port(a_port("SendOrders"))),
             // Waits inside until the test opens.
             Request::DocumentList => {
                 self.inside.fetch_add(1, Ordering::SeqCst);
@@ -95,54 +97,17 @@ fn empty_audit() -> AuditListView {
     AuditListView { entries: vec![], broken_at: None, total: 0 }
 }
 
-fn a_port() -> PortView {
-    PortView {
-        id: RecordId::from_bytes([2; 16]),
-        kind: PortKind::SendPort,
-        application: "Orders".to_owned(),
-        name: "SendOrders".to_owned(),
-        revision: Revision(3),
-        deleted: false,
-        changed_at: Timestamp::from_millis(0),
-        changed_by: "somebody".to_owned(),
-        description: String::new(),
-        missing_secrets: 0,
-        document: "Orders.xml".to_owned(),
-        transports: vec![],
-        properties: vec![],
-    }
+fn serve() -> Served<Fake> {
+    Served::start(Fake::default())
 }
 
-/// A served data directory. The order of the fields is the order in which they end.
-struct Served {
-    server: Option<Server>,
-    fake: Arc<Fake>,
-    lock: Option<DirectoryLock>,
-    data_dir: PathBuf,
-    _folder: TempDir,
-}
-
-impl Served {
-    fn start() -> Self {
-        Self::start_with(DEADLINE)
-    }
-
-    fn start_with(request_deadline: Duration) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data_dir = folder.path().join("data");
-        let lock = DirectoryLock::take(&data_dir).unwrap();
-        let fake = Arc::new(Fake::default());
-        let handle: Arc<dyn Handle> = fake.clone();
-        let server = Server::start_with(handle, &data_dir, request_deadline).unwrap();
-        Self { server: Some(server), fake, lock: Some(lock), data_dir, _folder: folder }
-    }
-
+impl Served<Fake> {
     fn client(&self) -> Client {
-        Client::connect(&self.data_dir).unwrap().expect("a server that listens")
+        Client::connect(&self.data_dir()).unwrap().expect("a server that listens")
     }
 
     fn raw(&self) -> UnixStream {
-        let stream = UnixStream::connect(socket_path(&self.data_dir).unwrap()).unwrap();
+        let stream = UnixStream::connect(socket_path(&self.data_dir()).unwrap()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream
     }
@@ -162,14 +127,6 @@ fn import(bytes: usize) -> Request {
     Request::PortImport { files: vec![ImportFile { name: "f".to_owned(), content }], dry_run: true }
 }
 
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + DEADLINE;
-    while !holds() {
-        assert!(Instant::now() < end, "{what} did not come true in {DEADLINE:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// All that the server says until it hangs up.
 fn heard(stream: &mut UnixStream) -> String {
     let mut bytes = Vec::new();
@@ -179,7 +136,7 @@ fn heard(stream: &mut UnixStream) -> String {
 
 #[test]
 fn requests_answers_notices_and_errors_come_through() {
-    let served = Served::start();
+    let served = serve();
     let client = served.client();
     let notices = Mutex::new(0);
     let call = Call {
@@ -211,7 +168,7 @@ fn requests_answers_notices_and_errors_come_through() {
 
 #[test]
 fn a_large_request_comes_through_and_one_over_the_limit_is_refused() {
-    let served = Served::start();
+    let served = serve();
     let start = Instant::now();
     let answer = ask(&served.client(), import(64 * 1024 * 1024)).unwrap();
     println!("64 MiB over the socket in {:?}", start.elapsed());
@@ -223,38 +180,38 @@ fn a_large_request_comes_through_and_one_over_the_limit_is_refused() {
 
 #[test]
 fn the_socket_is_private_and_goes_with_its_server() {
-    let mut served = Served::start();
-    let path = socket_path(&served.data_dir).unwrap();
+    let mut served = serve();
+    let path = socket_path(&served.data_dir()).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
-    assert_eq!(mode(&served.data_dir), 0o700);
+    assert_eq!(mode(&served.data_dir()), 0o700);
     served.server = None;
     assert!(!path.exists());
-    assert!(Client::connect(&served.data_dir).unwrap().is_none());
+    assert!(Client::connect(&served.data_dir()).unwrap().is_none());
 }
 
 #[test]
 fn only_who_holds_the_lock_serves_and_takes_over_a_dead_socket() {
-    let mut served = Served::start();
-    let path = socket_path(&served.data_dir).unwrap();
+    let mut served = serve();
+    let path = socket_path(&served.data_dir()).unwrap();
     served.server = None;
     served.lock = None;
     // A process that was killed leaves its socket behind.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
-    assert!(Client::connect(&served.data_dir).unwrap().is_none());
+    assert!(Client::connect(&served.data_dir()).unwrap().is_none());
     let handle: Arc<dyn Handle> = served.fake.clone();
     // Sabotage: leave the check of the lock away, and a second server takes the socket of a living one.
-    let refused = Server::start(Arc::clone(&handle), &served.data_dir).map(drop).unwrap_err();
+    let refused = Server::start(Arc::clone(&handle), &served.data_dir()).map(drop).unwrap_err();
     assert_eq!(refused.code, Code::Internal);
-    served.lock = Some(DirectoryLock::take(&served.data_dir).unwrap());
-    served.server = Some(Server::start(handle, &served.data_dir).unwrap());
+    served.lock = Some(DirectoryLock::take(&served.data_dir()).unwrap());
+    served.server = Some(Server::start(handle, &served.data_dir()).unwrap());
     assert!(ask(&served.client(), Request::PortMissing).is_ok());
 }
 
 #[test]
 fn a_cancel_and_a_client_that_is_gone_reach_the_work() {
-    let served = Served::start();
+    let served = serve();
     let cancel = AtomicBool::new(false);
     let client = served.client();
     thread::scope(|scope| {
@@ -267,13 +224,14 @@ fn a_cancel_and_a_client_that_is_gone_reach_the_work() {
     // Sabotage: without the thread that watches, a client that went away is worked for to the end.
     let mut gone = served.raw();
     gone.write_all(&framed(&slow_import())).unwrap();
+    wait_until("the work begins", || served.fake.seen.lock().unwrap().len() == 2);
     drop(gone);
     wait_until("the work stops", || served.fake.cancelled.load(Ordering::SeqCst) == 2);
 }
 
 #[test]
 fn silence_and_half_a_request_end_at_the_deadline() {
-    let served = Served::start_with(Duration::from_millis(200));
+    let served = Served::start_with(Fake::default(), Duration::from_millis(200));
     for sent in [&b""[..], &[0, 0], &[0, 0, 1, 0, b'{', b'"']] {
         let start = Instant::now();
         let mut stream = served.raw();
@@ -304,7 +262,7 @@ fn silence_and_half_a_request_end_at_the_deadline() {
 
 #[test]
 fn nonsense_is_refused_without_saying_it_again() {
-    let served = Served::start();
+    let served = serve();
     let secret = br#"{"actor":"a","request":{"act":"s3cret"}}"#;
     for content in [&secret[..], b"s3cret", b"[]", b"\xff"] {
         let mut stream = served.raw();
@@ -322,7 +280,7 @@ fn nonsense_is_refused_without_saying_it_again() {
 
 #[test]
 fn connections_are_bounded_and_come_free_again() {
-    let served = Served::start();
+    let served = serve();
     let client = served.client();
     // The look of `connect` was a connection too; it may take a moment to end.
     let enter = || {
@@ -349,7 +307,7 @@ fn connections_are_bounded_and_come_free_again() {
 
 #[test]
 fn dropping_the_server_cancels_what_is_under_way_and_lets_go_of_the_handle() {
-    let mut served = Served::start();
+    let mut served = serve();
     let client = served.client();
     thread::scope(|scope| {
         let work = scope.spawn(|| ask_as(&client, "slow", import(1), &AtomicBool::new(false)));
@@ -370,8 +328,8 @@ fn the_door_leads_to_the_server_or_opens_here() {
         DirectoryLock::take(&config.data_dir).map(drop)?;
         Ok(Arc::new(Fake::default()))
     }
-    let mut served = Served::start();
-    let data_dir = served.data_dir.clone();
+    let mut served = serve();
+    let data_dir = served.data_dir();
     let mut asked = 0;
     let mut config = || {
         asked += 1;
@@ -392,6 +350,107 @@ fn the_door_leads_to_the_server_or_opens_here() {
         door::open(&data_dir, &mut config, opener).map(drop).unwrap();
     });
     assert!(asked > 2, "{asked}");
+}
+
+/// Asks by the door; where that opens the directory itself, the same fake answers as the server's.
+fn ask_door(data_dir: &Path, fake: &Arc<Fake>) -> Result<Response, Error> {
+    let config =
+        || Ok(Config { data_dir: data_dir.to_owned(), custody_passphrase: None, interactive: false });
+    let opener = |config: Config| {
+        DirectoryLock::take(&config.data_dir).map(drop)?;
+        Ok(Arc::clone(fake) as Arc<dyn Handle>)
+    };
+    let actor = "tester".to_owned();
+    let call = Call { actor, origin: Origin::CommandLine, notify: &|_| {}, cancel: &AtomicBool::new(false) };
+    door::ask(data_dir, config, opener, Request::PortMissing, &call)
+}
+
+/// A command while the window is being closed: it costs time, never the command, and nothing is done twice.
+/// Sabotage: let the client say `broken` where it says `closing`, and commands fail here.
+#[test]
+fn commands_outlive_the_process_that_served_them() {
+    let (mut served_here, mut opened_here) = (0, 0);
+    for round in 0..60 {
+        let mut served = serve();
+        let (data_dir, fake) = (served.data_dir(), Arc::clone(&served.fake));
+        thread::scope(|scope| {
+            let asking: Vec<_> = (0..4).map(|_| scope.spawn(|| ask_door(&data_dir, &fake))).collect();
+            // Now before, now amid, now after the four.
+            wait_until("some came", || fake.seen.lock().unwrap().len() >= round % 5);
+            served.server = None;
+            served.lock = None;
+            for one in asking {
+                let answer = one.join().unwrap();
+                assert!(matches!(answer, Ok(Response::Audit(_))), "{answer:?}");
+            }
+        });
+        let seen = fake.seen.lock().unwrap();
+        assert_eq!(seen.len(), 4);
+        served_here += seen.iter().filter(|(_, origin)| *origin == Origin::Socket).count();
+        opened_here += seen.iter().filter(|(_, origin)| *origin == Origin::CommandLine).count();
+    }
+    println!("{served_here} answered by the server, {opened_here} by the command itself");
+    assert!(served_here > 0 && opened_here > 0);
+}
+
+/// Sabotage: let `serve` go on where "taken" can't be sent, and the request is done for somebody who sends it again.
+#[test]
+fn nothing_is_done_for_who_can_not_hear_that_it_was_taken() {
+    let mut served = serve();
+    let mut deaf = served.raw();
+    let request = framed(br#"{"actor":"deaf","request":{"act":"port_missing"}}"#);
+    let (most, last) = request.split_at(request.len() - 1);
+    deaf.write_all(most).unwrap();
+    deaf.shutdown(std::net::Shutdown::Read).unwrap();
+    deaf.write_all(last).unwrap();
+    // A request that is heard comes through meanwhile; then all connections end.
+    assert!(ask(&served.client(), Request::PortMissing).is_ok());
+    served.server = None;
+    let seen = served.fake.seen.lock().unwrap();
+    assert_eq!(*seen, [("tester".to_owned(), Origin::Socket)]);
+}
+
+/// Sabotage: try again also after "taken", and a write could be done twice.
+#[test]
+fn what_was_taken_is_never_sent_again() {
+    let taken = framed(br#""taken""#);
+    let busy = br#"{"code":"busy","message":"full","hint":""}"#;
+    let refused = framed(&[&br#"{"refused":"#[..], busy, b"}"].concat());
+    let failed = framed(&[&br#"{"error":"#[..], busy, b"}"].concat());
+    for (says, expected) in [
+        (vec![], None),
+        (refused, None),
+        (taken[..6].to_vec(), None),
+        (taken.clone(), Some(Code::Unavailable)),
+        // Nothing of the engine's own errors means "send it again".
+        ([taken, failed].concat(), Some(Code::Busy)),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        std::fs::create_dir(&data_dir).unwrap();
+        let path = socket_path(&data_dir).unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let fake = Arc::new(Fake::default());
+        let answer = thread::scope(|scope| {
+            scope.spawn(|| {
+                // The look of `connect`, then the request; then this server is gone.
+                drop(listener.accept().unwrap());
+                let (mut stream, _) = listener.accept().unwrap();
+                std::fs::remove_file(&path).unwrap();
+                let mut length = [0; 4];
+                stream.read_exact(&mut length).unwrap();
+                let mut request = vec![0; u32::from_be_bytes(length) as usize];
+                stream.read_exact(&mut request).unwrap();
+                stream.write_all(&says).unwrap();
+            });
+            ask_door(&data_dir, &fake)
+        });
+        let done_here = fake.seen.lock().unwrap().len();
+        match expected {
+            None => assert!(answer.is_ok() && done_here == 1, "{says:?}: {answer:?}"),
+            Some(code) => assert_eq!((answer.unwrap_err().code, done_here), (code, 0), "{says:?}"),
+        }
+    }
 }
 
 fn framed(content: &[u8]) -> Vec<u8> {

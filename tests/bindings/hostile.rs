@@ -58,6 +58,7 @@ fn hostile() -> Vec<(Vec<u8>, &'static str)> {
         ("<SendPort a=\"1\"b=\"2\"/>", "space"),
         ("<1a/>", "name"),
         ("< a/>", "name"),
+        ("<a 1b=\"\"/>", "attribute name"),
         ("<a>]]></a>", "]]>"),
         ("<a>\u{1}</a>", "character"),
         ("<a>\u{FFFE}</a>", "character"),
@@ -81,6 +82,11 @@ fn hostile() -> Vec<(Vec<u8>, &'static str)> {
         ("<?xml version=\"1.0\" encoding=\"utf-7\"?><BindingInfo/>", "encoding"),
         ("<?xml version=\"1.0\" encoding=\"utf-16\"?><BindingInfo/>", "encoding"),
         ("<?xml version=\"1.0\" encoding=\"windows-1252\"?><BindingInfo/>", "encoding"),
+        ("\u{FEFF}\u{FEFF}<BindingInfo/>", "outside"),
+        (
+            "\u{FEFF}\u{FEFF}\u{FEFF}<?xml version=\"1.0\"?><BindingInfo><a>\u{e9}</a></BindingInfo>",
+            "outside",
+        ),
         ("<html/>", "BindingInfo"),
         ("<BindingInfo>", "ends before"),
         ("<BindingInfo><a b=\"", "ends within"),
@@ -120,7 +126,7 @@ fn hostile() -> Vec<(Vec<u8>, &'static str)> {
     all
 }
 
-/// Sabotage: leave out any one check of `xml::scan`.
+/// Sabotage: leave out any one check of `xml::scan` or of `encoding::decode`.
 #[test]
 fn hostile_documents_are_refused_with_the_place_or_read_within_limits() {
     let all = hostile();

@@ -1,6 +1,10 @@
 //! The trail: one table over every request of the contract says what each leaves in it.
 
-use sealport_core::api::{AuditView, ImportFile};
+use sealport_core::{
+    api::{AuditView, ImportFile},
+    backup::AuditLine,
+    time::Timestamp,
+};
 
 use super::*;
 
@@ -177,7 +181,7 @@ fn an_entry_that_was_changed_or_taken_away_is_found() {
     let database = rusqlite::Connection::open(Path::new(&status.data_dir).join("sealport.db")).unwrap();
     let broken = || view!(Audit, &engine, Request::AuditList { before: None, limit: None }).broken_at;
     database.execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM audit WHERE seq = 4").unwrap();
-    // Sabotage: a field left out of `derive_hash`, and its change is not found.
+    // Sabotage: `at`, `who` or any other text of the entry left out of `derive_hash`, and its change is not found.
     for field in
         ["at = 7", "who = 'x'", "origin = 'x'", "act = 'x'", "object = 'x'", "detail = 'x'", "hash = ''"]
     {
@@ -187,9 +191,34 @@ fn an_entry_that_was_changed_or_taken_away_is_found() {
         database.execute_batch(back).unwrap();
         assert_eq!(broken(), None, "{field}");
     }
+    // Whoever knows how hashes are made gives the changed entry a right one: then the next one betrays it.
+    // Sabotage: the former hash left out of `derive_hash`.
+    let mut forged = trail_line(&database, 4);
+    forged.who = "x".to_owned();
+    let hash = forged.derive_hash(&trail_line(&database, 3).hash);
+    database.execute("UPDATE audit SET who = 'x', hash = ? WHERE seq = 4", [hash]).unwrap();
+    assert_eq!(broken(), Some(5));
+    database.execute_batch("DELETE FROM audit WHERE seq = 4; INSERT INTO audit SELECT * FROM kept").unwrap();
+    assert_eq!(broken(), None);
     database.execute("UPDATE audit SET seq = 10000 WHERE seq = 3", []).unwrap();
     assert_eq!(broken(), Some(3));
     database.execute("UPDATE audit SET seq = 3 WHERE seq = 10000", []).unwrap();
     database.execute("DELETE FROM audit WHERE seq = ?", [count - 1]).unwrap();
     assert_eq!(broken(), Some(count - 1));
+}
+
+fn trail_line(database: &rusqlite::Connection, seq: u64) -> AuditLine {
+    let line = |row: &rusqlite::Row<'_>| {
+        Ok(AuditLine {
+            seq: row.get(0)?,
+            at: Timestamp::from_millis(row.get(1)?),
+            who: row.get(2)?,
+            origin: row.get(3)?,
+            act: row.get(4)?,
+            object: row.get(5)?,
+            detail: row.get(6)?,
+            hash: row.get(7)?,
+        })
+    };
+    database.query_row("SELECT * FROM audit WHERE seq = ?", [seq], line).unwrap()
 }

@@ -31,8 +31,8 @@ fn swap(table: &str, column: &str, one: &str, other: &str) -> String {
     )
 }
 
-/// Sabotage: `kind` and `application` left out of the associated data; the comparisons of the name in
-/// `open_port` and in the index left out.
+/// Sabotage: `kind` left out of the associated data, or the record, or `application` there and in the key of the
+/// application; the comparison of the revision left out; those of the name in the index, or both in `open_port`.
 #[test]
 fn records_swapped_renamed_or_rolled_back_in_the_database_are_refused() {
     let home = Home::new();
@@ -43,9 +43,10 @@ fn records_swapped_renamed_or_rolled_back_in_the_database_are_refused() {
     let (doc_a, doc_b) = (document("a.xml"), document("b.xml"));
     let id = "id = (SELECT id FROM record WHERE name = 'A1')";
     let (former1, former2) = (format!("{id} AND revision = 1"), format!("{id} AND revision = 2"));
-    let kind: String = {
+    let (kind, id_of_a1): (String, String) = {
         let database = Connection::open(&file).unwrap();
-        database.query_row("SELECT kind FROM record WHERE name = 'A1'", [], |row| row.get(0)).unwrap()
+        let query = "SELECT kind, lower(hex(id)) FROM record WHERE name = 'A1'";
+        database.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
     };
     let out = home.path("out");
     let any_list = || list(PortFilter::default());
@@ -59,6 +60,12 @@ fn records_swapped_renamed_or_rolled_back_in_the_database_are_refused() {
         ("summaries of two applications", swap("record", "summary", a1, b1), Box::new(any_list)),
         ("both", swap("record", "envelope", a1, a2) + ";" + &swap("record", "summary", a1, a2), shows("A1")),
         ("a name", format!("UPDATE record SET name = 'A9' WHERE {a1}"), Box::new(any_list)),
+        // By its id a port opens without the list.
+        (
+            "a name, seen by the id",
+            format!("UPDATE record SET name = 'A9' WHERE {a1}"),
+            Box::new(|| reveal(&id_of_a1, "Password")),
+        ),
         ("an application", format!("UPDATE record SET application = 'B' WHERE {a1}"), Box::new(any_list)),
         ("a kind", format!("UPDATE record SET kind = 'receive_port' WHERE {a1}"), Box::new(any_list)),
         ("a revision", format!("UPDATE record SET revision = 9 WHERE {a1}"), Box::new(any_list)),

@@ -1,7 +1,7 @@
 //! Importing a port again: the new element, with the secrets that are known of the old one.
 
 use super::{
-    Marks, Port,
+    Port,
     edit::splice,
     element::{Read, find},
     slots::Slot,
@@ -21,12 +21,16 @@ impl Port {
             let new = incoming.open();
             let here = |path: &String| new.path_of_key(&old.key(path));
             marks.marked.extend(current.marks().marked.iter().filter_map(here));
-            incoming.with(incoming.element(), marks)?
+            Port::read(SecretText::new(incoming.element().to_owned()), marks)?
         };
         for (key, slot) in old.keyed() {
             let path = old.slots.path(old.tree, slot);
             let filled = current.marks().filled.contains(&path);
-            let known = matches!(slot.secret, Some(SecretState::Set)) || (filled && slot.secret.is_some());
+            let known = match slot.secret {
+                Some(SecretState::Set) => true,
+                Some(SecretState::Missing) | None => false,
+                Some(SecretState::Reference | SecretState::Unused) => filled,
+            };
             let Some(value) = old.slots.value(old.tree, slot).filter(|value| known && !value.is_empty())
             else {
                 continue;
@@ -49,7 +53,7 @@ impl Port {
     }
 
     /// The port with a secret carried over to where `key` leads, and whether another value stood there. `None` where
-    /// there is no place for it.
+    /// there is no place for it, or another value that stays.
     fn carry(&self, key: &str, value: &str, filled: bool) -> Result<Option<(Port, bool)>, Error> {
         let read = self.open();
         let Some(path) = read.path_of_key(key) else { return Ok(None) };
@@ -60,25 +64,17 @@ impl Port {
         let Some(slot) = find(&read, &path) else {
             return match self.insertion(&read, &path, value).filter(|_| filled) {
                 Some((edits, _)) => {
-                    self.with_secret(splice(self.element(), edits), marks).map(|port| Some((port, false)))
+                    Port::read(splice(self.element(), edits), marks).map(|port| Some((port, false)))
                 }
                 None => Ok(None),
             };
         };
         let own = has(&read, slot, value);
         if own.is_some() && !filled {
-            return self.with(self.element(), marks).map(|port| Some((port, false)));
+            return Ok(None);
         }
         let element = splice(self.element(), self.secret_edits(&read, slot, value));
-        self.with_secret(element, marks).map(|port| Some((port, own == Some(false))))
-    }
-
-    fn with(&self, element: &str, marks: Marks) -> Result<Port, Error> {
-        self.with_secret(SecretText::new(element.to_owned()), marks)
-    }
-
-    fn with_secret(&self, element: SecretText, marks: Marks) -> Result<Port, Error> {
-        Port::read(element, marks)
+        Port::read(element, marks).map(|port| Some((port, own == Some(false))))
     }
 }
 

@@ -126,7 +126,11 @@ fn uri(value: &str, found: &mut Vec<Part>) {
 
 /// `?name=secret&name=secret`.
 fn query(value: &str, found: &mut Vec<Part>) {
+    let mut taken = 0;
     for (at, _) in value.match_indices(['?', '&']) {
+        if at < taken {
+            continue;
+        }
         let rest = &value[at + 1..];
         // An escaped `&amp;` in text that is itself markup.
         let rest = rest.strip_prefix("amp;").unwrap_or(rest);
@@ -143,7 +147,8 @@ fn query(value: &str, found: &mut Vec<Part>) {
             let end = value[start..]
                 .find(|c: char| matches!(c, '&' | '#' | '"' | '\'' | '<' | '>') || c.is_whitespace())
                 .unwrap_or(value.len() - start);
-            found.push(Part { name: name.to_owned(), span: start..start + end });
+            taken = start + end;
+            found.push(Part { name: name.to_owned(), span: start..taken });
         }
     }
 }
@@ -154,7 +159,7 @@ fn connection(value: &str, found: &mut Vec<Part>) {
     while at < value.len() {
         let rest = &value[at..];
         let end = rest.find(';').unwrap_or(rest.len());
-        let Some(equals) = rest.find('=').filter(|&equals| equals < end) else {
+        let Some(equals) = rest[..end].find('=') else {
             at += end + 1;
             continue;
         };

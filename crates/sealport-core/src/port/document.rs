@@ -47,8 +47,9 @@ impl Document {
             depth: 0,
             collection: None,
             ports: Vec::new(),
+            within: false,
+            application: Application::Unseen,
             warnings: Vec::new(),
-            application: None,
         };
         if let Err(fault) = scan(&text, 0, limits, |token| finder.take(token)) {
             return Err(fault.into_error(&text));
@@ -147,10 +148,20 @@ struct Finder<'a> {
     depth: usize,
     /// The kind of port that the collection we are in holds.
     collection: Option<PortKind>,
+    /// Whether the last of these is still open.
+    within: bool,
+    /// That port's application.
+    application: Application,
     ports: Vec<PortElement>,
     warnings: Vec<String>,
-    /// Where the content of the present port's ApplicationName starts.
-    application: Option<usize>,
+}
+
+/// A port's first ApplicationName, as `Port` takes it too: one identity for both.
+enum Application {
+    Unseen,
+    /// Its content starts here.
+    Open(usize),
+    Seen,
 }
 
 impl Finder<'_> {
@@ -168,19 +179,24 @@ impl Finder<'_> {
                             _ => None,
                         }
                     }
-                    2 if self.collection.is_some() && self.collection == kind_of(name) => {
-                        if let Some(kind) = self.collection {
+                    2 => {
+                        if let Some(kind) = self.collection.filter(|&kind| kind_of(name) == Some(kind)) {
                             let name = attribute(self.text, attributes, "Name").unwrap_or_default();
-                            self.ports.push(PortElement {
-                                kind,
-                                application: String::new(),
-                                name,
-                                span: span.clone(),
-                            });
+                            self.ports.push(PortElement { kind, application: String::new(), name, span });
+                            self.within = !empty;
+                            self.application = Application::Unseen;
                         }
                     }
-                    3 if name == "ApplicationName" && !empty && self.collection.is_some() => {
-                        self.application = Some(span.end);
+                    3 if self.within
+                        && name == "ApplicationName"
+                        && matches!(self.application, Application::Unseen) =>
+                    {
+                        self.application =
+                            if empty { Application::Seen } else { Application::Open(span.end) };
+                    }
+                    // An application's name holds no elements.
+                    4 if matches!(self.application, Application::Open(_)) => {
+                        self.application = Application::Seen;
                     }
                     _ => {}
                 }
@@ -188,17 +204,15 @@ impl Finder<'_> {
             }
             Token::Close { span } => {
                 self.depth -= 1;
-                if self.collection.is_none() {
-                    return Ok(());
-                }
-                match (self.depth, self.ports.last_mut()) {
-                    (2, Some(port)) if port.kind_fits(self.text, self.collection, &span) => {
-                        port.span.end = span.end
+                let Some(port) = self.ports.last_mut().filter(|_| self.within) else { return Ok(()) };
+                match (self.depth, &self.application) {
+                    (2, _) => {
+                        port.span.end = span.end;
+                        self.within = false;
                     }
-                    (3, Some(port)) => {
-                        if let Some(start) = self.application.take() {
-                            port.application = application(&self.text[start..span.start]);
-                        }
+                    (3, &Application::Open(start)) => {
+                        port.application = application(&self.text[start..span.start]);
+                        self.application = Application::Seen;
                     }
                     _ => {}
                 }
@@ -224,14 +238,6 @@ impl Finder<'_> {
                 .push(format!("the root element has no {}: BizTalk did not write it", missing.join(", ")));
         }
         Ok(())
-    }
-}
-
-impl PortElement {
-    /// Whether the end tag at `close` is this port's own.
-    fn kind_fits(&self, text: &str, collection: Option<PortKind>, close: &Range<usize>) -> bool {
-        let name = text[close.start + 2..close.end - 1].trim_end();
-        collection == Some(self.kind) && kind_of(name) == collection
     }
 }
 

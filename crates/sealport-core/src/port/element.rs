@@ -7,11 +7,11 @@ use zeroize::Zeroizing;
 
 use super::{
     Limits, Marks,
-    detect::{self, MASK},
+    detect::{self, MASK, Part},
     document::{application, kind_of},
     edit::{Edit, insert_child, set_value, splice},
     escape::Escape,
-    slots::{Place, Slot, Slots, is_whole},
+    slots::{Place, Slot, Slots, is_whole, part_step},
     tree::{NodeId, Tree, Vt},
     xml::{Fault, is_char},
 };
@@ -120,8 +120,11 @@ impl Port {
             }
         }
         // A path that the element has a place for, or a document in it, is a full path already.
-        if read.tree.find(path_or_end).is_some() || self.insertable(&read, path_or_end).is_some() {
-            return Ok(path_or_end.to_owned());
+        if let Some(node) = read.tree.find(path_or_end) {
+            return Ok(read.tree.path(node));
+        }
+        if let Some((_, parent, property)) = self.insertable(&read, path_or_end) {
+            return Ok(format!("{}/{}", read.tree.path(parent), property.name));
         }
         Err(self.unknown(path_or_end))
     }
@@ -170,7 +173,7 @@ impl Port {
         if secret {
             let node = read.tree.find(&path).ok_or_else(|| refuse("is no value that can be marked"))?;
             let n = read.tree.node(node);
-            if n.has_elements || is_structural(read.tree, node) {
+            if n.has_elements || read.tree.is_syntax(node) || is_structural(read.tree, node) {
                 return Err(refuse("names or holds parts of the port and can't be marked")
                     .hint("mark the single values"));
             }
@@ -212,11 +215,11 @@ impl Port {
             Place::Absent => slot.property.map_or_else(Vec::new, |property| {
                 insert(read.tree, read.slots, slot.transport, slot.node, &property.name, value)
             }),
-            Place::Whole => set_linked(read, slot.node, value),
+            Place::Whole => set_linked(read, slot, value),
             Place::Part { part, .. } => {
                 let old = read.tree.value(slot.node);
                 let new = Zeroizing::new([&old[..part.span.start], value, &old[part.span.end..]].concat());
-                set_linked(read, slot.node, &new)
+                set_linked(read, slot, &new)
             }
         }
     }
@@ -265,27 +268,26 @@ impl Port {
         }
         // Stars in the new text stand for the secrets of the old one, by name and order.
         let old = read.tree.value(slot.node);
-        let old_parts = detect::parts(&old);
-        let kept = |name: &str, index: usize| {
-            old_parts.iter().filter(|part| part.name == name).nth(index).map(|part| &old[part.span.clone()])
-        };
+        let (old_parts, new_parts) = (detect::parts(&old), detect::parts(value));
         let mut marks = self.marks.clone();
         let mut new = Zeroizing::new(String::with_capacity(value.len() + old.len()));
-        let (mut at, mut names) = (0, Vec::new());
-        for part in detect::parts(value) {
-            let index = names.iter().filter(|name| **name == part.name).count();
-            let was = kept(&part.name, index);
+        let mut at = 0;
+        for (index, part) in new_parts.iter().enumerate() {
+            let is_twin = |other: &&Part| other.name == part.name;
+            let number = new_parts[..index].iter().filter(is_twin).count();
+            let was = old_parts.iter().filter(is_twin).nth(number).map(|part| &old[part.span.clone()]);
             let now = &value[part.span.clone()];
             new.push_str(&value[at..part.span.start]);
             new.push_str(if now == MASK { was.unwrap_or(MASK) } else { now });
-            if now != MASK && was != Some(now) && !now.is_empty() {
-                marks.filled.insert(format!("{path}/~{}", part.name));
+            if !now.is_empty() && !detect::is_mask(now) && was != Some(now) {
+                let twins = new_parts.iter().filter(is_twin).count();
+                let step = part_step(&part.name, number + 1, twins);
+                marks.filled.insert(format!("{path}/{step}"));
             }
             at = part.span.end;
-            names.push(part.name);
         }
         new.push_str(&value[at..]);
-        Port::read(splice(self.element(), set_linked(read, slot.node, &new)), marks)
+        Port::read(splice(self.element(), set_linked(read, slot, &new)), marks)
     }
 
     /// The port with this element, in which a secret was set; refused where it would not read back.
@@ -363,9 +365,9 @@ pub(super) fn is_structural(tree: &Tree<'_>, node: NodeId) -> bool {
     }
 }
 
-fn set_linked(read: &Read<'_>, node: NodeId, value: &str) -> Vec<Edit> {
-    let mut edits = set_value(read.tree, node, value);
-    if let Some(other) = read.slots.linked(node) {
+fn set_linked(read: &Read<'_>, slot: &Slot, value: &str) -> Vec<Edit> {
+    let mut edits = set_value(read.tree, slot.node, value);
+    if let Some(other) = read.slots.linked(slot) {
         edits.extend(set_value(read.tree, other, value));
     }
     edits

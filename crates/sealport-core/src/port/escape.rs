@@ -20,10 +20,12 @@ pub(super) enum Escape {
 impl Escape {
     /// The value as raw characters.
     pub fn apply(self, value: &str) -> Zeroizing<String> {
-        let length = value.chars().map(|c| self.of(c).map_or(c.len_utf8(), str::len)).sum();
+        // The buffer has its final size: one that grows leaves copies of a secret behind.
         if self == Escape::CData {
-            return Zeroizing::new(value.replace("]]>", "]]]]><![CDATA[>"));
+            let pieces: Vec<&str> = value.split("]]>").collect();
+            return Zeroizing::new(pieces.join("]]]]><![CDATA[>"));
         }
+        let length = value.chars().map(|c| self.of(c).map_or(c.len_utf8(), str::len)).sum();
         let mut raw = Zeroizing::new(String::with_capacity(length));
         for c in value.chars() {
             match self.of(c) {

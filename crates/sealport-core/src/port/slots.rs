@@ -3,7 +3,10 @@
 //! A slot is secret because an administrator marked it, the adapter's table says so, its name does, or its value
 //! does; in this order.
 
-use std::ops::Range;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::{
     Marks,
@@ -15,6 +18,9 @@ use super::{
 };
 use crate::api::{PortKind, SecretState};
 use zeroize::Zeroizing;
+
+/// A text with more secrets in it than this is one secret: what is done for each of them reads the whole text.
+const MOST_PARTS: usize = 64;
 
 /// A transport of a send port or a receive location.
 pub(super) struct Transport {
@@ -67,7 +73,8 @@ impl Slots {
     /// Finds them. Costs one walk over the tree; paths are built only where there are marks.
     pub fn find(tree: &Tree<'_>, marks: &Marks) -> Self {
         let mut found = Self { transports: transports(tree), slots: Vec::new(), of_node: Vec::new() };
-        let mut walk = Walk { tree, marks, out: &mut found };
+        let transport_at = found.transports.iter().enumerate().map(|(index, t)| (t.node, index)).collect();
+        let mut walk = Walk { tree, marks, transport_at, out: &mut found };
         for child in tree.children(tree.root()) {
             walk.node(child, None);
         }
@@ -90,10 +97,7 @@ impl Slots {
                 let twins = self.of(slot.node).filter(
                     |other| matches!(&other.place, Place::Part { part: p, .. } if p.name == part.name),
                 );
-                match twins.count() {
-                    0 | 1 => format!("{path}/~{}", part.name),
-                    _ => format!("{path}/~{}[{index}]", part.name),
-                }
+                format!("{path}/{}", part_step(&part.name, *index, twins.count()))
             }
             Place::Absent => format!("{path}/{}", slot.property.map_or("", |property| &property.name)),
         }
@@ -103,6 +107,10 @@ impl Slots {
     pub fn mask(&self, tree: &Tree<'_>) -> Vec<Edit> {
         let set = self.slots.iter().filter(|slot| slot.secret == Some(SecretState::Set));
         set.flat_map(|slot| match &slot.place {
+            // Between comments the characters of a value can't be told by their offsets: it is written anew.
+            Place::Part { .. } if tree.is_broken_up(slot.node) => {
+                super::edit::set_value(tree, slot.node, &self.shown(tree, slot.node))
+            }
             Place::Part { part, .. } => vec![tree.part_edit(slot.node, part.span.clone(), MASK)],
             _ => mask_whole(tree, slot.node),
         })
@@ -121,12 +129,13 @@ impl Slots {
     }
 
     /// The other node that repeats this value: the address and the `uri` of a transport.
-    pub fn linked(&self, node: NodeId) -> Option<NodeId> {
-        self.transports.iter().find_map(|transport| match (transport.address, transport.uri) {
-            (Some(address), Some(uri)) if address == node => Some(uri),
-            (Some(address), Some(uri)) if uri == node => Some(address),
+    pub fn linked(&self, slot: &Slot) -> Option<NodeId> {
+        let transport = &self.transports[slot.transport?];
+        match (transport.address, transport.uri) {
+            (Some(address), Some(uri)) if address == slot.node => Some(uri),
+            (Some(address), Some(uri)) if uri == slot.node => Some(address),
             _ => None,
-        })
+        }
     }
 
     /// A value of the tree as a view may show it: secrets in it masked.
@@ -155,18 +164,24 @@ impl Slots {
 
     /// What is secret as a whole in an address is so in the `uri` that repeats it, and the other way round.
     fn link_secrets(&mut self, tree: &Tree<'_>) {
-        let secret: Vec<NodeId> = (self.slots.iter())
+        let secret: BTreeSet<NodeId> = (self.slots.iter())
             .filter(|slot| slot.secret.is_some() && matches!(slot.place, Place::Whole))
-            .filter_map(|slot| self.linked(slot.node))
+            .filter_map(|slot| self.linked(slot))
             .collect();
-        for node in secret {
-            self.slots.retain(|slot| slot.node != node || matches!(slot.place, Place::Whole));
-            if let Some(slot) = self.slots.iter_mut().find(|slot| slot.node == node && slot.secret.is_none())
-            {
-                slot.secret = Some(state(&tree.value(node), Vt::Absent, false));
-            }
+        if secret.is_empty() {
+            return;
+        }
+        self.slots.retain(|slot| matches!(slot.place, Place::Whole) || !secret.contains(&slot.node));
+        for slot in self.slots.iter_mut().filter(|slot| slot.secret.is_none() && secret.contains(&slot.node))
+        {
+            slot.secret = Some(state(&tree.value(slot.node), Vt::Absent, false));
         }
     }
+}
+
+/// The last step of the path of a part: its name and, where it has twins in its text, its place among them from 1.
+pub(super) fn part_step(name: &str, index: usize, twins: usize) -> String {
+    if twins > 1 { format!("~{name}[{index}]") } else { format!("~{name}") }
 }
 
 /// Whether nothing of this node's value is to be read as a document, given the marks: it is one secret.
@@ -252,6 +267,7 @@ fn transport(tree: &Tree<'_>, node: NodeId, type_name: &str, data: &str) -> Tran
 struct Walk<'a, 't> {
     tree: &'a Tree<'t>,
     marks: &'a Marks,
+    transport_at: BTreeMap<NodeId, usize>,
     out: &'a mut Slots,
 }
 
@@ -261,7 +277,7 @@ impl Walk<'_, '_> {
         if tree.is_syntax(node) {
             return;
         }
-        let transport = transport.or_else(|| self.out.transports.iter().position(|t| t.node == node));
+        let transport = transport.or_else(|| self.transport_at.get(&node).copied());
         let leaf = tree.is_leaf(node);
         if leaf {
             self.leaf(node, transport);
@@ -316,6 +332,10 @@ impl Walk<'_, '_> {
         }
         let parts =
             if matches!(n.vt, Vt::Boolean | Vt::Integer) { Vec::new() } else { detect::parts(&value) };
+        if parts.len() > MOST_PARTS {
+            self.out.slots.push(Slot { secret: Some(SecretState::Set), ..slot });
+            return;
+        }
         self.out.slots.push(slot);
         let mut names: Vec<&str> = Vec::new();
         for part in &parts {

@@ -156,7 +156,7 @@ impl<'a> Tree<'a> {
 
     fn may_hold_document(&self, node: NodeId, limits: &Limits) -> bool {
         let n = self.node(node);
-        if n.has_elements || (n.markup && n.cdata.is_none()) || n.inner.len() < 4 {
+        if n.has_elements || self.is_broken_up(node) || n.inner.len() < 4 {
             return false;
         }
         let raw = &self.layer_text(n.layer)[n.cdata.clone().unwrap_or(n.inner.clone())];
@@ -317,7 +317,13 @@ impl<'a> Tree<'a> {
         self.child(node, name).filter(|&child| self.is_leaf(child)).map(|child| self.value(child))
     }
 
-    /// The spans of a value's characters, as an edit of the layer that the node is in.
+    /// Whether comments, instructions or several CDATA sections stand among the characters of its value.
+    pub fn is_broken_up(&self, node: NodeId) -> bool {
+        let n = self.node(node);
+        n.markup && n.cdata.is_none()
+    }
+
+    /// An edit of a span of a value's characters. Not for a value that is broken up.
     pub fn part_edit(&self, node: NodeId, part: Range<usize>, new: &str) -> Edit {
         let n = self.node(node);
         let text = self.layer_text(n.layer);

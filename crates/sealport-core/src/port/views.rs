@@ -14,10 +14,9 @@ impl Port {
     /// The port in one line.
     pub fn summary(&self) -> Summary {
         let read = self.open();
-        let mut adapters: Vec<String> = Vec::new();
-        let (mut users, mut enabled) = (Vec::new(), Vec::new());
+        let (mut adapters, mut users, mut enabled) = (Vec::new(), Vec::new(), Vec::new());
         for transport in read.slots.transports.iter().filter(|transport| !transport.shell) {
-            push_new(&mut adapters, adapter_name(&read, transport));
+            adapters.push(adapter_name(&read, transport));
             for node in [transport.bag, transport.config].into_iter().flatten() {
                 let names = read.tree.children(node).filter(|&child| {
                     let name = read.tree.name(child);
@@ -26,19 +25,17 @@ impl Port {
                         .any(|user| name.eq_ignore_ascii_case(user))
                 });
                 for user in names.filter(|&child| read.tree.is_leaf(child)) {
-                    push_new(&mut users, read.slots.shown(read.tree, user));
+                    users.push(read.slots.shown(read.tree, user));
                 }
             }
             enabled.extend(enable(&read, transport));
         }
-        let all_or_none = (self.kind() == PortKind::ReceivePort).then_some(()).and_then(|()| {
-            let first = *enabled.first()?;
-            enabled.iter().all(|&e| e == first).then_some(first)
-        });
+        let first = enabled.first().copied().filter(|_| self.kind() == PortKind::ReceivePort);
+        let all_or_none = first.filter(|first| enabled.iter().all(|enabled| enabled == first));
         Summary {
-            adapter: adapters.join(", "),
+            adapter: joined(adapters),
             address: read.slots.transports.first().map(|t| address(&read, t)).unwrap_or_default(),
-            user: users.join(", "),
+            user: joined(users),
             missing_secrets: read.slots.slots.iter().filter(|slot| is_missing(&read, slot)).count() as u64,
             enabled: all_or_none,
             description: read
@@ -301,8 +298,9 @@ fn is_missing(read: &Read<'_>, slot: &Slot) -> bool {
     slot.secret == Some(SecretState::Missing) && !read.slots.repeats(slot)
 }
 
-fn push_new(list: &mut Vec<String>, item: String) {
-    if !item.is_empty() && !list.contains(&item) {
-        list.push(item);
-    }
+/// What there is, each once.
+fn joined(mut items: Vec<String>) -> String {
+    let mut seen = BTreeSet::new();
+    items.retain(|item| !item.is_empty() && seen.insert(item.clone()));
+    items.join(", ")
 }

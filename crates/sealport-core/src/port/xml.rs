@@ -73,6 +73,10 @@ pub(super) fn scan(
     limits: &Limits,
     mut sink: impl FnMut(Token<'_>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
+    // The reader would drop it without counting it, and every span after it would be off.
+    if text[from..].starts_with('\u{FEFF}') {
+        return Err(Fault::new("there is text outside the root element", from));
+    }
     check_characters(text, from)?;
     let mut reader = Reader::from_str(&text[from..]);
     reader.config_mut().check_comments = true;

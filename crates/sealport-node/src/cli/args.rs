@@ -11,6 +11,7 @@ const AFTER_HELP: &str = "\
 Exit codes:
   0 done           1 internal fault    2 usage            3 not found       4 refused in this state
   5 not permitted  6 integrity         7 conflict         8 keyring, store or process unavailable
+  130 ended at once by Ctrl+C or a signal
 
 With --json the answer is one JSON document on standard output, and so is an error:
   {\"error\":{\"code\":\"...\",\"message\":\"...\",\"hint\":\"...\"}}

@@ -7,7 +7,14 @@ use std::{
 
 use sealport_core::{Code, Error, secret::SecretText};
 
+use super::{
+    interrupt::{self, Prompt},
+    show,
+};
 use crate::files;
+
+/// How often a passphrase may be mistyped.
+const TRIES: usize = 3;
 
 /// Reads passphrases and values; standard input can be read once only.
 #[derive(Debug, Default)]
@@ -64,18 +71,31 @@ impl Input {
         self.stdin_used_for.is_none() && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Asks before an act, on a terminal; a script has decided already. `Cancelled` where the answer isn't yes.
+    /// Asks before an act. A script, whose standard input is no terminal, has decided already; a person who can't be
+    /// asked is told so (`Usage`). `Cancelled` where the answer isn't yes.
     pub fn confirm(&self, question: &str, yes: bool) -> Result<(), Error> {
-        if yes || !self.is_terminal() {
+        if yes || !io::stdin().is_terminal() {
             return Ok(());
         }
-        eprint!("{question} [y/N] ");
+        if !io::stderr().is_terminal() {
+            return Err(Error::new(Code::Usage, "standard error is no terminal, so nobody can be asked")
+                .hint("Add --yes if you are sure."));
+        }
+        let prompt = Prompt::seen();
+        eprint!("{} [y/N] ", show::plain(question));
         let mut answer = String::new();
         let read = io::stderr().flush().and_then(|()| io::stdin().read_line(&mut answer));
+        drop(prompt);
         match (read, answer.trim().to_lowercase().as_str()) {
             (Ok(_), "y" | "yes") => Ok(()),
-            _ => Err(Error::new(Code::Cancelled, "not confirmed; nothing was changed")
-                .hint("Answer y, or give --yes.")),
+            (read, _) => {
+                // The end of the input leaves the cursor behind the question.
+                if !matches!(read, Ok(1..)) {
+                    eprintln!();
+                }
+                Err(Error::new(Code::Cancelled, "not confirmed; nothing was changed")
+                    .hint("Answer y, or give --yes."))
+            }
         }
     }
 
@@ -91,23 +111,54 @@ impl Input {
     }
 }
 
+/// A slip costs another try, not the command.
 fn prompt(what: &str, typed: Typed) -> Result<SecretText, Error> {
-    let failed = |e: io::Error| {
-        Error::new(Code::Unavailable, format!("can't read the {what} from the terminal: {e}")).because(e)
-    };
-    let passphrase =
-        SecretText::new(rpassword::prompt_password(format!("{}: ", capital(what))).map_err(failed)?);
-    if passphrase.is_empty() {
-        return Err(Error::new(Code::Usage, format!("the {what} is empty")));
-    }
-    if typed == Typed::Twice {
-        let again = SecretText::new(rpassword::prompt_password("Once more: ").map_err(failed)?);
-        if again != passphrase {
-            return Err(Error::new(Code::Usage, format!("the {what} was not the same twice"))
-                .hint("Type it again; nothing was done."));
+    let mut wrong = "";
+    for _ in 0..TRIES {
+        if !wrong.is_empty() {
+            eprintln!("The {what} {wrong}. Try again.");
+        }
+        let passphrase = unseen(what, &format!("{}: ", capital(what)))?;
+        if passphrase.is_empty() {
+            // Ctrl+D leaves the cursor behind the question.
+            eprintln!();
+            wrong = "is empty";
+        } else if typed == Typed::Twice && unseen(what, "Once more: ")? != passphrase {
+            wrong = "was not the same twice";
+        } else {
+            return Ok(passphrase);
         }
     }
-    Ok(passphrase)
+    Err(Error::new(Code::Usage, format!("the {what} {wrong}")).hint("Start again; nothing was done."))
+}
+
+fn unseen(what: &str, question: &str) -> Result<SecretText, Error> {
+    let ask = || {
+        let _prompt = Prompt::unseen()?;
+        eprint!("{question}");
+        io::stderr().flush()?;
+        read_line_unseen()
+    };
+    ask().map(SecretText::new).map_err(|e| match e.kind() {
+        io::ErrorKind::Interrupted => interrupt::end(),
+        _ => {
+            Error::new(Code::Unavailable, format!("can't read the {what} from the terminal: {e}")).because(e)
+        }
+    })
+}
+
+// The prompt holds the terminal. Left to itself the library would take Ctrl+C as a letter, and leave the terminal
+// silent when it dies of the signal that it then raises.
+#[cfg(unix)]
+fn read_line_unseen() -> io::Result<String> {
+    let terminal = std::fs::File::open("/dev/tty")?;
+    let config = rpassword::ConfigBuilder::new().input_reader(terminal).output_discard().build();
+    rpassword::read_password_with_config(config)
+}
+
+#[cfg(not(unix))]
+fn read_line_unseen() -> io::Result<String> {
+    rpassword::read_password()
 }
 
 fn capital(text: &str) -> String {

@@ -6,7 +6,6 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -23,7 +22,7 @@ use sealport_core::{
 use zeroize::Zeroizing;
 
 use crate::{
-    call::{self, Call, Handle, Origin},
+    call::{self, Call, Origin},
     config::{self, Config, Settings},
     door::{self, Opener},
     files, fill,
@@ -32,9 +31,11 @@ use args::{
     AuditCommand, BackupCommand, Cli, Command, CustodyArg, CustodyArgs, InitArgs, PortCommand, SecretsArg,
 };
 use ask::{Input, Typed};
+use progress::Progress;
 
 mod args;
 mod ask;
+mod interrupt;
 mod nodes;
 mod progress;
 mod show;
@@ -45,6 +46,7 @@ const VALUE_LIMIT: u64 = 1024 * 1024;
 /// Runs the command of this process. `opener` opens the engine where no process has the data directory open.
 pub fn main(opener: Opener) -> ExitCode {
     protect_memory();
+    interrupt::listen();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -87,24 +89,30 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
     let brings_custody =
         matches!(request, Request::Init { .. } | Request::BackupRestore { .. } | Request::Unlock { .. } | Request::Join { .. });
     let mut custody = None;
-    let handle = door::open(
-        &data_dir,
-        || {
-            if !brings_custody && custody.is_none() {
-                custody = custody_passphrase(&data_dir, &mut input)?;
-            }
-            Ok(Config {
-                data_dir: data_dir.clone(),
-                // Each attempt to open takes its own copy; all are wiped.
-                custody_passphrase: custody
-                    .as_ref()
-                    .map(|text: &SecretText| SecretText::new(text.expose().to_owned())),
-                interactive: input.is_terminal(),
-            })
-        },
-        opener,
-    )?;
-    let response = ask(&handle, request, global.quiet)?;
+    let config = || {
+        if !brings_custody && custody.is_none() {
+            custody = custody_passphrase(&data_dir, &mut input)?;
+        }
+        Ok(Config {
+            data_dir: data_dir.clone(),
+            // Each attempt to open takes its own copy; all are wiped.
+            custody_passphrase: custody
+                .as_ref()
+                .map(|text: &SecretText| SecretText::new(text.expose().to_owned())),
+            interactive: input.is_terminal(),
+        })
+    };
+    let progress = Progress::new(!global.quiet && !global.json);
+    let call = Call {
+        actor: call::actor(),
+        origin: Origin::CommandLine,
+        notify: &|notice| progress.show(&notice),
+        cancel: interrupt::cancel_flag(),
+    };
+    let response = door::ask(&data_dir, config, opener, request, &call);
+    // Gone before anything else is said.
+    drop(progress);
+    let response = response?;
     refuse_unfilled(&response)?;
     if global.json {
         let mut text = Zeroizing::new(fields(&response)?);
@@ -113,19 +121,6 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
     } else {
         Ok(show::text(&response, &data_dir, &source, global.quiet))
     }
-}
-
-fn ask(handle: &Arc<dyn Handle>, request: Request, quiet: bool) -> Result<Response, Error> {
-    let progress = progress::Progress::new(quiet);
-    let call = Call {
-        actor: call::actor(),
-        origin: Origin::CommandLine,
-        notify: &|notice| progress.show(&notice),
-        cancel: progress::cancel_flag(),
-    };
-    let result = handle.handle(request, &call);
-    progress.end();
-    result
 }
 
 /// A fill list with rows that fit nothing fills nothing: for a script that is a failure, not an answer.

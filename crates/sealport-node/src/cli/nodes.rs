@@ -1,6 +1,6 @@
 //! The commands about many nodes: serve, join, node, alert, config; how they are typed, and how their answers look.
 
-use std::{path::PathBuf, sync::mpsc};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use sealport_core::{
@@ -15,6 +15,7 @@ use sealport_core::{
 use super::{
     args::CustodyArgs,
     ask::Input,
+    interrupt,
     show::{duration, table},
 };
 use crate::{config::Config, files, service::Service};
@@ -181,11 +182,6 @@ pub fn cache(cache: CacheArg) -> Cache {
 
 /// Runs the service until the process is told to end. Prints one line when it is ready.
 pub fn serve(config: Config, args: ServeArgs, json: bool) -> Result<(), Error> {
-    let (ended, end) = mpsc::channel();
-    ctrlc::set_handler(move || {
-        let _ = ended.send(());
-    })
-    .map_err(|e| Error::new(Code::Unavailable, "The signals of this process can't be handled.").because(e))?;
     let data_dir = config.data_dir.clone();
     let service = Service::start(config, args.listen)?;
     let status = match service.engine().status_view()? {
@@ -217,7 +213,7 @@ pub fn serve(config: Config, args: ServeArgs, json: bool) -> Result<(), Error> {
     }
     #[cfg(target_os = "linux")]
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
-    let _ = end.recv();
+    interrupt::wait();
     #[cfg(target_os = "linux")]
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
     drop(service);

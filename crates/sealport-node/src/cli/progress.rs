@@ -1,75 +1,65 @@
-//! Progress on standard error, only on a terminal, and the way to cancel.
+//! Progress on standard error, only on a terminal.
 
 use std::{
     io::{self, IsTerminal},
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::{Mutex, PoisonError},
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sealport_core::api::Notice;
 
-static CANCEL: AtomicBool = AtomicBool::new(false);
-static HEARD: OnceLock<()> = OnceLock::new();
+use super::show;
 
-/// The flag that Ctrl+C (or SIGTERM) turns true; the second one ends the process at once with 130.
-pub fn cancel_flag() -> &'static AtomicBool {
-    HEARD.get_or_init(|| {
-        // Without a handler Ctrl+C ends the process, as it would anyway.
-        let _ = ctrlc::set_handler(|| {
-            if CANCEL.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            if io::stderr().is_terminal() {
-                eprintln!("cancelling; Ctrl+C again ends at once");
-            }
-        });
-    });
-    &CANCEL
-}
+/// The bar that is on the screen: what is said meanwhile stands above it.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Draws the progress of one request.
 #[derive(Debug)]
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// Draws nothing where `quiet` or where standard error is no terminal.
-    pub fn new(quiet: bool) -> Self {
-        let shown = !quiet && io::stderr().is_terminal();
+    /// Draws only where it is `wanted` and standard error is a terminal.
+    pub fn new(wanted: bool) -> Self {
+        let shown = wanted && io::stderr().is_terminal();
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self(ProgressBar::with_draw_target(None, target))
+        let bar = ProgressBar::with_draw_target(None, target);
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+        Self(bar)
     }
 
     /// Takes a notice of the engine.
     pub fn show(&self, notice: &Notice) {
-        match notice {
-            Notice::Progress { doing, done, total, seconds_left } => {
-                let style = if *total == 0 {
-                    "{spinner} {msg} {human_pos}"
-                } else {
-                    "{msg} [{bar:30}] {human_pos}/{human_len}"
-                };
-                if let Ok(style) = ProgressStyle::with_template(style) {
-                    self.0.set_style(style);
-                }
-                if *total > 0 {
-                    self.0.set_length(*total);
-                }
-                self.0.set_position(*done);
-                let left = seconds_left.map(|seconds| {
-                    format!(", about {} left", super::show::duration(Duration::from_secs(seconds).as_secs()))
-                });
-                self.0.set_message(format!("{doing}{}", left.unwrap_or_default()));
-            }
-            Notice::Changed { .. } | Notice::State { .. } => {}
-        }
+        let Notice::Progress { doing, done, total, seconds_left } = notice else { return };
+        let template = match (done, total) {
+            (0, 0) => "{spinner} {msg}",
+            (_, 0) => "{spinner} {msg} {human_pos}",
+            _ => "{msg} [{wide_bar}] {human_pos}/{human_len}{prefix}",
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let left = seconds_left.map(|seconds| format!(", about {} left", show::duration(seconds)));
+        // All of it, and only then a look: each `set_` draws.
+        let bar = self.0.clone().with_style(style.progress_chars("=> ")).with_message(doing.clone());
+        let bar = bar.with_prefix(left.unwrap_or_default()).with_position(*done);
+        bar.set_length(*total);
     }
+}
 
+impl Drop for Progress {
     /// Takes the bar away.
-    pub fn end(&self) {
+    fn drop(&mut self) {
         self.0.finish_and_clear();
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// One line for the person at the terminal, above the bar if there is one; scripts don't get it.
+pub fn say(line: &str) {
+    if !io::stderr().is_terminal() {
+        return;
+    }
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match shown {
+        Some(bar) => bar.suspend(|| eprintln!("{line}")),
+        None => eprintln!("{line}"),
     }
 }

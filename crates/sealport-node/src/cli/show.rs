@@ -8,7 +8,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use comfy_table::{Cell, ContentArrangement, Table, presets::NOTHING};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets::NOTHING};
 use sealport_core::{
     api::{
         AuditListView, BackupView, ChangeView, CustodyKind, ExportSecrets, ExportView, FillView,
@@ -20,6 +20,13 @@ use sealport_core::{
 use zeroize::Zeroizing;
 
 use crate::config::{Settings, Source};
+
+/// Columns that a table can't be read with on a terminal.
+const NARROWEST_COLUMN: usize = 9;
+/// A place where a line may break, without width; taken out before anything is printed.
+const BREAK: char = '\u{200b}';
+/// A terminal of so many columns has room for ids beside names.
+const ROOM_FOR_IDS: u16 = 130;
 
 /// The answer as text, line end included. `quiet` leaves words of success away, never what was asked for.
 pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) -> Zeroizing<String> {
@@ -145,7 +152,7 @@ fn status(view: &StatusView, data_dir: &Path, source: &Source) -> String {
     if let Some(secret) = &view.secret {
         line(
             "Master secret",
-            format!("version {}, {} versions", secret.active_version, secret.versions.len()),
+            format!("version {}, {}", secret.active_version, count(secret.versions.len() as u64, "version")),
         );
         let from = match Settings::read(data_dir) {
             Ok(Some(_)) => " (from sealport.toml)",
@@ -407,24 +414,60 @@ fn audit(view: &AuditListView) -> String {
     }
 }
 
-/// A table without borders that fits the terminal; not cut where the output goes elsewhere.
+/// A table without borders. Where it goes to a terminal it fits its width; elsewhere nothing is cut.
 pub fn table(heading: &[&str], rows: impl Iterator<Item = Vec<String>>, none: &str) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(heading);
-    if io::stdout().is_terminal() {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    }
-    let mut empty = true;
-    for row in rows {
-        empty = false;
-        table.add_row(row.iter().map(|cell| Cell::new(plain(cell))));
-    }
-    if empty {
+    let rows: Vec<Vec<String>> = rows.map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+    if rows.is_empty() {
         return format!("{none}\n");
     }
-    // Every cell is padded by a space on both sides.
-    let lines = table.to_string();
-    lines.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned() + "\n").collect()
+    let mut table = Table::new();
+    let width = io::stdout().is_terminal().then(|| table.width()).flatten();
+    if width.is_some_and(|width| usize::from(width) < heading.len() * NARROWEST_COLUMN) {
+        return blocks(heading, &rows);
+    }
+    table.load_style(NOTHING).set_header(heading);
+    let Some(width) = width else {
+        table.add_rows(rows);
+        return lines(&table);
+    };
+    for row in &rows {
+        table.add_row(row.iter().map(|cell| breakable(cell)));
+    }
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_delimiter(BREAK);
+    for (name, column) in heading.iter().zip(table.column_iter_mut()) {
+        if ["ID", "PORT"].contains(name) {
+            // Half an id is of no use, and the name does as well.
+            let hidden = width < ROOM_FOR_IDS && heading.contains(&"NAME");
+            column.set_constraint(if hidden {
+                ColumnConstraint::Hidden
+            } else {
+                ColumnConstraint::ContentWidth
+            });
+        }
+    }
+    lines(&table).replace(BREAK, "")
+}
+
+/// Lets lines break behind words and the parts of a path or a name; nothing of it is lost, as it would be at a blank.
+fn breakable(cell: &str) -> String {
+    let parts = cell.split_inclusive([' ', '/', '\\', '.', ',']);
+    parts.collect::<Vec<_>>().join(&BREAK.to_string())
+}
+
+// Every cell is padded by a space on both sides.
+fn lines(table: &Table) -> String {
+    let text = table.to_string();
+    text.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned() + "\n").collect()
+}
+
+/// One line for each value, for a terminal that is too narrow for a table.
+fn blocks(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let wide = heading.iter().map(|name| name.len()).max().unwrap_or_default();
+    let line = |(name, cell): (&&str, &String)| format!("{name:wide$}  {cell}\n");
+    let block = |row: &Vec<String>| {
+        heading.iter().zip(row).filter(|(_, cell)| !cell.is_empty()).map(line).collect::<String>()
+    };
+    rows.iter().map(block).collect::<Vec<_>>().join("\n")
 }
 
 fn visible(text: &str) -> String {

@@ -87,8 +87,7 @@ impl Engine {
         for document in ready {
             let path = out.join(&document.name);
             if let Err(error) = write_private(&path, &document.bytes, Existing::Refuse) {
-                for written in &files {
-                    let ExportedFileView { name, .. } = written;
+                for ExportedFileView { name, .. } in &files {
                     let _ = std::fs::remove_file(out.join(name));
                 }
                 return Err(error);
@@ -136,7 +135,8 @@ fn render(system: &System, id: RecordId, secrets: ExportSecrets) -> Result<Ready
     }
 }
 
-/// What stands for a port of a document: its newest state that grew out of the very text in the document.
+/// What stands for a port of a document: its newest state that grew out of the very text in the document, or nothing
+/// where it was deleted.
 fn replacement(
     system: &System,
     document: &Document,
@@ -161,7 +161,7 @@ fn replacement(
 
 fn newest(system: &System, id: RecordId, base: &str) -> Result<Option<(PortHead, Port)>, Error> {
     let opened = system.port(id)?;
-    if opened.head.bases.contains(base) {
+    if opened.head.deleted || opened.head.bases.contains(base) {
         return Ok(Some((opened.head, opened.port)));
     }
     for number in (1..opened.row.revision.0).rev() {

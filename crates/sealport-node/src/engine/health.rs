@@ -21,11 +21,16 @@ impl System {
         derive_state(&self.facts()).into()
     }
 
+    /// Waits, at most `patience`, for a node that has just started to hear from its master.
+    pub fn wait_for_contact(&self, patience: Duration) {
+        if let Some(follower) = self.follower() {
+            follower.wait(patience, || self.state() != NodeState::Starting);
+        }
+    }
+
     /// Whether new values may be sealed now. Errors: `encryption_unavailable`, with the cause, since when, and the cure.
     pub fn may_seal(&self) -> Result<(), Error> {
-        if let Some(follower) = self.follower() {
-            follower.wait(STARTING, || self.state() != NodeState::Starting);
-        }
+        self.wait_for_contact(STARTING);
         may_seal(&self.facts()).map_err(|refusal| self.refusal(&refusal))
     }
 

@@ -132,7 +132,10 @@ impl Import<'_> {
     fn document(&mut self, incoming: &Incoming) -> Result<(), Error> {
         let sha256 = hex(&Sha256::digest(&*incoming.bytes));
         let known = self.system.index(|index| {
-            let same = |d: &&super::index::Document| d.head.sha256 == sha256 && d.head.name == incoming.name;
+            // A file that a later one took the place of is new again: it is the newest word on its ports.
+            let same = |d: &&super::index::Document| {
+                d.head.sha256 == sha256 && d.head.name == incoming.name && !index.superseded(d)
+            };
             index.documents().into_iter().rev().find(same).map(|d| d.id)
         })?;
         let id = known.unwrap_or_else(|| RecordId::make_new(&mut system_rng()));
@@ -183,6 +186,7 @@ impl Import<'_> {
         let identity = identity(element);
         let port = Port::read(SecretText::new(text.to_owned()), Marks::default())?;
         let present = self.present(&identity)?;
+        let known = present.as_ref().map(|present| present.id.to_string()).unwrap_or_default();
         let (outcome, changes, port) = match present {
             None => {
                 let head = PortHead {
@@ -229,9 +233,7 @@ impl Import<'_> {
                 }
             }
         };
-        let known = self.present.get(&identity).map(|present| present.id.to_string());
-        let id = if outcome == ImportOutcome::Created { String::new() } else { known.unwrap_or_default() };
-        let missing = missing_views(&port, &id);
+        let missing = missing_views(&port, &known);
         let count = missing.len() as u64;
         let summary = port.summary();
         self.view.plan.push(ImportPlanView {

@@ -1,5 +1,7 @@
 //! The state of this installation, and the audit trail.
 
+use std::time::Duration;
+
 use sealport_core::{
     Code, Error,
     api::{
@@ -11,6 +13,9 @@ use sealport_core::{
 use super::{Engine, alerts, fleet::sync_age, now, system::System};
 use crate::config::Settings;
 
+/// How long the status of a node that has just started waits for its first contact: a command tells what is, not that it
+/// does not know yet.
+const FIRST_CONTACT: Duration = Duration::from_millis(1_500);
 /// Audit entries in one answer where no limit was asked for.
 const AUDIT_PAGE: u32 = 200;
 
@@ -40,7 +45,11 @@ impl Engine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             store: format!("SQLite {}", rusqlite::version()),
         };
-        match self.system() {
+        let system = self.system();
+        if let Ok(system) = &system {
+            system.wait_for_contact(FIRST_CONTACT);
+        }
+        match system {
             Ok(system) => fill(base, &system, &self.settings()?),
             Err(_) => Ok(base),
         }
@@ -72,7 +81,7 @@ fn fill(base: StatusView, system: &System, settings: &Settings) -> Result<Status
     let sealing = sealing(system);
     let newest = backups.iter().find(|backup| backup.active_version == row.active_version);
     let age = newest.map(|backup| now().seconds_since(backup.proven));
-    let counts = if unlocked.is_ok() { counts(system)? } else { no_counts() };
+    let counts = if unlocked.is_ok() && system.may_open().is_ok() { counts(system)? } else { no_counts() };
     let alerts = alerts::of(&alerts::Facts {
         state,
         sealing: &sealing,

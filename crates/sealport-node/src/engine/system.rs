@@ -238,11 +238,15 @@ impl System {
         };
         let given = Custody::Passphrase { file: file.clone(), passphrase };
         *self.custody.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(given);
-        let result = self.unlocked().map(drop);
+        // Also where the keys are here already: what is kept now opens the bundle for the next backup.
+        let result = self.unlock();
         if result.is_err() {
             *self.custody.write().unwrap_or_else(PoisonError::into_inner) = former;
         }
-        result
+        let unlocked = result?;
+        *held(&self.locked_since) = None;
+        *self.unlocked.write().unwrap_or_else(PoisonError::into_inner) = Some(unlocked);
+        Ok(())
     }
 
     pub fn locked_since(&self) -> Option<Timestamp> {
@@ -256,6 +260,7 @@ impl System {
 
     /// Looks at the list of ports, which is made on first use.
     pub(super) fn index<T>(&self, look: impl FnOnce(&Index) -> T) -> Result<T, Error> {
+        self.may_open()?;
         let unlocked = self.unlocked()?;
         if let Some(index) = held(&self.index).as_ref() {
             return Ok(look(index));

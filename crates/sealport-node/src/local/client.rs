@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{atomic::Ordering, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use interprocess::local_socket::{ConnectOptions, Stream, traits::Stream as _};
@@ -15,10 +15,11 @@ use sealport_core::{
 };
 use serde::Serialize;
 
-use super::{FRAME_LIMIT, check_peer, frame, socket_name, socket_path};
+use super::{FRAME_LIMIT, First, check_peer, frame, socket_name, socket_path};
 use crate::call::{Call, Handle};
 
-const SEND_DEADLINE: Duration = Duration::from_secs(30);
+// For the server to take the request's bytes, and then to say that it has them.
+const TAKE_DEADLINE: Duration = Duration::from_secs(30);
 // How soon a cancel goes out.
 const CANCEL_LOOK: Duration = Duration::from_millis(50);
 
@@ -45,13 +46,17 @@ impl Client {
     }
 }
 
-impl Handle for Client {
-    fn handle(&self, request: Request, call: &Call<'_>) -> Result<Response, Error> {
-        let stream = connect(&self.path)?.ok_or_else(|| broken("is gone"))?;
-        let sent = frame::write(&stream, &Ask { actor: &call.actor, request: &request });
-        drop(request);
-        match sent {
-            // The server may have said why it hung up: its answer is read below.
+/// A request that the server works on: it must not be sent again.
+#[derive(Debug)]
+pub struct Taken(Stream);
+
+impl Client {
+    /// Sends a request and waits until the server has taken it. Where it fails nothing was done; `Busy` says that it
+    /// may be tried again: the server is closing, or has its hands full.
+    pub fn send(&self, actor: &str, request: &Request) -> Result<Taken, Error> {
+        let stream = connect(&self.path)?.ok_or_else(closing)?;
+        match frame::write(&stream, &Ask { actor, request }) {
+            // The server may have said why it hung up: that is read below.
             Ok(()) => {}
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {}
@@ -62,22 +67,47 @@ impl Handle for Client {
                 )
                 .hint("Send fewer files at a time."));
             }
-            Err(error) => return Err(broken("took no request").because(error)),
+            Err(error) => return Err(silent().because(error)),
         }
+        match frame::read(&stream, Some(Instant::now() + TAKE_DEADLINE)) {
+            Ok(Some(First::Taken)) => Ok(Taken(stream)),
+            Ok(Some(First::Refused(error))) => Err(error),
+            Ok(None) => Err(closing()),
+            Err(error) => Err(match error.kind() {
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted => closing().because(error),
+                io::ErrorKind::TimedOut => silent().because(error),
+                _ => broken("says what this version does not understand").because(error),
+            }),
+        }
+    }
+}
+
+impl Handle for Client {
+    fn handle(&self, request: Request, call: &Call<'_>) -> Result<Response, Error> {
+        let taken = self.send(&call.actor, &request)?;
+        drop(request);
+        taken.answer(call)
+    }
+}
+
+impl Taken {
+    /// Waits for the answer, hands on notices, and tells the server when the caller gives up.
+    pub fn answer(self, call: &Call<'_>) -> Result<Response, Error> {
+        let stream = &self.0;
         thread::scope(|scope| {
             let (done, is_done) = mpsc::channel::<()>();
-            scope.spawn({
-                let stream = &stream;
-                move || {
-                    while is_done.recv_timeout(CANCEL_LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
-                        if call.cancel.load(Ordering::SeqCst) {
-                            let _ = frame::write(stream, &serde_json::json!({ "cancel": true }));
-                            return;
-                        }
+            scope.spawn(move || {
+                while is_done.recv_timeout(CANCEL_LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    if call.cancel.load(Ordering::SeqCst) {
+                        let _ = frame::write(stream, &serde_json::json!({ "cancel": true }));
+                        return;
                     }
                 }
             });
-            let answer = answer(&stream, call);
+            let answer = answer(stream, call);
             drop(done);
             answer
         })
@@ -112,13 +142,24 @@ fn connect(path: &Path) -> Result<Option<Stream>, Error> {
         Err(error) => return Err(failed(error)),
     };
     check_peer(&stream)?;
-    match stream.set_send_timeout(Some(SEND_DEADLINE)) {
+    match stream.set_send_timeout(Some(TAKE_DEADLINE)) {
         Err(error) if !cfg!(windows) => Err(failed(error)),
         _ => Ok(Some(stream)),
     }
 }
 
+const SERVER: &str = "the process that has the data directory open";
+
+fn closing() -> Error {
+    Error::new(Code::Busy, format!("{SERVER} is closing")).hint("Try again in a moment; nothing was done.")
+}
+
+fn silent() -> Error {
+    Error::new(Code::Unavailable, format!("{SERVER} took no request within {} s", TAKE_DEADLINE.as_secs()))
+        .hint("Nothing was done. See whether it hangs, end it, and try again.")
+}
+
 fn broken(what: &str) -> Error {
-    Error::new(Code::Unavailable, format!("the process that has the data directory open {what}"))
+    Error::new(Code::Unavailable, format!("{SERVER} {what}"))
         .hint("Look at what was done before you try again: `sealport status`, `sealport audit list`.")
 }

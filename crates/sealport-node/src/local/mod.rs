@@ -1,8 +1,11 @@
 //! The local socket: how commands and the window reach the process that has the data directory open.
 //!
 //! A connection carries one request. Frames are a length (u32, big-endian) and that many bytes of JSON, at most 128 MiB.
-//! The client sends `{"actor","request"}`; the server sends notices, then one response or error. Another frame
-//! from the client, or its end, means "cancel". Both ends look at the user of the other one before they say anything.
+//! The client sends `{"actor","request"}`; the server says `"taken"` or `{"refused":error}`, and after "taken" notices,
+//! then one response or error. Another frame from the client, or its end, means "cancel". Both ends look at the user of
+//! the other one before they say anything.
+//!
+//! Nothing is done before "taken" went out, so a request without it may be sent again, also one that writes.
 //!
 //! Not run yet: the named pipe of Windows. It has no peer check but the pipe's own access list, and reads there have no deadline.
 
@@ -13,14 +16,25 @@ use std::{
 
 use interprocess::local_socket::{Name, Stream, traits::StreamCommon as _};
 use sealport_core::{Code, Error};
+use serde::{Deserialize, Serialize};
 
 mod client;
 mod frame;
 mod server;
 
-pub use client::Client;
+pub use client::{Client, Taken};
 pub use frame::FRAME_LIMIT;
 pub use server::{CONNECTION_LIMIT, Server};
+
+/// What a server says first.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum First {
+    /// The whole request was read; what comes next are notices and the answer.
+    Taken,
+    /// It will not be worked on.
+    Refused(Error),
+}
 
 /// Name of the socket in a data directory.
 pub const SOCKET_FILE: &str = "sealport.sock";

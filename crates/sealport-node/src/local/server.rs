@@ -19,9 +19,9 @@ use sealport_core::{
     Code, Error,
     api::{Notice, Reply, Request},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{check_peer, frame, socket_name, socket_path};
+use super::{First, check_peer, frame, socket_name, socket_path};
 use crate::{
     call::{Call, Handle, Origin},
     lock::DirectoryLock,
@@ -43,7 +43,8 @@ pub struct Server {
 }
 
 struct Shared {
-    handle: Arc<dyn Handle>,
+    /// Taken out when the server ends: then no request begins any more.
+    handle: Mutex<Option<Arc<dyn Handle>>>,
     request_deadline: Duration,
     stopping: AtomicBool,
     connections: Mutex<Vec<Arc<Connection>>>,
@@ -88,7 +89,7 @@ impl Server {
                 .because(e)
         })?;
         let shared = Arc::new(Shared {
-            handle,
+            handle: Mutex::new(Some(handle)),
             request_deadline,
             stopping: AtomicBool::new(false),
             connections: Mutex::default(),
@@ -115,12 +116,12 @@ impl Drop for Server {
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }
+        drop(self.shared.handle.lock().unwrap_or_else(PoisonError::into_inner).take());
         let connections = self.shared.connections();
         for connection in connections.iter() {
             connection.cancel.store(true, Ordering::SeqCst);
             hang_up_reading(&connection.stream);
         }
-        // The handle may be the engine: who drops the server wants to close it next.
         let _ = self.shared.one_less.wait_timeout_while(connections, STOP_DEADLINE, |open| !open.is_empty());
     }
 }
@@ -132,13 +133,18 @@ impl Shared {
 }
 
 impl Connection {
-    /// Sends a frame, unless one before it failed.
-    fn send(&self, reply: &Reply) {
+    /// Sends a frame, unless one before it failed. Whether it went out.
+    fn send(&self, said: &impl Serialize) -> bool {
         let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
-        if *whole && frame::write(&self.stream, reply).is_err() {
+        if *whole && frame::write(&self.stream, said).is_err() {
             *whole = false;
             self.cancel.store(true, Ordering::SeqCst);
         }
+        *whole
+    }
+
+    fn refuse(&self, error: Error) {
+        self.send(&First::Refused(error));
     }
 }
 
@@ -173,11 +179,10 @@ fn welcome(stream: Stream, shared: &Arc<Shared>) {
     let mut connections = shared.connections();
     if connections.len() >= CONNECTION_LIMIT {
         drop(connections);
-        connection.send(&Reply::Error(
+        return connection.refuse(
             Error::new(Code::Busy, format!("{CONNECTION_LIMIT} commands are under way already"))
                 .hint("Try again in a moment."),
-        ));
-        return;
+        );
     }
     connections.push(Arc::clone(&connection));
     drop(connections);
@@ -192,7 +197,7 @@ fn welcome(stream: Stream, shared: &Arc<Shared>) {
 fn serve(listed: &Listed) {
     let Listed { connection, shared } = listed;
     if let Err(refused) = check_peer(&connection.stream) {
-        return connection.send(&Reply::Error(refused));
+        return connection.refuse(refused);
     }
     let deadline = Instant::now() + shared.request_deadline;
     let ask: Ask = match frame::read(&connection.stream, Some(deadline)) {
@@ -203,10 +208,10 @@ fn serve(listed: &Listed) {
                 io::ErrorKind::TimedOut => "the request did not come in time".to_owned(),
                 _ => format!("the request can't be read: {error}"),
             };
-            return connection.send(&Reply::Error(
+            return connection.refuse(
                 Error::new(Code::Usage, message)
                     .hint("Use the `sealport` of the same version as the service."),
-            ));
+            );
         }
     };
     let watched = Arc::clone(connection);
@@ -216,17 +221,24 @@ fn serve(listed: &Listed) {
         watched.cancel.store(true, Ordering::SeqCst);
     });
     if let Err(error) = watching {
-        return connection.send(&Reply::Error(
-            Error::new(Code::Unavailable, "can't start a thread for the request").because(error),
-        ));
+        return connection
+            .refuse(Error::new(Code::Unavailable, "can't start a thread for the request").because(error));
+    }
+    // Let go of before the connection is taken off the list: who waits for that wants to close the engine next.
+    let Some(handle) = shared.handle.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return };
+    // Who did not hear this may send the request again, here or elsewhere.
+    if !connection.send(&First::Taken) {
+        return;
     }
     let call = Call {
         actor: ask.actor.chars().filter(|c| !c.is_control()).take(ACTOR_LIMIT).collect(),
         origin: Origin::Socket,
-        notify: &|notice: Notice| connection.send(&Reply::Notice(notice)),
+        notify: &|notice: Notice| {
+            connection.send(&Reply::Notice(notice));
+        },
         cancel: &connection.cancel,
     };
-    let reply = match shared.handle.handle(ask.request, &call) {
+    let reply = match handle.handle(ask.request, &call) {
         Ok(response) => Reply::Response(Box::new(response)),
         Err(error) => Reply::Error(error),
     };
