@@ -89,8 +89,13 @@ impl Drop for Driver {
 }
 
 impl Window {
-    /// Opens the application on a data directory.
+    /// Opens the application on a data directory, in the session of the test.
     pub async fn open(data_dir: &Path) -> Self {
+        Self::open_in(data_dir, |_| {}).await
+    }
+
+    /// Opens the application on a data directory; `enter` puts it into a session of its own.
+    pub async fn open_in(data_dir: &Path, enter: impl FnOnce(&mut Command)) -> Self {
         let variable =
             |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set")));
         let port = std::net::TcpListener::bind("127.0.0.1:0")
@@ -98,7 +103,9 @@ impl Window {
             .local_addr()
             .expect("a port")
             .port();
-        let driver = Command::new("WebKitWebDriver")
+        let mut driver = Command::new("WebKitWebDriver");
+        enter(&mut driver);
+        let driver = driver
             .args(["--host=127.0.0.1", &format!("--port={port}")])
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
             .stdout(Stdio::null())

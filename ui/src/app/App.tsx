@@ -71,7 +71,7 @@ function Frame({ shell }: { shell: Shell }) {
     return (
       <main className="alone">
         <h1 className="sr">Sealport</h1>
-        {session.statusFault ? <FaultMessage fault={session.statusFault} again={() => void session.refresh()} /> : <Busy text="Opening Sealport…" />}
+        {session.statusFault ? <FaultMessage fault={session.statusFault} again={() => void session.refresh()} /> : <Opening />}
       </main>
     );
   }
@@ -130,6 +130,22 @@ function Frame({ shell }: { shell: Shell }) {
           </div>
         ))}
       </div>
+    </div>
+  );
+}
+
+/** A keyring may ask for its password first, in a window of its own that nobody sees. */
+function Opening() {
+  const [slow, setSlow] = useState(false);
+  useEffect(() => {
+    const timer = window.setTimeout(() => setSlow(true), 3000);
+    return () => window.clearTimeout(timer);
+  }, []);
+  if (!slow) return <Busy text="Opening Sealport…" />;
+  return (
+    <div className="stack">
+      <Busy text="The keyring is slow to answer." />
+      <p className="muted centre">If it asks for its password, answer it: its window may stand behind this one.</p>
     </div>
   );
 }

@@ -25,7 +25,11 @@ const WORDS: Partial<Record<Fault['code'], SecretWords>> = {
     text: 'Start the keyring service, or sign in as the user who made the system, then try again. If the secret is lost, restore a backup.',
     way: 'retry',
   },
-  keyring_denied: { title: 'The keyring refused to hand out the master secret.', text: 'Allow Sealport in the keyring’s own window, then try again.', way: 'retry' },
+  keyring_denied: {
+    title: 'The keyring did not open.',
+    text: 'Try again, and give its password when it asks. If it asks nothing, unlock it in its own window first. Ports can’t be opened or sealed until then.',
+    way: 'retry',
+  },
   keyring_timeout: { title: 'The keyring did not answer in time.', text: 'Look for a prompt behind this window, answer it, then try again.', way: 'retry' },
   integrity: {
     title: 'What custody holds is damaged, or belongs to another system.',

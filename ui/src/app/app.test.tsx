@@ -32,7 +32,7 @@ test.each([
   ['wrong_passphrase', /not the passphrase of a backup/, 'unlock'],
   ['keyring_locked', /Unlock it, then try again/, 'retry'],
   ['keyring_missing', /Start the keyring service/, 'retry'],
-  ['keyring_denied', /Allow Sealport/, 'retry'],
+  ['keyring_denied', /give its password when it asks/, 'retry'],
   ['keyring_timeout', /prompt behind this window/, 'retry'],
   ['integrity', /restore a backup of this system/, 'restore'],
 ] as const)('each cause of a lost secret has its own words and way out: %s', (code, text, way) => {
