@@ -17,6 +17,8 @@ use std::{
 
 use sealport_tests::window::{Screen, Window};
 
+#[path = "e2e/around.rs"]
+mod around;
 #[path = "e2e/failed.rs"]
 mod failed;
 

@@ -14,6 +14,8 @@ use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 
+use crate::drag;
+
 /// How long anything in the window may take. The machine may be busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -247,6 +249,47 @@ impl Window {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
+    }
+
+    /// Drags what is offered at the left upper corner of the screen onto the middle of the window, waits until the page
+    /// says `over`, and drops it. The pointer goes through the X server.
+    pub async fn drop_offered(&self, over: &str) {
+        self.dialog(drag::TITLE).await;
+        let (x, y) = self.middle().await;
+        xdotool(&["mousemove", "20", "20"]);
+        xdotool(&["mousedown", "1"]);
+        // A drag begins after some way, and its target hears of each move.
+        for step in 1..=20 {
+            let (x, y) = (20 + (x - 20) * step / 20, 20 + (y - 20) * step / 20);
+            xdotool(&["mousemove", &x.to_string(), &y.to_string()]);
+        }
+        let end = Instant::now() + PATIENCE;
+        let seen = format!("//*[contains(normalize-space(.), {})]", quote(over));
+        let mut odd = false;
+        while self.client.find(Locator::XPath(&seen)).await.is_err() {
+            if Instant::now() > end {
+                self.picture("failed").await;
+                xdotool(&["mouseup", "1"]);
+                panic!("the window does not say “{over}” while files hover over it (see failed.png)");
+            }
+            odd = !odd;
+            xdotool(&["mousemove", &(x + i32::from(odd)).to_string(), &y.to_string()]);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.picture("dragging").await;
+        xdotool(&["mouseup", "1"]);
+    }
+
+    /// The middle of the window on the screen.
+    async fn middle(&self) -> (i32, i32) {
+        let id = self.dialog("^Sealport$").await;
+        let output = Command::new("xdotool").args(["getwindowgeometry", "--shell", &id]).output();
+        let text = String::from_utf8(output.expect("xdotool runs").stdout).expect("numbers");
+        let number = |name: &str| -> i32 {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|value| value.strip_prefix('=')?.parse().ok()).expect("a geometry")
+        };
+        (number("X") + number("WIDTH") / 2, number("Y") + number("HEIGHT") / 2)
     }
 
     async fn dialog(&self, title: &str) -> String {
