@@ -1,13 +1,13 @@
 //! What else an administrator does with a window: looks around in the sample system, drops files on it, starts it twice.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use sealport_tests::{
     drag::{self, Offered},
     window::Window,
 };
 
-use crate::sealport;
+use crate::{folder, sealport};
 
 /// The process that files are dragged from; see `drag`.
 #[test]
@@ -66,4 +66,34 @@ async fn a_file_dropped_on_the_window_is_imported() {
     window.close().await;
     let ports = sealport(&data, &["port", "list"]);
     assert_eq!(ports["ports"].as_array().map(Vec::len), Some(23));
+}
+
+/// Sabotage: open a window at every start, or answer without showing it.
+#[tokio::test]
+async fn a_second_start_shows_the_window_that_is_open() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    let window = Window::open(&data).await;
+    window.sees("Create a new system").await;
+    let first = Window::ids();
+    assert_eq!(first.len(), 1, "one window is open: {first:?}");
+
+    Window::take_focus_away();
+    let second = Command::new(folder("SEALPORT_BIN_DIR").join("sealport-desktop"))
+        .arg("--data-dir")
+        .arg(&data)
+        .output()
+        .expect("the window can be started again");
+    let said = String::from_utf8_lossy(&second.stdout);
+    assert!(second.status.success(), "{said}{}", String::from_utf8_lossy(&second.stderr));
+    assert!(said.contains("its window is in front now"), "{said}");
+    window.has_focus().await;
+    assert_eq!(Window::ids(), first, "no second window opened");
+
+    // Another data directory has a window of its own.
+    let other = Window::open(&place.path().join("other")).await;
+    other.sees("Create a new system").await;
+    assert_eq!(Window::ids().len(), 2);
+    other.close().await;
+    window.close().await;
 }

@@ -19,6 +19,9 @@ use crate::drag;
 /// How long anything in the window may take. The machine may be busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What the X server calls the window; a pattern.
+const NAME: &str = "^Sealport$";
+
 /// A screen of the rail.
 #[derive(Clone, Copy)]
 pub enum Screen {
@@ -280,9 +283,30 @@ impl Window {
         xdotool(&["mouseup", "1"]);
     }
 
+    /// The X server's numbers of all Sealport windows on the screen.
+    pub fn ids() -> Vec<String> {
+        found(NAME).lines().map(str::to_owned).collect()
+    }
+
+    /// Gives the keyboard to nothing, as when another application was clicked.
+    pub fn take_focus_away() {
+        // The root window takes it; there is no window manager to give it back.
+        xdotool(&["search", "--maxdepth", "0", "", "windowfocus"]);
+        assert!(!Self::ids().contains(&focused()), "the window keeps the keyboard");
+    }
+
+    /// Waits until this window has the keyboard.
+    pub async fn has_focus(&self) {
+        let end = Instant::now() + PATIENCE;
+        while !Self::ids().contains(&focused()) {
+            assert!(Instant::now() < end, "the window does not come to the front");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// The middle of the window on the screen.
     async fn middle(&self) -> (i32, i32) {
-        let id = self.dialog("^Sealport$").await;
+        let id = self.dialog(NAME).await;
         let output = Command::new("xdotool").args(["getwindowgeometry", "--shell", &id]).output();
         let text = String::from_utf8(output.expect("xdotool runs").stdout).expect("numbers");
         let number = |name: &str| -> i32 {
@@ -368,6 +392,12 @@ fn quote(text: &str) -> String {
 fn found(title: &str) -> String {
     let output = Command::new("xdotool").args(["search", "--onlyvisible", "--name", title]).output();
     String::from_utf8(output.expect("xdotool runs: apt-get install xdotool").stdout).expect("numbers")
+}
+
+/// The window that has the keyboard.
+fn focused() -> String {
+    let output = Command::new("xdotool").arg("getwindowfocus").stderr(Stdio::null()).output();
+    String::from_utf8(output.expect("xdotool runs").stdout).expect("a number").trim().to_owned()
 }
 
 /// Sends keys. A window that closed meanwhile takes none, which the waits above notice.
