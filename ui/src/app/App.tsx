@@ -61,6 +61,8 @@ function Frame({ shell }: { shell: Shell }) {
   const [palette, setPalette] = useState(false);
   const openPalette = useCallback(() => setPalette(true), []);
   const inside = Boolean(status?.system) && !shell.hold;
+  const [over, setOver] = useState(false);
+  useEffect(() => session.platform.dragging(setOver), [session.platform]);
   useKeys(session, openPalette, inside);
 
   useEffect(() => {
@@ -109,6 +111,12 @@ function Frame({ shell }: { shell: Shell }) {
       >
         <p>{readUnsaved()}</p>
       </Dialog>
+      {over && (
+        <div className="drop-veil" aria-hidden>
+          <FileInput size={28} />
+          <p>Drop to read</p>
+        </div>
+      )}
       <div className="toasts" role="region" aria-label="Messages">
         {shell.toasts.map((toast) => (
           <div className="toast" key={toast.id} role="status">
@@ -142,12 +150,7 @@ function Opening() {
     return () => window.clearTimeout(timer);
   }, []);
   if (!slow) return <Busy text="Opening Sealport…" />;
-  return (
-    <div className="stack">
-      <Busy text="The keyring is slow to answer." />
-      <p className="muted centre">If it asks for its password, answer it: its window may stand behind this one.</p>
-    </div>
-  );
+  return <Busy text="The keyring is slow to answer." hint="If it asks for its password, answer it: its window may stand behind this one." />;
 }
 
 function Rail({ session }: { session: Session }) {

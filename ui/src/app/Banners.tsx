@@ -6,6 +6,7 @@ import { Input, TextField } from 'react-aria-components';
 
 import type { Fault, StatusView } from '../platform';
 import { Button } from '../shared/controls';
+import { asSentence } from '../shared/format';
 import { ask, useSession } from '../shared/session';
 import { useDoing } from '../shared/use';
 
@@ -41,7 +42,7 @@ const WORDS: Partial<Record<Fault['code'], SecretWords>> = {
 /** Words for why the secret can't be had, by the code alone; an unknown code speaks for itself. */
 export function secretWords({ sealing }: Pick<StatusView, 'sealing'>): SecretWords {
   const known = sealing.code ? WORDS[sealing.code] : undefined;
-  return known ?? { title: sealing.reason ?? 'The master secret can’t be had.', text: sealing.hint ?? 'Try again.', way: 'retry' };
+  return known ?? { title: asSentence(sealing.reason ?? 'The master secret can’t be had.'), text: asSentence(sealing.hint ?? 'Try again.'), way: 'retry' };
 }
 
 export function Banners() {
@@ -121,7 +122,7 @@ function Unlock() {
         await refresh();
       } catch (reason) {
         const fault = reason as Fault;
-        setWrong(fault.code === 'wrong_passphrase' ? 'The passphrase is wrong.' : fault.message);
+        setWrong(fault.code === 'wrong_passphrase' ? 'The passphrase is wrong.' : asSentence(fault.message));
       }
     });
   return (

@@ -12,11 +12,13 @@ test('routes survive the way through the address', () => {
   expect(parseRoute('#/nowhere').screen).toBe('overview');
 });
 
+// Sabotage: show the line on Overview only.
 test('a backup that was put off stays red until it is done', async () => {
   const { user, mock } = openApp('state=later');
   expect(await screen.findByText('Backup put off.')).toBeVisible();
   await user.click(screen.getAllByRole('button', { name: 'Back up now' })[0]!);
   const dialog = await screen.findByRole('dialog', { name: 'Back up now' });
+  expect(screen.getByText('Backup put off.')).toBeInTheDocument();
   await user.click(within(dialog).getByRole('button', { name: 'Choose backup file…' }));
   await user.type(within(dialog).getByLabelText('Backup passphrase'), 'long river stone');
   await user.type(within(dialog).getByLabelText('Backup passphrase again'), 'long river stone');
@@ -44,7 +46,7 @@ test.each([
 
 test('a code without words of its own says what the service says', () => {
   const words = secretWords({ sealing: { possible: false, code: 'unavailable', reason: 'the disk is gone', hint: 'Mount it.', since: null } });
-  expect(words).toEqual({ title: 'the disk is gone', text: 'Mount it.', way: 'retry' });
+  expect(words).toEqual({ title: 'The disk is gone.', text: 'Mount it.', way: 'retry' });
 });
 
 test('a locked keyring says so, and a try after the unlock works', async () => {
@@ -76,6 +78,7 @@ test('a locked custody takes its passphrase; a wrong one says so and keeps the f
   ]);
 });
 
+// Sabotage: leave the line of the sample system out.
 test('the sample system says that nothing is kept, and can be left', async () => {
   const { user } = openApp('state=empty');
   await user.click(await screen.findByRole('button', { name: 'Explore with sample data' }));
