@@ -21,6 +21,8 @@ use sealport_tests::window::{Screen, Window};
 mod around;
 #[path = "e2e/failed.rs"]
 mod failed;
+#[path = "e2e/speed.rs"]
+mod speed;
 
 const PASSPHRASE: &str = "lighthouse barge copper seven";
 const PASSWORD: &str = "Kiosk-North-2026!";

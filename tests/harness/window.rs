@@ -330,6 +330,11 @@ impl Window {
         }
     }
 
+    /// Runs a script that ends with a call of its last argument, and gives what that was called with.
+    pub async fn run(&self, script: &str, args: &[serde_json::Value]) -> serde_json::Value {
+        self.client.execute_async(script, args.to_vec()).await.expect("the script ends")
+    }
+
     /// Waits for two frames: a picture right after a change may be old.
     pub async fn settle(&self) {
         let frames = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done(true)));";

@@ -247,7 +247,7 @@ export function sentence(status: StatusView, sample: boolean): { tone: 'ok' | 'w
   const name = status.system?.name ?? 'This system';
   const ports = counted(status.counts.receive_ports + status.counts.send_ports + status.counts.send_port_groups, 'port');
   if (!status.sealing.possible) return { tone: 'bad', text: `${name} can’t seal or open ports now.` };
-  if (sample) return { tone: 'ok', text: `${name} seals ${ports}. Look around: nothing is kept.` };
+  if (sample) return { tone: 'ok', text: `${name} seals ${ports}: look around.` };
   if (status.backup.proven_age_seconds === null) return { tone: 'bad', text: `${name} seals ${ports}, but no backup of its master secret is proven.` };
   if (status.counts.missing_secrets > 0) return { tone: 'warn', text: `${name} seals ${ports}; ${counted(status.counts.missing_secrets, 'secret is', 'secrets are')} missing.` };
   return { tone: 'ok', text: `${name} seals ${ports}. Its backup was proven ${age(status.backup.proven_age_seconds)}.` };
