@@ -1,5 +1,5 @@
-import { screen, waitFor, within } from '@testing-library/react';
-import { expect, test } from 'vitest';
+import { act, screen, waitFor, within } from '@testing-library/react';
+import { expect, test, vi } from 'vitest';
 
 import { openApp } from '../test/open';
 import { secretWords } from './Banners';
@@ -57,6 +57,34 @@ test('a locked keyring says so, and a try after the unlock works', async () => {
   await user.click(within(banner).getByRole('button', { name: 'Try again' }));
   await waitFor(() => expect(screen.queryByRole('alert')).toBeNull());
   expect(screen.getByText('Sealing')).toBeVisible();
+});
+
+// Sabotage: take every status as it comes.
+test('a status that waited for the keyring does not undo a newer one', async () => {
+  const { user, mock } = openApp('state=locked');
+  await screen.findByRole('alert');
+  const locked = await mock.call({ act: 'status' });
+  let arrive = () => {};
+  vi.spyOn(mock, 'call').mockImplementationOnce(() => new Promise((resolve) => (arrive = () => resolve(locked))));
+  await user.keyboard('{F5}');
+  mock.locked = null;
+  await user.keyboard('{F5}');
+  await waitFor(() => expect(screen.queryByRole('alert')).toBeNull());
+  await act(async () => arrive());
+  expect(screen.queryByRole('alert')).toBeNull();
+});
+
+// Sabotage: look again whatever the code, and a keyring that was refused once prompts at every return to the window.
+test.each([
+  ['keyring_denied', 0],
+  ['keyring_missing', 1],
+] as const)('coming back to the window asks a keyring again only where it can’t prompt: %s', async (code, asked) => {
+  const { mock } = openApp(`locked=${code}`);
+  await screen.findByRole('alert');
+  const count = () => mock.calls.filter((request) => request.act === 'status').length;
+  const before = count();
+  await act(async () => void document.dispatchEvent(new Event('visibilitychange')));
+  expect(count()).toBe(before + asked);
 });
 
 // Sabotage: clear the field when the answer is a fault.

@@ -54,15 +54,25 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
   // eslint-disable-next-line react-hooks/exhaustive-deps
   const route = useMemo(() => parseRoute(hash), [hash, visit]);
 
+  // A status waits for the keyring, so an older one may come after a newer: then it is dropped.
+  const asked = useRef(0);
+  const answered = useRef(0);
   const refresh = useCallback(async () => {
+    const mine = ++asked.current;
+    const isOld = () => {
+      if (mine < answered.current) return true;
+      answered.current = mine;
+      return false;
+    };
     try {
       const [answer, who] = await Promise.all([ask(platform, { act: 'status' }, 'status'), platform.about()]);
+      if (isOld()) return;
       setStatus(answer);
       setAbout(who);
       setStatusFault(null);
       setTick((n) => n + 1);
     } catch (reason) {
-      setStatusFault(asFault(reason));
+      if (!isOld()) setStatusFault(asFault(reason));
     }
   }, [platform]);
 

@@ -71,7 +71,7 @@ test('a secret shows only while its button is held, and nothing of it stays', as
   expect(everything()).not.toContain('n0rth-Quay');
 });
 
-// Sabotage: keep the typed values after the save, or the passphrase after the backup.
+// Sabotage: put a typed value into a message, or the form of the backup into the storage.
 test('what was typed is gone once it is saved', async () => {
   const { user } = openApp();
   await user.click(await screen.findByRole('link', { name: /Missing secrets/ }));

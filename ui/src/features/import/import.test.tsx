@@ -8,7 +8,7 @@ test('a dropped file that can’t be read says where, and does not stop the good
   const { user, mock } = openApp();
   const imports = vi.spyOn(mock, 'importFiles');
   await screen.findByRole('navigation', { name: 'Screens' });
-  act(() => mock.drop(['Halden.Returns.BindingInfo.xml', 'Halden.Broken.BindingInfo.xml']));
+  act(() => mock.drop(['Halden.Broken.BindingInfo.xml', 'Halden.Returns.BindingInfo.xml']));
   const files = await screen.findByRole('list', { name: 'Files' });
   expect(await within(files).findByText(/line 214, column 7/)).toBeVisible();
   expect(await within(files).findByText(/2 new, 1 changed, 0 unchanged/)).toBeVisible();
