@@ -17,6 +17,13 @@ use std::{
 
 use sealport_tests::window::{Screen, Window};
 
+#[path = "e2e/around.rs"]
+mod around;
+#[path = "e2e/failed.rs"]
+mod failed;
+#[path = "e2e/speed.rs"]
+mod speed;
+
 const PASSPHRASE: &str = "lighthouse barge copper seven";
 const PASSWORD: &str = "Kiosk-North-2026!";
 
@@ -28,26 +35,25 @@ fn folder(variable: &str) -> PathBuf {
 
 /// Runs the command on the data directory and gives what it printed as JSON.
 fn sealport(data_dir: &Path, args: &[&str]) -> serde_json::Value {
-    let output = Command::new(folder("SEALPORT_BIN_DIR").join("sealport"))
-        .arg("--data-dir")
-        .arg(data_dir)
-        .arg("--json")
-        .args(args)
-        .output()
-        .expect("the command runs");
-    assert!(
-        output.status.success(),
-        "sealport {args:?}: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
-        panic!(
-            "sealport {args:?}: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        )
-    })
+    answer(&mut command(data_dir, args))
+}
+
+/// The command on the data directory.
+fn command(data_dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(folder("SEALPORT_BIN_DIR").join("sealport"));
+    command.arg("--data-dir").arg(data_dir).arg("--json").args(args);
+    command
+}
+
+/// What a command that must succeed printed, as JSON.
+fn answer(command: &mut Command) -> serde_json::Value {
+    let output = command.output().expect("the command runs");
+    let failed = || {
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        format!("{command:?}: {out}{err}")
+    };
+    assert!(output.status.success(), "{}", failed());
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", failed()))
 }
 
 #[tokio::test]

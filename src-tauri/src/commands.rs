@@ -31,8 +31,6 @@ pub struct About {
     /// The sample system is open, and nothing is kept.
     sample: bool,
     data_dir: String,
-    /// Light or dark: as the system says, which the page hears by itself.
-    scheme: &'static str,
 }
 
 /// Folders that can be opened in the system's file manager.
@@ -130,7 +128,6 @@ pub fn about(door: State<'_, Arc<Door>>) -> About {
         version: env!("CARGO_PKG_VERSION"),
         sample: door.is_sample(),
         data_dir: door.data_dir().display().to_string(),
-        scheme: "system",
     }
 }
 

@@ -16,7 +16,12 @@ use sealport_core::{
     Error,
     api::{Request, Response},
 };
-use sealport_node::{config, door, engine::Engine, files, local::Server};
+use sealport_node::{
+    config, door,
+    engine::Engine,
+    files,
+    local::{self, Server},
+};
 
 use crate::door::Changed;
 
@@ -67,4 +72,11 @@ pub fn explore(changed: Changed) -> Result<Opened, Error> {
 /// The data directory: the flag, the variable, or the user's own.
 pub fn locate(flag: Option<PathBuf>) -> Result<PathBuf, Error> {
     config::locate(flag).map(|(data_dir, _)| data_dir)
+}
+
+/// Where the window of a data directory is asked to show itself: beside the socket of its engine. Makes the directory
+/// where there is none.
+pub fn window_socket(data_dir: &Path) -> Result<PathBuf, Error> {
+    files::make_private_folder(data_dir)?;
+    local::socket_path(data_dir).map(|path| path.with_extension("window"))
 }

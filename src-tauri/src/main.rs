@@ -1,7 +1,8 @@
 //! The shell: a window onto the engine. It decides nothing; it opens dialogs, keeps paths from the page, and hands on
 //! requests and answers.
 //!
-//! Promises: the window paints before the engine opens; where no window can open, a sentence says why.
+//! Promises: the window paints before the engine opens; where no window can open, a sentence says why; a data directory
+//! has one window.
 
 #![cfg_attr(all(windows, not(debug_assertions)), windows_subsystem = "windows")]
 
@@ -22,6 +23,7 @@ mod dialogs;
 mod door;
 mod engine;
 mod events;
+mod single;
 
 const USAGE: &str = "\
 usage: sealport-desktop [--data-dir DIR]
@@ -66,11 +68,19 @@ fn main() -> ExitCode {
 /// Opens the window and returns when it is closed.
 fn open_window(data_dir: Option<PathBuf>) -> Result<(), Error> {
     engine::protect_memory();
+    spare_nvidia();
     if !has_display() {
         return Err(Error::new(Code::Unavailable, "there is no display to open a window on")
             .hint("Set DISPLAY or WAYLAND_DISPLAY, or use the command `sealport`, which needs no window."));
     }
-    spare_nvidia();
+    let data_dir = engine::locate(data_dir)?;
+    let later_starts = match single::start(&data_dir)? {
+        single::Start::First(listener) => listener,
+        single::Start::Later => {
+            println!("Sealport has this data directory open already: its window is in front now");
+            return Ok(());
+        }
+    };
     // The page is told once there is one; what happens before, it asks for when it starts.
     let page: Arc<OnceLock<tauri::AppHandle>> = Arc::default();
     let to_page = page.clone();
@@ -79,7 +89,7 @@ fn open_window(data_dir: Option<PathBuf>) -> Result<(), Error> {
             events::notice(app, notice);
         }
     });
-    let door = Arc::new(door::Door::new(engine::locate(data_dir)?, changed));
+    let door = Arc::new(door::Door::new(data_dir, changed));
     let (painted, waiting) = mpsc::channel();
     std::thread::spawn(move || {
         if waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -116,6 +126,9 @@ fn open_window(data_dir: Option<PathBuf>) -> Result<(), Error> {
         .build(tauri::generate_context!())
         .map_err(|e| Error::new(Code::Internal, format!("the window can't be made: {e}")).because(e))?;
     let _ = page.set(app.handle().clone());
+    if let Some(listener) = later_starts {
+        single::serve(listener, app.handle().clone());
+    }
     app.run(|app, event| {
         if let RunEvent::Exit = event {
             app.state::<clipboard::Clipboard>().clear();

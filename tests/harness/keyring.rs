@@ -124,16 +124,58 @@ impl Keyring {
         self.signal(Signal::CONT);
     }
 
+    /// Locks the default collection, as its owner can at any time.
+    pub fn lock(&self) {
+        let mut lock = Command::new("dbus-send");
+        lock.args([
+            "--session",
+            "--print-reply",
+            "--dest=org.freedesktop.secrets",
+            "/org/freedesktop/secrets",
+        ]);
+        lock.args([
+            "org.freedesktop.Secret.Service.Lock",
+            "array:objpath:/org/freedesktop/secrets/aliases/default",
+        ]);
+        self.give(&mut lock);
+        let answer = lock.output().expect("dbus-send runs");
+        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    }
+
+    /// Deletes what Sealport keeps in it.
+    pub fn forget(&self) {
+        let mut forget = Command::new("secret-tool");
+        forget.args(["clear", "service", "sealport"]);
+        self.give(&mut forget);
+        let done = forget.status().expect("secret-tool runs: apt-get install libsecret-tools");
+        assert!(done.success(), "the keyring keeps its item");
+    }
+
+    /// Copies what is kept into a folder, as a backup of the home would.
+    pub fn copy_out(&self, folder: &Path) {
+        copy(&self.home.path().join("data/keyrings"), folder);
+    }
+
+    /// Puts back what was copied out. The daemon must not run.
+    pub fn copy_in(&self, folder: &Path) {
+        assert!(self.daemon.is_none(), "a daemon that runs would not see the files");
+        copy(folder, &self.home.path().join("data/keyrings"));
+    }
+
     /// Gives a command this bus and home, and no screen.
     pub fn give(&self, command: &mut Command) {
+        self.give_beside_screen(command);
+        command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    }
+
+    /// Gives a command this bus and home, and leaves it its screen.
+    pub fn give_beside_screen(&self, command: &mut Command) {
         let home = self.home.path();
         command
             .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
             .env("HOME", home)
             .env("XDG_DATA_HOME", home.join("data"))
             .env("XDG_RUNTIME_DIR", home.join("run"))
-            .env_remove("DISPLAY")
-            .env_remove("WAYLAND_DISPLAY")
             .env_remove("GNOME_KEYRING_CONTROL");
     }
 
@@ -162,6 +204,14 @@ impl Drop for Keyring {
         self.stop_daemon();
         let _ = self.bus.kill();
         let _ = self.bus.wait();
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder in a temporary folder");
+    for entry in std::fs::read_dir(from).expect("the keyrings") {
+        let entry = entry.expect("a keyring");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a keyring can be copied");
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the tests share.
 
+#[cfg(all(feature = "e2e", target_os = "linux"))]
+pub mod drag;
 #[cfg(target_os = "linux")]
 pub mod keyring;
 pub mod system;

@@ -14,8 +14,13 @@ use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 
+use crate::drag;
+
 /// How long anything in the window may take. The machine may be busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the X server calls the window; a pattern.
+const NAME: &str = "^Sealport$";
 
 /// A screen of the rail.
 #[derive(Clone, Copy)]
@@ -89,8 +94,13 @@ impl Drop for Driver {
 }
 
 impl Window {
-    /// Opens the application on a data directory.
+    /// Opens the application on a data directory, in the session of the test.
     pub async fn open(data_dir: &Path) -> Self {
+        Self::open_in(data_dir, |_| {}).await
+    }
+
+    /// Opens the application on a data directory; `enter` puts it into a session of its own.
+    pub async fn open_in(data_dir: &Path, enter: impl FnOnce(&mut Command)) -> Self {
         let variable =
             |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set")));
         let port = std::net::TcpListener::bind("127.0.0.1:0")
@@ -98,7 +108,9 @@ impl Window {
             .local_addr()
             .expect("a port")
             .port();
-        let driver = Command::new("WebKitWebDriver")
+        let mut driver = Command::new("WebKitWebDriver");
+        enter(&mut driver);
+        let driver = driver
             .args(["--host=127.0.0.1", &format!("--port={port}")])
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
             .stdout(Stdio::null())
@@ -242,6 +254,68 @@ impl Window {
         }
     }
 
+    /// Drags what is offered at the left upper corner of the screen onto the middle of the window, waits until the page
+    /// says `over`, and drops it. The pointer goes through the X server.
+    pub async fn drop_offered(&self, over: &str) {
+        self.dialog(drag::TITLE).await;
+        let (x, y) = self.middle().await;
+        xdotool(&["mousemove", "20", "20"]);
+        xdotool(&["mousedown", "1"]);
+        // A drag begins after some way, and its target hears of each move.
+        for step in 1..=20 {
+            let (x, y) = (20 + (x - 20) * step / 20, 20 + (y - 20) * step / 20);
+            xdotool(&["mousemove", &x.to_string(), &y.to_string()]);
+        }
+        let end = Instant::now() + PATIENCE;
+        let seen = format!("//*[contains(normalize-space(.), {})]", quote(over));
+        let mut odd = false;
+        while self.client.find(Locator::XPath(&seen)).await.is_err() {
+            if Instant::now() > end {
+                self.picture("failed").await;
+                xdotool(&["mouseup", "1"]);
+                panic!("the window does not say “{over}” while files hover over it (see failed.png)");
+            }
+            odd = !odd;
+            xdotool(&["mousemove", &(x + i32::from(odd)).to_string(), &y.to_string()]);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.picture("dragging").await;
+        xdotool(&["mouseup", "1"]);
+    }
+
+    /// The X server's numbers of all Sealport windows on the screen.
+    pub fn ids() -> Vec<String> {
+        found(NAME).lines().map(str::to_owned).collect()
+    }
+
+    /// Gives the keyboard to nothing, as when another application was clicked.
+    pub fn take_focus_away() {
+        // The root window takes it; there is no window manager to give it back.
+        xdotool(&["search", "--maxdepth", "0", "", "windowfocus"]);
+        assert!(!Self::ids().contains(&focused()), "the window keeps the keyboard");
+    }
+
+    /// Waits until this window has the keyboard.
+    pub async fn has_focus(&self) {
+        let end = Instant::now() + PATIENCE;
+        while !Self::ids().contains(&focused()) {
+            assert!(Instant::now() < end, "the window does not come to the front");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The middle of the window on the screen.
+    async fn middle(&self) -> (i32, i32) {
+        let id = self.dialog(NAME).await;
+        let output = Command::new("xdotool").args(["getwindowgeometry", "--shell", &id]).output();
+        let text = String::from_utf8(output.expect("xdotool runs").stdout).expect("numbers");
+        let number = |name: &str| -> i32 {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|value| value.strip_prefix('=')?.parse().ok()).expect("a geometry")
+        };
+        (number("X") + number("WIDTH") / 2, number("Y") + number("HEIGHT") / 2)
+    }
+
     async fn dialog(&self, title: &str) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -254,6 +328,11 @@ impl Window {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Runs a script that ends with a call of its last argument, and gives what that was called with.
+    pub async fn run(&self, script: &str, args: &[serde_json::Value]) -> serde_json::Value {
+        self.client.execute_async(script, args.to_vec()).await.expect("the script ends")
     }
 
     /// Waits for two frames: a picture right after a change may be old.
@@ -318,6 +397,12 @@ fn quote(text: &str) -> String {
 fn found(title: &str) -> String {
     let output = Command::new("xdotool").args(["search", "--onlyvisible", "--name", title]).output();
     String::from_utf8(output.expect("xdotool runs: apt-get install xdotool").stdout).expect("numbers")
+}
+
+/// The window that has the keyboard.
+fn focused() -> String {
+    let output = Command::new("xdotool").arg("getwindowfocus").stderr(Stdio::null()).output();
+    String::from_utf8(output.expect("xdotool runs").stdout).expect("a number").trim().to_owned()
 }
 
 /// Sends keys. A window that closed meanwhile takes none, which the waits above notice.

@@ -164,6 +164,7 @@ fn other_linux(parts: &[Part]) -> Done {
         (Part::Headless, "xdotool"),
         (Part::Headless, "import"),
         (Part::Tests, "age"),
+        (Part::Tests, "secret-tool"),
         (Part::Tests, "WebKitWebDriver"),
     ];
     let mut lacking: Vec<&str> = tools
@@ -178,9 +179,8 @@ fn other_linux(parts: &[Part]) -> Done {
     if lacking.is_empty() {
         return Ok(());
     }
-    let fedora = "Fedora: dnf install webkit2gtk4.1-devel gcc pkgconf xorg-x11-server-Xvfb gnome-keyring xdotool ImageMagick age";
-    let arch =
-        "Arch: pacman -S webkit2gtk-4.1 base-devel xorg-server-xvfb gnome-keyring xdotool imagemagick age";
+    let fedora = "Fedora: dnf install webkit2gtk4.1-devel gcc pkgconf xorg-x11-server-Xvfb gnome-keyring libsecret xdotool ImageMagick age";
+    let arch = "Arch: pacman -S webkit2gtk-4.1 base-devel xorg-server-xvfb gnome-keyring libsecret xdotool imagemagick age";
     Err(Stop::new(format!("this machine lacks: {}", lacking.join(", ")), format!("{fedora}\n  {arch}")))
 }
 

@@ -61,6 +61,8 @@ function Frame({ shell }: { shell: Shell }) {
   const [palette, setPalette] = useState(false);
   const openPalette = useCallback(() => setPalette(true), []);
   const inside = Boolean(status?.system) && !shell.hold;
+  const [over, setOver] = useState(false);
+  useEffect(() => session.platform.dragging(setOver), [session.platform]);
   useKeys(session, openPalette, inside);
 
   useEffect(() => {
@@ -71,7 +73,7 @@ function Frame({ shell }: { shell: Shell }) {
     return (
       <main className="alone">
         <h1 className="sr">Sealport</h1>
-        {session.statusFault ? <FaultMessage fault={session.statusFault} again={() => void session.refresh()} /> : <Busy text="Opening Sealport…" />}
+        {session.statusFault ? <FaultMessage fault={session.statusFault} again={() => void session.refresh()} /> : <Opening />}
       </main>
     );
   }
@@ -109,6 +111,12 @@ function Frame({ shell }: { shell: Shell }) {
       >
         <p>{readUnsaved()}</p>
       </Dialog>
+      {over && (
+        <div className="drop-veil" aria-hidden>
+          <FileInput size={28} />
+          <p>Drop to read</p>
+        </div>
+      )}
       <div className="toasts" role="region" aria-label="Messages">
         {shell.toasts.map((toast) => (
           <div className="toast" key={toast.id} role="status">
@@ -132,6 +140,17 @@ function Frame({ shell }: { shell: Shell }) {
       </div>
     </div>
   );
+}
+
+/** A keyring may ask for its password first, in a window of its own that nobody sees. */
+function Opening() {
+  const [slow, setSlow] = useState(false);
+  useEffect(() => {
+    const timer = window.setTimeout(() => setSlow(true), 3000);
+    return () => window.clearTimeout(timer);
+  }, []);
+  if (!slow) return <Busy text="Opening Sealport…" />;
+  return <Busy text="The keyring is slow to answer." hint="If it asks for its password, answer it: its window may stand behind this one." />;
 }
 
 function Rail({ session }: { session: Session }) {

@@ -6,6 +6,7 @@ import { Input, TextField } from 'react-aria-components';
 
 import type { Fault, StatusView } from '../platform';
 import { Button } from '../shared/controls';
+import { asSentence } from '../shared/format';
 import { ask, useSession } from '../shared/session';
 import { useDoing } from '../shared/use';
 
@@ -25,7 +26,11 @@ const WORDS: Partial<Record<Fault['code'], SecretWords>> = {
     text: 'Start the keyring service, or sign in as the user who made the system, then try again. If the secret is lost, restore a backup.',
     way: 'retry',
   },
-  keyring_denied: { title: 'The keyring refused to hand out the master secret.', text: 'Allow Sealport in the keyring’s own window, then try again.', way: 'retry' },
+  keyring_denied: {
+    title: 'The keyring did not open.',
+    text: 'Try again, and give its password when it asks. If it asks nothing, unlock it in its own window first. Ports can’t be opened or sealed until then.',
+    way: 'retry',
+  },
   keyring_timeout: { title: 'The keyring did not answer in time.', text: 'Look for a prompt behind this window, answer it, then try again.', way: 'retry' },
   integrity: {
     title: 'What custody holds is damaged, or belongs to another system.',
@@ -37,7 +42,7 @@ const WORDS: Partial<Record<Fault['code'], SecretWords>> = {
 /** Words for why the secret can't be had, by the code alone; an unknown code speaks for itself. */
 export function secretWords({ sealing }: Pick<StatusView, 'sealing'>): SecretWords {
   const known = sealing.code ? WORDS[sealing.code] : undefined;
-  return known ?? { title: sealing.reason ?? 'The master secret can’t be had.', text: sealing.hint ?? 'Try again.', way: 'retry' };
+  return known ?? { title: asSentence(sealing.reason ?? 'The master secret can’t be had.'), text: asSentence(sealing.hint ?? 'Try again.'), way: 'retry' };
 }
 
 export function Banners() {
@@ -117,7 +122,7 @@ function Unlock() {
         await refresh();
       } catch (reason) {
         const fault = reason as Fault;
-        setWrong(fault.code === 'wrong_passphrase' ? 'The passphrase is wrong.' : fault.message);
+        setWrong(fault.code === 'wrong_passphrase' ? 'The passphrase is wrong.' : asSentence(fault.message));
       }
     });
   return (

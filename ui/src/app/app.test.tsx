@@ -1,5 +1,5 @@
-import { screen, waitFor, within } from '@testing-library/react';
-import { expect, test } from 'vitest';
+import { act, screen, waitFor, within } from '@testing-library/react';
+import { expect, test, vi } from 'vitest';
 
 import { openApp } from '../test/open';
 import { secretWords } from './Banners';
@@ -12,11 +12,13 @@ test('routes survive the way through the address', () => {
   expect(parseRoute('#/nowhere').screen).toBe('overview');
 });
 
+// Sabotage: show the line on Overview only.
 test('a backup that was put off stays red until it is done', async () => {
   const { user, mock } = openApp('state=later');
   expect(await screen.findByText('Backup put off.')).toBeVisible();
   await user.click(screen.getAllByRole('button', { name: 'Back up now' })[0]!);
   const dialog = await screen.findByRole('dialog', { name: 'Back up now' });
+  expect(screen.getByText('Backup put off.')).toBeInTheDocument();
   await user.click(within(dialog).getByRole('button', { name: 'Choose backup file…' }));
   await user.type(within(dialog).getByLabelText('Backup passphrase'), 'long river stone');
   await user.type(within(dialog).getByLabelText('Backup passphrase again'), 'long river stone');
@@ -32,7 +34,7 @@ test.each([
   ['wrong_passphrase', /not the passphrase of a backup/, 'unlock'],
   ['keyring_locked', /Unlock it, then try again/, 'retry'],
   ['keyring_missing', /Start the keyring service/, 'retry'],
-  ['keyring_denied', /Allow Sealport/, 'retry'],
+  ['keyring_denied', /give its password when it asks/, 'retry'],
   ['keyring_timeout', /prompt behind this window/, 'retry'],
   ['integrity', /restore a backup of this system/, 'restore'],
 ] as const)('each cause of a lost secret has its own words and way out: %s', (code, text, way) => {
@@ -44,7 +46,7 @@ test.each([
 
 test('a code without words of its own says what the service says', () => {
   const words = secretWords({ sealing: { possible: false, code: 'unavailable', reason: 'the disk is gone', hint: 'Mount it.', since: null } });
-  expect(words).toEqual({ title: 'the disk is gone', text: 'Mount it.', way: 'retry' });
+  expect(words).toEqual({ title: 'The disk is gone.', text: 'Mount it.', way: 'retry' });
 });
 
 test('a locked keyring says so, and a try after the unlock works', async () => {
@@ -55,6 +57,34 @@ test('a locked keyring says so, and a try after the unlock works', async () => {
   await user.click(within(banner).getByRole('button', { name: 'Try again' }));
   await waitFor(() => expect(screen.queryByRole('alert')).toBeNull());
   expect(screen.getByText('Sealing')).toBeVisible();
+});
+
+// Sabotage: take every status as it comes.
+test('a status that waited for the keyring does not undo a newer one', async () => {
+  const { user, mock } = openApp('state=locked');
+  await screen.findByRole('alert');
+  const locked = await mock.call({ act: 'status' });
+  let arrive = () => {};
+  vi.spyOn(mock, 'call').mockImplementationOnce(() => new Promise((resolve) => (arrive = () => resolve(locked))));
+  await user.keyboard('{F5}');
+  mock.locked = null;
+  await user.keyboard('{F5}');
+  await waitFor(() => expect(screen.queryByRole('alert')).toBeNull());
+  await act(async () => arrive());
+  expect(screen.queryByRole('alert')).toBeNull();
+});
+
+// Sabotage: look again whatever the code, and a keyring that was refused once prompts at every return to the window.
+test.each([
+  ['keyring_denied', 0],
+  ['keyring_missing', 1],
+] as const)('coming back to the window asks a keyring again only where it can’t prompt: %s', async (code, asked) => {
+  const { mock } = openApp(`locked=${code}`);
+  await screen.findByRole('alert');
+  const count = () => mock.calls.filter((request) => request.act === 'status').length;
+  const before = count();
+  await act(async () => void document.dispatchEvent(new Event('visibilitychange')));
+  expect(count()).toBe(before + asked);
 });
 
 // Sabotage: clear the field when the answer is a fault.
@@ -76,6 +106,7 @@ test('a locked custody takes its passphrase; a wrong one says so and keeps the f
   ]);
 });
 
+// Sabotage: leave the line of the sample system out.
 test('the sample system says that nothing is kept, and can be left', async () => {
   const { user } = openApp('state=empty');
   await user.click(await screen.findByRole('button', { name: 'Explore with sample data' }));

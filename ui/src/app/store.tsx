@@ -4,12 +4,15 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 
 import { asFault } from '../platform';
-import type { About, Chosen, Fault, Platform, StatusView } from '../platform';
+import type { About, Chosen, Code, Fault, Platform, StatusView } from '../platform';
+import { asSentence } from '../shared/format';
 import { SessionContext, ask, readUnsaved } from '../shared/session';
 import type { Density, Progress, Screen, Session, ThemeChoice, Toast } from '../shared/session';
 import { parseRoute, routeHash, useHash } from './routes';
 
 const TOAST_MS = 12_000;
+/** Why the secret can't be had, where asking again may open the keyring's prompt. */
+const PROMPTING: ReadonlySet<string> = new Set<Code>(['keyring_locked', 'keyring_denied', 'keyring_timeout']);
 
 function remembered<T extends string>(key: string, among: readonly T[], otherwise: T): T {
   const value = window.localStorage.getItem(key);
@@ -51,15 +54,25 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
   // eslint-disable-next-line react-hooks/exhaustive-deps
   const route = useMemo(() => parseRoute(hash), [hash, visit]);
 
+  // A status waits for the keyring, so an older one may come after a newer: then it is dropped.
+  const asked = useRef(0);
+  const answered = useRef(0);
   const refresh = useCallback(async () => {
+    const mine = ++asked.current;
+    const isOld = () => {
+      if (mine < answered.current) return true;
+      answered.current = mine;
+      return false;
+    };
     try {
       const [answer, who] = await Promise.all([ask(platform, { act: 'status' }, 'status'), platform.about()]);
+      if (isOld()) return;
       setStatus(answer);
       setAbout(who);
       setStatusFault(null);
       setTick((n) => n + 1);
     } catch (reason) {
-      setStatusFault(asFault(reason));
+      if (!isOld()) setStatusFault(asFault(reason));
     }
   }, [platform]);
 
@@ -75,8 +88,11 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
     });
   }, [platform, refresh]);
 
-  // The age of the backup and the state of the keyring move without a write.
+  // The age of the backup and the state of the keyring move without a write. A keyring that was asked and did not open is
+  // asked again only by a person: each question may put its prompt on the screen.
+  const mayPrompt = PROMPTING.has(status?.sealing.code ?? '');
   useEffect(() => {
+    if (mayPrompt) return;
     const look = () => document.visibilityState === 'visible' && void refresh();
     const timer = window.setInterval(look, 60_000);
     document.addEventListener('visibilitychange', look);
@@ -84,13 +100,12 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
       window.clearInterval(timer);
       document.removeEventListener('visibilitychange', look);
     };
-  }, [refresh]);
+  }, [refresh, mayPrompt]);
 
   useEffect(() => {
-    const choice = theme === 'system' ? (about?.scheme ?? 'system') : theme;
-    if (choice === 'system') document.documentElement.removeAttribute('data-theme');
-    else document.documentElement.setAttribute('data-theme', choice);
-  }, [theme, about?.scheme]);
+    if (theme === 'system') document.documentElement.removeAttribute('data-theme');
+    else document.documentElement.setAttribute('data-theme', theme);
+  }, [theme]);
 
   useEffect(() => {
     document.documentElement.setAttribute('data-density', density);
@@ -105,6 +120,8 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
     },
     [dismiss],
   );
+
+  const sayFault = useCallback((reason: unknown) => say(asSentence(asFault(reason).message)), [say]);
 
   const go = useCallback((screen: Screen, params?: Record<string, string>) => {
     if (readUnsaved() && parseRoute(window.location.hash).screen !== screen) setPending({ screen, params });
@@ -144,6 +161,7 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
     go,
     step,
     say,
+    sayFault,
     theme,
     setTheme: (next) => {
       window.localStorage.setItem('theme', next);

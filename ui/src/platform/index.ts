@@ -15,14 +15,12 @@ export interface Chosen {
 }
 
 export type Choice = 'import' | 'backup_save' | 'backup_open' | 'export_folder' | 'fill_csv';
-export type Scheme = 'light' | 'dark' | 'system';
 
 export interface About {
   version: string;
   /** The sample system in memory is open, and nothing is kept. */
   sample: boolean;
   dataDir: string;
-  scheme: Scheme;
 }
 
 export type Unsubscribe = () => void;

@@ -502,7 +502,7 @@ export class Mock implements Platform {
   };
 
   openFolder = async (): Promise<void> => {};
-  about: Platform['about'] = async () => ({ version: '0.1.0', sample: this.sample, dataDir: '/home/ana/.local/share/sealport', scheme: 'system' });
+  about: Platform['about'] = async () => ({ version: '0.1.0', sample: this.sample, dataDir: '/home/ana/.local/share/sealport' });
   copySecret = async (port: string, path: string): Promise<void> => {
     this.note('port.reveal', this.find(port).port.name, path);
   };

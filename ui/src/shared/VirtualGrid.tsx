@@ -3,7 +3,7 @@
 // The row with the focus is always drawn, so that scrolling never loses the focus. Rows that are not here yet say so.
 
 import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useImperativeHandle, useRef } from 'react';
+import { memo, useCallback, useEffect, useImperativeHandle, useRef } from 'react';
 import type { CSSProperties, KeyboardEvent, ReactNode, Ref } from 'react';
 
 import { useSession } from './session';
@@ -93,6 +93,19 @@ export function VirtualGrid<T>({ label, columns, total, rowAt, rowKey, onSight, 
     event.preventDefault();
   };
 
+  // Rows that stay in sight while one scrolls are not drawn again, so what they are given must not change with each turn.
+  const latest = useRef({ current, rowAt, onActive, onOpen });
+  useEffect(() => {
+    latest.current = { current, rowAt, onActive, onOpen };
+  });
+  const focused = useCallback((index: number) => index !== latest.current.current && latest.current.onActive(index), []);
+  const pressed = useCallback((index: number) => {
+    const now = latest.current;
+    const row = now.rowAt(index);
+    now.onActive(index);
+    if (row && now.onOpen) now.onOpen(row);
+  }, []);
+
   const tracks = { '--tracks': columns.map((column) => column.width).join(' '), '--row-height': `${height}px` } as CSSProperties;
   return (
     <div className="vgrid" role="grid" aria-label={label} aria-rowcount={total + 1} aria-colcount={columns.length} ref={scroller} style={tracks} onKeyDown={press}>
@@ -109,33 +122,58 @@ export function VirtualGrid<T>({ label, columns, total, rowAt, rowKey, onSight, 
         {items.map((item) => {
           const row = rowAt(item.index);
           const key = row ? rowKey(row) : null;
-          const selected = key !== null && key === selectedKey;
           return (
-            <div
+            <GridRow
               key={item.key}
-              role="row"
-              aria-rowindex={item.index + 2}
-              aria-selected={selected}
-              aria-busy={row ? undefined : true}
-              data-index={item.index}
-              tabIndex={item.index === current ? 0 : -1}
-              className={`vgrid-row${selected ? ' selected' : ''} ${row ? (rowTone?.(row) ?? '') : ''}`}
-              style={{ transform: `translateY(${item.start}px)` }}
-              onFocus={() => item.index !== current && onActive(item.index)}
-              onClick={() => {
-                onActive(item.index);
-                if (row && onOpen) onOpen(row);
-              }}
-            >
-              {columns.map((column, index) => (
-                <div key={column.key} role="gridcell" aria-colindex={index + 1} className={column.align === 'end' ? 'end' : undefined}>
-                  {row ? column.cell(row) : index === 0 ? <span className="pending">Reading…</span> : null}
-                </div>
-              ))}
-            </div>
+              index={item.index}
+              start={item.start}
+              row={row}
+              columns={columns as GridColumn<unknown>[]}
+              current={item.index === current}
+              selected={key !== null && key === selectedKey}
+              tone={row ? (rowTone?.(row) ?? '') : ''}
+              onFocused={focused}
+              onPressed={pressed}
+            />
           );
         })}
       </div>
     </div>
   );
 }
+
+interface RowProps {
+  index: number;
+  /** Pixels from the top of the list. */
+  start: number;
+  row: unknown;
+  columns: GridColumn<unknown>[];
+  current: boolean;
+  selected: boolean;
+  tone: string;
+  onFocused: (index: number) => void;
+  onPressed: (index: number) => void;
+}
+
+const GridRow = memo(function GridRow({ index, start, row, columns, current, selected, tone, onFocused, onPressed }: RowProps) {
+  return (
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      aria-selected={selected}
+      aria-busy={row ? undefined : true}
+      data-index={index}
+      tabIndex={current ? 0 : -1}
+      className={`vgrid-row${selected ? ' selected' : ''} ${tone}`}
+      style={{ transform: `translateY(${start}px)` }}
+      onFocus={() => onFocused(index)}
+      onClick={() => onPressed(index)}
+    >
+      {columns.map((column, at) => (
+        <div key={column.key} role="gridcell" aria-colindex={at + 1} className={column.align === 'end' ? 'end' : undefined}>
+          {row ? column.cell(row) : at === 0 ? <span className="pending">Reading…</span> : null}
+        </div>
+      ))}
+    </div>
+  );
+});

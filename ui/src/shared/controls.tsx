@@ -27,6 +27,7 @@ import type { ButtonProps as AriaButtonProps, TextFieldProps } from 'react-aria-
 import type { Fault } from '../platform';
 import { useSession } from './session';
 import { count, duration } from './format';
+import { Words } from './Words';
 
 export type Look = 'primary' | 'danger' | 'quiet' | 'link' | 'plain';
 
@@ -68,14 +69,13 @@ export interface FieldProps extends Omit<TextFieldProps, 'children' | 'className
   error?: string | null;
   placeholder?: string;
   mono?: boolean;
-  testid?: string;
 }
 
-export function Field({ label, hideLabel, hint, error, placeholder, mono, testid, ...rest }: FieldProps) {
+export function Field({ label, hideLabel, hint, error, placeholder, mono, ...rest }: FieldProps) {
   return (
     <TextField {...rest} className="field" isInvalid={Boolean(error)}>
       <Label className={hideLabel ? 'sr' : undefined}>{label}</Label>
-      <Input className={`input${mono ? ' mono' : ''}`} placeholder={placeholder} data-testid={testid} spellCheck={false} />
+      <Input className={`input${mono ? ' mono' : ''}`} placeholder={placeholder} spellCheck={false} />
       {hint && (
         <Text slot="description" className="hint">
           {hint}
@@ -179,6 +179,29 @@ export function Dialog({ title, open, onClose, children, foot, wide, locked, ale
   );
 }
 
+/** The foot of a dialog that does one thing: cancel or do it, then be done. While it is being done there is none. */
+export function ActFoot({ act, ready, busy, done, onAct, onClose, aside }: { act: string; ready: boolean; busy: boolean; done: boolean; onAct: () => void; onClose: () => void; aside?: ReactNode }) {
+  if (done) {
+    return (
+      <>
+        {aside}
+        <Button look="primary" onPress={onClose} autoFocus>
+          Done
+        </Button>
+      </>
+    );
+  }
+  if (busy) return null;
+  return (
+    <>
+      <Button onPress={onClose}>Cancel</Button>
+      <Button look="primary" onPress={onAct} isDisabled={!ready}>
+        {act}
+      </Button>
+    </>
+  );
+}
+
 export type Tone = 'ok' | 'warn' | 'bad' | 'info';
 
 export function ToneIcon({ tone, size = 16 }: { tone: Tone; size?: number }) {
@@ -188,7 +211,7 @@ export function ToneIcon({ tone, size = 16 }: { tone: Tone; size?: number }) {
   return <Info size={size} aria-hidden />;
 }
 
-export function Message({ tone, title, children, action, live }: { tone: Tone; title: string; children?: ReactNode; action?: ReactNode; live?: boolean }) {
+export function Message({ tone, title, children, action, live }: { tone: Tone; title: ReactNode; children?: ReactNode; action?: ReactNode; live?: boolean }) {
   return (
     <div className={`message ${tone}`} role={live ? (tone === 'bad' ? 'alert' : 'status') : undefined}>
       <ToneIcon tone={tone} size={18} />
@@ -207,7 +230,7 @@ export function FaultMessage({ fault, again }: { fault: Fault; again?: () => voi
     <Message
       live
       tone="bad"
-      title={fault.message}
+      title={<Words text={fault.message} />}
       action={
         again && (
           <Button small onPress={again}>
@@ -216,7 +239,7 @@ export function FaultMessage({ fault, again }: { fault: Fault; again?: () => voi
         )
       }
     >
-      {fault.hint} <span className="mono small">({fault.code}{fault.place ? `, line ${fault.place.line}, column ${fault.place.column}` : ''})</span>
+      {fault.hint && <Words text={fault.hint} />} <span className="mono small">({fault.code}{fault.place ? `, line ${fault.place.line}, column ${fault.place.column}` : ''})</span>
     </Message>
   );
 }
@@ -232,11 +255,12 @@ export function Empty({ title, text, action, icon }: { title: string; text?: str
   );
 }
 
-export function Busy({ text }: { text: string }) {
+export function Busy({ text, hint }: { text: string; hint?: string }) {
   return (
     <div className="empty" role="status">
       <LoaderCircle size={20} className="spin" aria-hidden />
       <p>{text}</p>
+      {hint && <p>{hint}</p>}
     </div>
   );
 }

@@ -48,6 +48,12 @@ export function day(timestamp: string): string {
   return Number.isNaN(at.getTime()) ? timestamp : days.format(at);
 }
 
+/** What the service says as a sentence of its own. A name of a file keeps its letters. */
+export function asSentence(text: string): string {
+  const words = /^[a-z]+[ ,:’']/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  return /[.!?…]$/.test(words) || words === '' ? words : `${words}.`;
+}
+
 export const KIND: Record<PortKind, string> = {
   receive_port: 'Receive port',
   send_port: 'Send port',

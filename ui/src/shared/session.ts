@@ -1,6 +1,6 @@
 // What every screen shares: the platform, the state of the installation, where we are, and how to say something.
 
-import { createContext, useContext, useEffect, useSyncExternalStore } from 'react';
+import { createContext, useContext, useEffect } from 'react';
 
 import { asFault, expectAnswer } from '../platform';
 import type { About, Answer, Chosen, Fault, Platform, Request, Response, StatusView } from '../platform';
@@ -48,6 +48,8 @@ export interface Session {
   /** Steps through the places visited: -1 back, 1 forward. */
   step(by: -1 | 1): void;
   say(text: string, action?: Toast['action']): void;
+  /** Says what failed, where there is no place for it on the screen. */
+  sayFault(reason: unknown): void;
   theme: ThemeChoice;
   setTheme(theme: ThemeChoice): void;
   density: Density;
@@ -95,21 +97,9 @@ export function useCommand(command: Command, run: () => void): void {
 
 /** Work that would be lost if the screen were left, in words; the shell asks before it goes. */
 let unsaved: string | null = null;
-const watchers = new Set<() => void>();
 
 export function setUnsaved(words: string | null): void {
   unsaved = words;
-  watchers.forEach((watch) => watch());
-}
-
-export function useUnsaved(): string | null {
-  return useSyncExternalStore(
-    (watch) => {
-      watchers.add(watch);
-      return () => watchers.delete(watch);
-    },
-    () => unsaved,
-  );
 }
 
 export function readUnsaved(): string | null {

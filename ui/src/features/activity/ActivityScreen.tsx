@@ -32,24 +32,31 @@ export function ActivityScreen() {
   const [fault, setFault] = useState<Fault | null>(null);
   const [text, setText] = useState(route.params.get('find') ?? '');
   const [active, setActive] = useState(0);
-  const reading = useRef(false);
+  // Counts the readings from the top; what an older one brings is dropped.
+  const round = useRef(0);
+  const asked = useRef<number | null>(null);
   const box = useRef<HTMLDivElement>(null);
   useCommand('find', () => box.current?.querySelector('input')?.focus());
 
   const read = useCallback(
     async (before: number | null) => {
-      if (reading.current) return;
-      reading.current = true;
+      if (before === null) {
+        round.current += 1;
+        asked.current = null;
+      } else if (asked.current === before) return;
+      else asked.current = before;
+      const mine = round.current;
       try {
         const answer = await ask(platform, { act: 'audit_list', before, limit: PAGE }, 'audit');
+        if (mine !== round.current) return;
         setEntries((old) => (before === null ? answer.entries : [...old, ...answer.entries]));
         setTotal(answer.total);
         setBroken(answer.broken_at);
         setFault(null);
       } catch (reason) {
+        if (mine !== round.current) return;
+        asked.current = null;
         setFault(asFault(reason));
-      } finally {
-        reading.current = false;
       }
     },
     [platform],

@@ -1,17 +1,15 @@
 // Create a system: name, custody, backup, work, done. It ends with a proven backup, or an explicit "later".
 
-import { FolderOpen } from 'lucide-react';
 import { useEffect, useState } from 'react';
 
-import type { BackupRecordView, Chosen, FirstBackup } from '../../platform';
+import type { BackupRecordView, FirstBackup } from '../../platform';
 import { CustodyFields, custodyChoice, custodyReady, keyringCustody } from '../../shared/Custody';
 import { Button, FaultMessage, Field, Message, Options, ProgressView } from '../../shared/controls';
 import { counted, exactly } from '../../shared/format';
-import { PassphraseFields, agrees, noPassphrase } from '../../shared/PassphraseFields';
+import { BackupFields, backupOf, noBackup } from '../../shared/NewBackup';
 import { ask, useSession } from '../../shared/session';
 import { Steps } from '../../shared/Steps';
 import { useDoing } from '../../shared/use';
-import { backupFileName } from '../../shared/backupName';
 import { forgetStand, keepStand, readStand } from './resume';
 
 export function Create({ onBack }: { onBack: () => void }) {
@@ -21,23 +19,15 @@ export function Create({ onBack }: { onBack: () => void }) {
   const [name, setName] = useState(stand.name);
   const [custody, setCustody] = useState({ ...keyringCustody, kind: stand.custody });
   const [when, setWhen] = useState<'now' | 'later'>('now');
-  const [file, setFile] = useState<Chosen | null>(null);
-  const [passphrase, setPassphrase] = useState(noPassphrase);
-  const [reminder, setReminder] = useState('');
+  const [form, setForm] = useState(noBackup);
   const [done, setDone] = useState<{ backup: BackupRecordView | null } | null>(null);
   const making = useDoing();
-  const choosing = useDoing();
+  const wanted = backupOf(form);
 
   useEffect(() => {
     if (step < 3) keepStand({ step, name, custody: custody.kind });
     else forgetStand();
   }, [step, name, custody.kind]);
-
-  const choose = () =>
-    void choosing.run(async () => {
-      const [chosen] = await session.platform.choose('backup_save', backupFileName(name));
-      if (chosen) setFile(chosen);
-    });
 
   /** A failure may leave a system or none: then what the service says counts. */
   const release = async (made: Promise<boolean | null>) => {
@@ -47,13 +37,12 @@ export function Create({ onBack }: { onBack: () => void }) {
   };
   const make = () =>
     void release(making.run(async () => {
-      const backup: FirstBackup =
-        when === 'now' && file ? { when: 'now', file: file.token, passphrase: passphrase.first, reminder: reminder.trim() || null } : { when: 'later' };
+      const backup: FirstBackup = when === 'now' && wanted ? { when: 'now', ...wanted } : { when: 'later' };
       session.setHold(true);
       const status = await ask(session.platform, { act: 'init', name: name.trim(), custody: custodyChoice(custody), backup }, 'status');
       setDone({ backup: status.backup.history[0] ?? null });
       setStep(3);
-      setPassphrase(noPassphrase);
+      setForm(noBackup);
       return true;
     }));
 
@@ -115,24 +104,12 @@ export function Create({ onBack }: { onBack: () => void }) {
                   { value: 'later', title: 'Later', text: 'If this machine is lost before then, everything sealed on it is lost. A red line reminds you until it is done.' },
                 ]}
               />
-              {when === 'now' && (
-                <>
-                  <div className="row">
-                    <Button icon={<FolderOpen size={16} />} onPress={choose}>
-                      Choose backup file…
-                    </Button>
-                    <span className={file ? 'clip' : 'muted'}>{file ? file.name : 'Best on another disk or a share.'}</span>
-                  </div>
-                  {choosing.fault && <FaultMessage fault={choosing.fault} />}
-                  <PassphraseFields label="Backup passphrase" value={passphrase} onChange={setPassphrase} hint="Without it the backup opens for nobody. Keep it apart from the file." />
-                  <Field label="Reminder" hint="Optional, readable by anyone who has the file. Say where the passphrase is kept, never what it is." value={reminder} onChange={setReminder} />
-                </>
-              )}
+              {when === 'now' && <BackupFields system={name} form={form} onChange={setForm} />}
               {making.fault && <FaultMessage fault={making.fault} />}
               <div className="row">
                 <Button onPress={() => setStep(1)}>Back</Button>
                 <span className="grow" />
-                <Button look="primary" onPress={make} isDisabled={when === 'now' && (!file || !agrees(passphrase))}>
+                <Button look="primary" onPress={make} isDisabled={when === 'now' && !wanted}>
                   {when === 'now' ? 'Create and back up' : 'Create without a backup'}
                 </Button>
               </div>

@@ -1,10 +1,10 @@
 // Restore a backup into an empty data directory: its header first, then the passphrase.
 
-import { FolderOpen } from 'lucide-react';
 import { useState } from 'react';
 
-import type { BackupView, Chosen, RestoreView } from '../../platform';
-import { BackupHeader } from '../../shared/BackupHeader';
+import type { RestoreView } from '../../platform';
+import { ChooseBackup } from '../../shared/ChooseFile';
+import type { ReadBackup } from '../../shared/ChooseFile';
 import { CustodyFields, custodyChoice, custodyReady, keyringCustody } from '../../shared/Custody';
 import { Button, FaultMessage, Field, Message, ProgressView } from '../../shared/controls';
 import { counted } from '../../shared/format';
@@ -15,29 +15,18 @@ import { forgetStand } from './resume';
 
 export function Restore({ onBack }: { onBack: () => void }) {
   const session = useSession();
-  const [file, setFile] = useState<Chosen | null>(null);
-  const [backup, setBackup] = useState<BackupView | null>(null);
+  const [backup, setBackup] = useState<ReadBackup | null>(null);
   const [passphrase, setPassphrase] = useState('');
   const [custody, setCustody] = useState(keyringCustody);
   const [restored, setRestored] = useState<RestoreView | null>(null);
   const [step, setStep] = useState(0);
-  const looking = useDoing();
   const working = useDoing();
-
-  const choose = () =>
-    void looking.run(async () => {
-      const [chosen] = await session.platform.choose('backup_open');
-      if (!chosen) return;
-      setBackup(null);
-      setFile(chosen);
-      setBackup(await ask(session.platform, { act: 'backup_inspect', file: chosen.token }, 'backup'));
-    });
 
   const restore = () =>
     void working.run(async () => {
-      if (!file) return;
+      if (!backup) return;
       session.setHold(true);
-      const answer = await ask(session.platform, { act: 'backup_restore', file: file.token, passphrase, custody: custodyChoice(custody) }, 'restored');
+      const answer = await ask(session.platform, { act: 'backup_restore', file: backup.file.token, passphrase, custody: custodyChoice(custody) }, 'restored');
       forgetStand();
       setRestored(answer);
       setPassphrase('');
@@ -57,22 +46,15 @@ export function Restore({ onBack }: { onBack: () => void }) {
                 if (backup && passphrase) setStep(1);
               }}
             >
-              <div className="row">
-                <Button icon={<FolderOpen size={16} />} onPress={choose}>
-                  Choose backup file…
-                </Button>
-                {!file && <span className="muted">It ends in .sealport.</span>}
-              </div>
-              {looking.fault && <FaultMessage fault={looking.fault} />}
+              <ChooseBackup read={backup} onRead={setBackup} />
               {backup && (
                 <>
-                  <BackupHeader backup={backup} />
-                  {backup.header.secret_only && (
+                  {backup.view.header.secret_only && (
                     <Message tone="warn" title="This backup holds the master secret only">
                       Ports are not in it. Import their binding files after the restore.
                     </Message>
                   )}
-                  <Field label="Backup passphrase" type="password" autoComplete="off" value={passphrase} onChange={setPassphrase} hint={backup.header.reminder ? `Reminder: ${backup.header.reminder}` : undefined} />
+                  <Field label="Backup passphrase" type="password" autoComplete="off" value={passphrase} onChange={setPassphrase} hint={backup.view.header.reminder ? `Reminder: ${backup.view.header.reminder}` : undefined} />
                 </>
               )}
               {working.fault && <FaultMessage fault={working.fault} />}

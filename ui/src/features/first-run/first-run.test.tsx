@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 
 import { openApp } from '../../test/open';
 
+// Sabotage: let a system be created with passphrases that differ.
 test('create: name, custody, backup, and the proof stays readable', async () => {
   const { user, mock } = openApp('state=empty');
   await user.click(await screen.findByRole('button', { name: 'Create a new system' }));
@@ -50,6 +51,7 @@ test('a reload goes on where the first run stood', async () => {
   expect(screen.getByLabelText('Name of the system')).toHaveValue('Night shift');
 });
 
+// Sabotage: ask for no backup without saying what that costs.
 test('later is explicit and says what it costs', async () => {
   const { user, mock } = openApp('state=empty');
   await user.click(await screen.findByRole('button', { name: 'Create a new system' }));
@@ -63,6 +65,7 @@ test('later is explicit and says what it costs', async () => {
   expect(mock.calls.find((request) => request.act === 'init')).toMatchObject({ backup: { when: 'later' } });
 });
 
+// Sabotage: ask for the passphrase before the header is read.
 test('restore shows the header before it asks for the passphrase, and a wrong one keeps the form', async () => {
   const { user } = openApp('state=empty');
   await user.click(await screen.findByRole('button', { name: 'Restore a backup' }));

@@ -31,21 +31,20 @@ export function ImportScreen() {
   const [files, setFiles] = useState<FileRead[]>([]);
   const [plan, setPlan] = useState<ImportView | null>(null);
   const [result, setResult] = useState<ImportView | null>(null);
-  const [over, setOver] = useState(false);
   const choosing = useDoing();
   const planning = useDoing();
   const importing = useDoing();
 
-  useEffect(() => platform.dragging(setOver), [platform]);
+  const busy = importing.busy;
   useEffect(() => {
-    if (dropped.length === 0) return;
-    setOver(false);
+    // What is dropped while others are imported waits until that is done.
+    if (dropped.length === 0 || busy) return;
     takeDropped();
     setFiles((old) => [...(step === 'done' ? [] : old), ...dropped.map((file) => ({ file, view: null, fault: null }))]);
     setResult(null);
     setPlan(null);
     setStep('read');
-  }, [dropped, takeDropped, step]);
+  }, [dropped, takeDropped, step, busy]);
 
   // Each file is read for itself, so that one that is bad doesn't hide the others.
   const unread = files.find((one) => one.view === null && one.fault === null)?.file;
@@ -112,9 +111,9 @@ export function ImportScreen() {
 
       {step === 'source' && (
         <>
-          <div className={`dropzone${over ? ' over' : ''}`}>
+          <div className="dropzone">
             <FileInput size={28} aria-hidden className="muted" />
-            <p className="title">{over ? 'Drop to read' : 'Drop binding files anywhere on this window'}</p>
+            <p className="title">Drop binding files anywhere on this window</p>
             <p className="muted">UTF-8 or UTF-16, as BizTalk exports them. Several at once are fine.</p>
             <Button look="primary" onPress={choose} isDisabled={choosing.busy}>
               Choose files…
@@ -153,7 +152,7 @@ export function ImportScreen() {
         </>
       )}
 
-      {step === 'review' && plan && !importing.busy && (
+      {step === 'review' && plan && !busy && (
         <>
           <Plan view={plan} />
           {importing.fault && <FaultMessage fault={importing.fault} again={importAll} />}
@@ -167,7 +166,7 @@ export function ImportScreen() {
         </>
       )}
 
-      {step === 'review' && importing.busy && (
+      {step === 'review' && busy && (
         <div className="panel">
           <div className="inside stack">
             <ProgressView fallback="Sealing ports…" onCancel={() => void platform.cancel()} />

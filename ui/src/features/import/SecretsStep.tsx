@@ -14,7 +14,7 @@ export function SecretsStep({ missing }: { missing: MissingView[] }) {
         BizTalk removed them from the file. Import first, then fill them in one queue: {counted(users, 'user name stands', 'user names stand')} behind them. What you filled in before is kept.
       </Message>
       <div className="panel">
-        <table className="plan-table">
+        <table className="table">
           <caption className="sr">Secrets that will be missing</caption>
           <thead>
             <tr>

@@ -4,12 +4,13 @@ import { ArchiveRestore, FileCheck2, HardDriveDownload } from 'lucide-react';
 import { useEffect, useState } from 'react';
 
 import type { BackupRecordView } from '../../platform';
-import { Busy, Button, Empty, Message, ToneIcon } from '../../shared/controls';
-import { CUSTODY_WEAKNESS, age, count, counted, day, exactly, when } from '../../shared/format';
+import { Busy, Button, Message, ToneIcon } from '../../shared/controls';
+import { age, count, counted, day, when } from '../../shared/format';
+import { ProvenBackup, SecretFacts } from '../../shared/MasterSecret';
 import { useSession } from '../../shared/session';
+import { Words } from '../../shared/Words';
 import { BackupDialog } from './BackupDialog';
 import { DrillDialog } from './DrillDialog';
-import './master.css';
 
 export function MasterScreen() {
   const session = useSession();
@@ -25,8 +26,6 @@ export function MasterScreen() {
 
   if (!status) return <Busy text="Reading…" />;
   const { secret, backup } = status;
-  const active = secret?.versions.find((version) => version.version === secret.active_version);
-  const proven = backup.proven_age_seconds;
   return (
     <div className="page master">
       <div className="head">
@@ -51,23 +50,10 @@ export function MasterScreen() {
         </header>
         <div className="inside">
           {secret ? (
-            <dl className="facts">
-              <dt>Key check value</dt>
-              <dd className="mono wrap-any">{active?.kcv ?? '–'}</dd>
-              <dt>Made</dt>
-              <dd>{active ? exactly(active.created) : '–'}</dd>
-              <dt>Kept in</dt>
-              <dd>
-                {secret.custody_name} <span className="muted">{CUSTODY_WEAKNESS[secret.custody]}</span>
-              </dd>
-              <dt>Protects</dt>
-              <dd>
-                {counted(status.counts.receive_ports + status.counts.send_ports + status.counts.send_port_groups, 'port')}, {counted(status.counts.documents, 'document')}
-              </dd>
-            </dl>
+            <SecretFacts status={status} whole />
           ) : (
-            <Message tone="bad" title={status.sealing.reason ?? 'The master secret can’t be had.'}>
-              {status.sealing.hint}
+            <Message tone="bad" title={<Words text={status.sealing.reason ?? 'The master secret can’t be had.'} />}>
+              <Words text={status.sealing.hint ?? ''} />
             </Message>
           )}
         </div>
@@ -101,15 +87,7 @@ export function MasterScreen() {
           <h2 id="backups" className="grow">
             Backups
           </h2>
-          {proven === null ? (
-            <span className="state bad">
-              <ToneIcon tone="bad" /> No proven backup
-            </span>
-          ) : (
-            <span className={`state ${proven > 30 * 86_400 ? 'warn' : 'ok'}`}>
-              <ToneIcon tone={proven > 30 * 86_400 ? 'warn' : 'ok'} /> Proven {age(proven)}
-            </span>
-          )}
+          <ProvenBackup status={status} />
         </header>
         {backup.history.length === 0 ? (
           <div className="inside">
@@ -140,7 +118,6 @@ export function MasterScreen() {
 }
 
 function Backups({ history, generation }: { history: BackupRecordView[]; generation: number | null }) {
-  if (history.length === 0) return <Empty title="No backup yet." />;
   return (
     <table className="table">
       <caption className="sr">Backups, newest first</caption>

@@ -46,6 +46,11 @@ export function MissingScreen() {
     return true;
   };
 
+  const startReview = () => {
+    saving.clear();
+    setProblems([]);
+    setReview(true);
+  };
   const save = () =>
     void saving.run(async () => {
       const rows = filled.map((one) => ({ application: one.application, port: one.port, property: one.property, user: one.user, value: values.get(keyOf(one)) ?? '' }));
@@ -62,6 +67,7 @@ export function MissingScreen() {
     void reader.run(async () => {
       const [file] = await platform.choose('fill_csv');
       if (!file) return;
+      saving.clear();
       setCsv({ file, plan: expectAnswer(await platform.fillFromCsv(file.token, true), 'filled') });
     });
   const fillCsv = () =>
@@ -80,12 +86,16 @@ export function MissingScreen() {
           <h1>Missing secrets</h1>
           <p className="muted">BizTalk removes passwords from binding files. Fill them in here; what you leave empty waits.</p>
         </div>
-        <Button icon={<FileSpreadsheet size={16} />} onPress={chooseCsv} isDisabled={missing.length === 0}>
-          Fill from CSV…
-        </Button>
-        <Button look="primary" onPress={() => setReview(true)} isDisabled={filled.length === 0}>
-          Review {counted(filled.length, 'secret')}
-        </Button>
+        {missing.length > 0 && (
+          <>
+            <Button icon={<FileSpreadsheet size={16} />} onPress={chooseCsv}>
+              Fill from CSV…
+            </Button>
+            <Button look="primary" onPress={startReview} isDisabled={filled.length === 0}>
+              Review {counted(filled.length, 'secret')}
+            </Button>
+          </>
+        )}
       </div>
       {reader.fault && <FaultMessage fault={reader.fault} />}
       {reading.fault ? (
@@ -146,7 +156,7 @@ export function MissingScreen() {
         }
       >
         <p className="muted">
-          All of these are written, or none. {missing.length > filled.length ? `${count(missing.length - filled.length)} stay missing for later.` : 'No secret is missing then.'}
+          All of these are written, or none. {missing.length > filled.length ? `${counted(missing.length - filled.length, 'stays', 'stay')} missing for later.` : 'No secret is missing then.'}
         </p>
         <ul className="review-list" aria-label="Secrets to fill">
           {filled.map((one) => (
@@ -180,7 +190,7 @@ export function MissingScreen() {
         {csv && (
           <>
             <p>
-              {counted(csv.plan.filled, 'row')} fit, in {counted(csv.plan.ports, 'port')}. {counted(csv.plan.still_missing, 'secret')} will still be missing.
+              {counted(csv.plan.filled, 'row fits', 'rows fit')}, in {counted(csv.plan.ports, 'port')}. {counted(csv.plan.still_missing, 'secret')} will still be missing.
             </p>
             <Problems problems={csv.plan.problems} />
           </>
@@ -194,7 +204,7 @@ export function MissingScreen() {
 function Problems({ problems }: { problems: FillView['problems'] }) {
   if (problems.length === 0) return null;
   return (
-    <Message live tone="bad" title={`${counted(problems.length, 'row')} fit nothing. Nothing was written.`}>
+    <Message live tone="bad" title={`${counted(problems.length, 'row fits', 'rows fit')} nothing. Nothing was written.`}>
       <ul>
         {problems.slice(0, 20).map((problem) => (
           <li key={problem.row}>

@@ -10,6 +10,7 @@ async function openMissing() {
   return app;
 }
 
+// Sabotage: send a request for each secret, so that some could be written and others not.
 test('a pasted column fills downward, and what is filled is saved at once', async () => {
   const { user, mock, container } = await openMissing();
   const inputs = [...container.querySelectorAll<HTMLInputElement>('input[type="password"]')];

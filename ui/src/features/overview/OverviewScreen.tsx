@@ -5,21 +5,26 @@ import { ArrowRight } from 'lucide-react';
 import type { AlertView, AuditListView, StatusView } from '../../platform';
 import { Busy, Button, Empty, FaultMessage, ToneIcon } from '../../shared/controls';
 import { age, applicationName, count, counted, exactly, when } from '../../shared/format';
+import { SecretFacts } from '../../shared/MasterSecret';
 import { ask, useSession } from '../../shared/session';
 import type { Screen } from '../../shared/session';
 import { useReading } from '../../shared/use';
+import { Words } from '../../shared/Words';
 import './overview.css';
 
 export function OverviewScreen() {
   const session = useSession();
-  const { status, platform, tick, go } = session;
+  const { status, about, platform, tick, go } = session;
   const changes = useReading<AuditListView>(() => ask(platform, { act: 'audit_list', before: null, limit: 7 }, 'audit'), `audit-${tick}`);
   if (!status) return <Busy text="Reading…" />;
-  const truth = sentence(status);
+  const sample = about?.sample ?? false;
+  const truth = sentence(status, sample);
   const able = status.sealing.possible;
   const { counts } = status;
   const ports = counts.receive_ports + counts.send_ports + counts.send_port_groups;
-  const next = nextAct(status, ports);
+  const next = nextAct(status, ports, sample);
+  // Nothing of the sample system is kept, so nothing of it needs a backup.
+  const alerts = sample ? status.alerts.filter((alert) => alert.id !== 'no_proven_backup') : status.alerts;
   return (
     <div className="page overview">
       <div className="head">
@@ -47,22 +52,22 @@ export function OverviewScreen() {
         <Count n={able ? counts.missing_secrets : null} word="missing secrets" tone={counts.missing_secrets > 0 ? 'warn' : undefined} to={() => go('missing')} />
       </ul>
 
-      <div className="over">
+      <div className="halves">
         <div className="stack loose">
           <section className="panel" aria-labelledby="attention">
             <header>
               <h2 id="attention" className="grow">
                 Needs attention
               </h2>
-              <span className="muted">{status.alerts.length > 0 ? count(status.alerts.length) : ''}</span>
+              <span className="muted">{alerts.length > 0 ? count(alerts.length) : ''}</span>
             </header>
-            {status.alerts.length === 0 ? (
+            {alerts.length === 0 ? (
               <p className="inside state ok">
                 <ToneIcon tone="ok" /> Nothing needs attention.
               </p>
             ) : (
               <ul className="rows">
-                {status.alerts.map((alert) => (
+                {alerts.map((alert) => (
                   <Alert key={alert.id} alert={alert} />
                 ))}
               </ul>
@@ -121,10 +126,10 @@ export function OverviewScreen() {
 }
 
 /** The one thing to do next; none while the line at the top has it. */
-function nextAct(status: StatusView, ports: number): { title: string; screen: Screen; params?: Record<string, string> } | null {
+function nextAct(status: StatusView, ports: number, sample: boolean): { title: string; screen: Screen; params?: Record<string, string> } | null {
   if (!status.sealing.possible) return null;
   if (ports === 0) return { title: 'Import binding files', screen: 'import' };
-  if (status.backup.proven_age_seconds === null) return { title: 'Back up the master secret', screen: 'master', params: { do: 'backup' } };
+  if (!sample && status.backup.proven_age_seconds === null) return { title: 'Back up the master secret', screen: 'master', params: { do: 'backup' } };
   if (status.counts.missing_secrets > 0) return { title: 'Fill missing secrets', screen: 'missing' };
   return { title: 'Open ports', screen: 'ports' };
 }
@@ -183,8 +188,6 @@ function Applications({ tick }: { tick: number }) {
 
 function MasterCard({ status }: { status: StatusView }) {
   const session = useSession();
-  const proven = status.backup.proven_age_seconds;
-  const active = status.secret?.versions.find((version) => version.version === status.secret?.active_version);
   return (
     <section className="panel" aria-labelledby="master-secret">
       <header>
@@ -194,33 +197,9 @@ function MasterCard({ status }: { status: StatusView }) {
         {status.secret && <span className="tag ok">version {status.secret.active_version} active</span>}
       </header>
       <div className="inside stack loose">
-        {status.secret ? (
-          <dl className="facts column">
-            <dt>Key check value</dt>
-            <dd className="mono wrap-any">{active?.kcv ?? '–'}</dd>
-            <dt>Kept in</dt>
-            <dd>{status.secret.custody_name}</dd>
-            <dt>Proven backup</dt>
-            <dd>
-              {proven === null ? (
-                <span className="state bad">
-                  <ToneIcon tone="bad" /> none
-                </span>
-              ) : (
-                <span className={`state ${proven > 30 * 86_400 ? 'warn' : 'ok'}`}>
-                  <ToneIcon tone={proven > 30 * 86_400 ? 'warn' : 'ok'} /> {age(proven)}
-                </span>
-              )}
-            </dd>
-          </dl>
-        ) : (
-          <p className="muted">The master secret can’t be had now. What it seals stays as it is until it can.</p>
-        )}
+        <SecretFacts status={status} />
         <div className="row wrap">
-          <Button
-            onPress={() => session.go('master', { do: 'backup' })}
-            isDisabled={!status.sealing.possible}
-          >
+          <Button onPress={() => session.go('master', { do: 'backup' })} isDisabled={!status.sealing.possible}>
             Back up now
           </Button>
           <Button look="quiet" onPress={() => session.go('master')}>
@@ -254,7 +233,7 @@ function Alert({ alert }: { alert: AlertView }) {
         <ToneIcon tone={tone} /> {word}
       </span>
       <span>
-        <span className="strong">{alert.message}</span> <span className="muted">{alert.hint}</span>
+        <span className="strong"><Words text={alert.message} /></span> <span className="muted"><Words text={alert.hint} /></span>
       </span>
       <Button small icon={<ArrowRight size={14} />} aria-label={`Open: ${alert.message}`} onPress={() => go(to)}>
         Open
@@ -264,10 +243,11 @@ function Alert({ alert }: { alert: AlertView }) {
 }
 
 /** The state in one sentence. */
-export function sentence(status: StatusView): { tone: 'ok' | 'warn' | 'bad'; text: string } {
+export function sentence(status: StatusView, sample: boolean): { tone: 'ok' | 'warn' | 'bad'; text: string } {
   const name = status.system?.name ?? 'This system';
   const ports = counted(status.counts.receive_ports + status.counts.send_ports + status.counts.send_port_groups, 'port');
   if (!status.sealing.possible) return { tone: 'bad', text: `${name} can’t seal or open ports now.` };
+  if (sample) return { tone: 'ok', text: `${name} seals ${ports}: look around.` };
   if (status.backup.proven_age_seconds === null) return { tone: 'bad', text: `${name} seals ${ports}, but no backup of its master secret is proven.` };
   if (status.counts.missing_secrets > 0) return { tone: 'warn', text: `${name} seals ${ports}; ${counted(status.counts.missing_secrets, 'secret is', 'secrets are')} missing.` };
   return { tone: 'ok', text: `${name} seals ${ports}. Its backup was proven ${age(status.backup.proven_age_seconds)}.` };

@@ -1,10 +1,10 @@
 // Export binding files into a folder: masked as BizTalk writes them, or with every secret in the clear.
 
-import { FolderOpen } from 'lucide-react';
 import { useState } from 'react';
 
 import type { Chosen, ExportSecrets, ExportView } from '../../platform';
-import { Button, Dialog, FaultMessage, Message, Options } from '../../shared/controls';
+import { ChooseFile } from '../../shared/ChooseFile';
+import { ActFoot, Button, Dialog, FaultMessage, Message, Options, ProgressView } from '../../shared/controls';
 import { counted } from '../../shared/format';
 import { ask, useSession } from '../../shared/session';
 import { useDoing } from '../../shared/use';
@@ -24,11 +24,6 @@ export function ExportDialog({ open, onClose }: { open: boolean; onClose: () => 
     work.clear();
     onClose();
   };
-  const choose = () =>
-    void work.run(async () => {
-      const [chosen] = await session.platform.choose('export_folder');
-      if (chosen) setFolder(chosen);
-    });
   const write = () =>
     void work.run(async () => {
       if (!folder) return;
@@ -43,29 +38,23 @@ export function ExportDialog({ open, onClose }: { open: boolean; onClose: () => 
       onClose={close}
       locked={work.busy}
       foot={
-        done ? (
-          <>
-            <Button onPress={() => void opening.run(() => session.platform.openFolder('export'))}>Open folder</Button>
-            <Button look="primary" onPress={close}>
-              Done
-            </Button>
-          </>
-        ) : (
-          <>
-            <Button onPress={close} isDisabled={work.busy}>
-              Cancel
-            </Button>
-            <Button look="primary" onPress={write} isDisabled={!folder || work.busy}>
-              {work.busy ? 'Working…' : 'Export'}
-            </Button>
-          </>
-        )
+        <ActFoot
+          act="Export"
+          ready={folder !== null}
+          busy={work.busy}
+          done={done !== null}
+          onAct={write}
+          onClose={close}
+          aside={<Button onPress={() => void opening.run(() => session.platform.openFolder('export'))}>Open folder</Button>}
+        />
       }
     >
       {done ? (
         <Message live tone={done.secrets === 'include' ? 'warn' : 'ok'} title={`${counted(done.files.length, 'file')} written`}>
           {done.secrets === 'include' ? 'They hold every secret in the clear: delete them once BizTalk has imported them.' : done.files.map((file) => file.name).join(', ')}
         </Message>
+      ) : work.busy ? (
+        <ProgressView fallback="Writing binding files…" onCancel={() => void session.platform.cancel()} />
       ) : (
         <>
           <p className="muted">Every document is written under its own name, with your changes in it and nothing else changed.</p>
@@ -78,12 +67,7 @@ export function ExportDialog({ open, onClose }: { open: boolean; onClose: () => 
               { value: 'include', title: 'In the clear', text: 'As BizTalk needs them to import. Whoever reads the files reads the secrets. It is audited.' },
             ]}
           />
-          <div className="row">
-            <Button icon={<FolderOpen size={16} />} onPress={choose} isDisabled={work.busy}>
-              Choose folder…
-            </Button>
-            <span className={folder ? 'clip' : 'muted'}>{folder ? folder.name : 'An empty folder is best.'}</span>
-          </div>
+          <ChooseFile what="export_folder" file={folder} onFile={setFolder} hint="An empty folder is best." />
         </>
       )}
       {work.fault && <FaultMessage fault={work.fault} />}

@@ -4,7 +4,6 @@ import { ArchiveRestore, Trash2, X } from 'lucide-react';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
 
-import { asFault } from '../../platform';
 import type { PropertyView } from '../../platform';
 import { Busy, Button, FaultMessage, IconButton, Message } from '../../shared/controls';
 import { KIND, applicationName, counted, exactly, when } from '../../shared/format';
@@ -27,7 +26,7 @@ interface Props {
 
 export function PortDetail({ id, draft, onDraft, onClose }: Props) {
   const session = useSession();
-  const { platform, tick } = session;
+  const { platform, tick, refresh, sayFault } = session;
   const [tab, setTab] = useState('details');
   const [review, setReview] = useState(false);
   const body = useRef<HTMLDivElement>(null);
@@ -49,11 +48,11 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
   const onMark = useCallback(
     (property: PropertyView, secret: boolean) => {
       ask(platform, { act: 'port_mark', port: id, path: property.path, secret }, 'saved').then(
-        () => session.refresh(),
-        (reason: unknown) => session.say(asFault(reason).message),
+        () => refresh(),
+        sayFault,
       );
     },
-    [platform, id, session],
+    [platform, id, refresh, sayFault],
   );
 
   const stale = Boolean(draft && port && draft.revision !== port.revision);
@@ -69,17 +68,17 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
         onDraft(undefined);
         session.say(`${port.name} is deleted. Its history stays.`, {
           label: 'Undo',
-          run: () => void platform.call({ act: 'port_undelete', port: id }).then(session.refresh, (reason: unknown) => session.say(asFault(reason).message)),
+          run: () => void platform.call({ act: 'port_undelete', port: id }).then(session.refresh, session.sayFault),
         });
         await session.refresh();
       },
-      (reason: unknown) => session.say(asFault(reason).message),
+      session.sayFault,
     );
   };
   const bringBack = () =>
     void platform.call({ act: 'port_undelete', port: id }).then(
       () => session.refresh(),
-      (reason: unknown) => session.say(asFault(reason).message),
+      session.sayFault,
     );
 
   useCommand('review', () => draft && setReview(true));

@@ -70,7 +70,9 @@ function Item({ leaf }: { leaf: Leaf }) {
             ) : (
               <span className="tree-chevron" />
             )}
-            <span className="clip grow">{leaf.title}</span>
+            <span className="clip grow" title={leaf.title}>
+              {leaf.title}
+            </span>
             {leaf.missing > 0 && <span className="missing-dot" title={`${leaf.missing} missing secrets`} />}
             <span className="muted small">{count(leaf.n)}</span>
           </div>

@@ -92,6 +92,15 @@ export function PortsScreen() {
     return () => window.removeEventListener('keydown', escape);
   }, [open, close, searched]);
 
+  // Nothing was read yet, so there is nothing to search or filter either.
+  if (ports.fault && !ports.facets) {
+    return (
+      <div className="page">
+        <h1>Ports</h1>
+        <FaultMessage fault={ports.fault} again={() => void session.refresh()} />
+      </div>
+    );
+  }
   if (nothingAtAll) {
     return (
       <>
@@ -208,7 +217,7 @@ function columnsFor(drafts: Drafts, narrow: boolean): GridColumn<PortSummaryView
     {
       key: 'name',
       title: 'Name',
-      width: 'minmax(168px, 1.5fr)',
+      width: 'minmax(200px, 2fr)',
       cell: (port) => (
         <span title={port.name}>
           {drafts.has(port.id) && <span className="unsaved-dot" role="img" aria-label="unsaved changes" />}
@@ -219,8 +228,8 @@ function columnsFor(drafts: Drafts, narrow: boolean): GridColumn<PortSummaryView
     },
     { key: 'kind', title: 'Kind', width: '72px', cell: (port) => ({ receive_port: 'Receive', send_port: 'Send', send_port_group: 'Group' })[port.kind] },
     { key: 'adapter', title: 'Adapter', width: '104px', cell: (port) => port.adapter || <span className="muted">–</span> },
-    { key: 'address', title: 'Address', width: 'minmax(120px, 2.2fr)', cell: (port) => <span className="mono" title={port.address}>{port.address}</span> },
-    { key: 'user', title: 'User', width: 'minmax(88px, 1fr)', cell: (port) => <span title={port.user}>{port.user}</span> },
+    { key: 'address', title: 'Address', width: 'minmax(120px, 1.8fr)', cell: (port) => <span className="mono" title={port.address}>{port.address}</span> },
+    { key: 'user', title: 'User', width: 'minmax(72px, 0.8fr)', cell: (port) => <span title={port.user}>{port.user}</span> },
     {
       key: 'missing',
       title: 'Missing',

@@ -5,7 +5,6 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import type { ReactNode } from 'react';
 
 import type { PropertyView } from '../../platform';
-import { asFault } from '../../platform';
 import { ask, useSession } from '../../shared/session';
 
 interface Props {
@@ -31,7 +30,7 @@ export function SecretValue({ port, name, property, draft, readOnly, onChange }:
   const copy = () => {
     session.platform.copySecret(port, property.path).then(
       () => session.say(`${property.label} is on the clipboard for 30 s.`),
-      (reason: unknown) => session.say(asFault(reason).message),
+      session.sayFault,
     );
   };
 
@@ -113,7 +112,7 @@ export function Hold({ port, name, property }: { port: string; name: string; pro
         // Released before the answer came: it is not shown.
         if (holding.current === mine) setValue(answer.value);
       },
-      (reason: unknown) => session.say(asFault(reason).message),
+      session.sayFault,
     );
   };
 

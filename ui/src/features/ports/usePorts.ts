@@ -7,6 +7,8 @@ import type { FacetsView, Fault, Platform, PortFilter, PortSummaryView } from '.
 import { ask } from '../../shared/session';
 
 const PAGE = 200;
+/** Pages asked for at a time. What one leaps over meanwhile is never asked for. */
+const AT_ONCE = 2;
 
 export interface PortPages {
   total: number;
@@ -66,24 +68,43 @@ export function usePorts(platform: Platform, filter: PortFilter, tick: number): 
   }, [read, key, tick]);
 
   const listed = list.round;
-  const onSight = useCallback(
-    (first: number, last: number) => {
-      if (listed !== round.current) return;
-      for (let page = Math.floor(first / PAGE); page <= Math.floor(last / PAGE); page += 1) {
-        if (asked.current.has(page)) continue;
-        asked.current.add(page);
-        read(page).then(
+  const sight = useRef({ first: 0, last: 0 });
+  const underWay = useRef(0);
+  const readSight = useCallback(() => {
+    if (listed !== round.current) return;
+    for (let page = Math.floor(sight.current.first / PAGE); page <= Math.floor(sight.current.last / PAGE); page += 1) {
+      if (asked.current.has(page) || underWay.current >= AT_ONCE) continue;
+      asked.current.add(page);
+      underWay.current += 1;
+      let failed = false;
+      read(page)
+        .then(
           (answer) => {
             if (round.current === listed) setList((old) => ({ ...old, pages: new Map([...old.pages, [page, answer.ports]]) }));
           },
           (reason: unknown) => {
+            failed = true;
             asked.current.delete(page);
             if (round.current === listed) setFault(asFault(reason));
           },
-        );
-      }
+        )
+        .finally(() => {
+          underWay.current -= 1;
+          // After a failure a person asks again.
+          if (!failed) latest.current();
+        });
+    }
+  }, [read, listed]);
+  const latest = useRef(readSight);
+  useEffect(() => {
+    latest.current = readSight;
+  });
+  const onSight = useCallback(
+    (first: number, last: number) => {
+      sight.current = { first, last };
+      readSight();
     },
-    [read, listed],
+    [readSight],
   );
 
   const rowAt = useCallback((index: number) => list.pages.get(Math.floor(index / PAGE))?.[index % PAGE] ?? null, [list.pages]);
