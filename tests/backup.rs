@@ -161,6 +161,9 @@ impl Small {
             bundle: SecretText::from(self.bundle.to_text(Holder::Heir)),
             node: NodeLine { id: NodeId::from_bytes([7; 16]), name: "node".to_owned() },
             system_created: self.header.created,
+            epoch: None,
+            ca: None,
+            nodes: Vec::new(),
         };
         let passphrase = secret(PASSPHRASE);
         let plan = Plan { header: &self.header, start, passphrase: &passphrase, cost };

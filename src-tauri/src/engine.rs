@@ -12,36 +12,16 @@ pub use sealport_node::{
     fill::read_rows,
 };
 
-use sealport_core::{
-    Error,
-    api::{Request, Response},
-};
-use sealport_node::{
-    config, door,
-    engine::Engine,
-    files,
-    local::{self, Server},
-};
+use sealport_core::Error;
+use sealport_node::{config, door, engine::Engine, files, local, service::Service};
 
 use crate::door::Changed;
 
 /// What is open: the engine, or the way to the process that holds the directory, with what must live as long.
 pub type Opened = Arc<dyn Handle>;
 
-/// An engine of this process, and the local socket by which commands reach it.
-struct Serving {
-    engine: Arc<Engine>,
-    _server: Server,
-}
-
-impl Handle for Serving {
-    fn handle(&self, request: Request, call: &Call<'_>) -> Result<Response, Error> {
-        self.engine.handle(request, call)
-    }
-}
-
-/// Opens the data directory and serves its local socket as long as the handle lives; where a service has it open
-/// already, talks to that. `changed` hears of every write, also of those that commands make.
+/// Opens the data directory and runs its service as long as the handle lives: the local socket, and the network. Where a
+/// service has it open already, talks to that. `changed` hears of every write, also of those that commands make.
 pub fn open(data_dir: &Path, changed: Changed) -> Result<Opened, Error> {
     let config = || {
         let file = config::custody_passphrase_file(None);
@@ -53,12 +33,10 @@ pub fn open(data_dir: &Path, changed: Changed) -> Result<Opened, Error> {
         })
     };
     door::open(data_dir, config, |config| {
-        let data_dir = config.data_dir.clone();
-        let engine = Arc::new(Engine::open(config)?);
         let changed = changed.clone();
-        engine.subscribe(move |notice| changed.tell(notice));
-        let server = Server::start(engine.clone(), &data_dir)?;
-        Ok(Arc::new(Serving { engine, _server: server }))
+        let service = Service::start(config, None)?;
+        service.engine().subscribe(move |notice| changed.tell(notice));
+        Ok(Arc::new(service))
     })
 }
 

@@ -12,7 +12,11 @@ use std::{
 };
 
 use etcetera::BaseStrategy;
-use sealport_core::{Code, Error, api::{Cache, CustodyKind}, secret::SecretText};
+use sealport_core::{
+    Code, Error,
+    api::{Cache, CustodyKind},
+    secret::SecretText,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::files::{self, Existing};
@@ -97,7 +101,9 @@ pub const SETTINGS: &[Setting] = &[
                 let at = address(v)?;
                 let loopback = at.parse::<std::net::SocketAddr>().is_ok_and(|at| at.ip().is_loopback());
                 if !loopback {
-                    return Err("metrics are shown on a loopback address only, such as 127.0.0.1:7411".to_owned());
+                    return Err(
+                        "metrics are shown on a loopback address only, such as 127.0.0.1:7411".to_owned()
+                    );
                 }
             }
             s.metrics = Some(v.to_owned());
@@ -110,7 +116,8 @@ pub const SETTINGS: &[Setting] = &[
         about: "Longest time between two syncs, from 5s to 1h. Changes arrive at once all the same.",
         read: |s| s.sync_interval.map(|d| humantime::format_duration(d).to_string()),
         write: |s, v| {
-            let interval = humantime::parse_duration(v).map_err(|e| format!("{e}; write it like 60s or 5m"))?;
+            let interval =
+                humantime::parse_duration(v).map_err(|e| format!("{e}; write it like 60s or 5m"))?;
             if !(Duration::from_secs(5)..=Duration::from_secs(3_600)).contains(&interval) {
                 return Err("it must be from 5s to 1h".to_owned());
             }
@@ -255,8 +262,9 @@ impl Settings {
         if self.custody == CustodyKind::Memory {
             return Err(Error::new(Code::Internal, "a sample system keeps no settings"));
         }
-        let settings = toml::to_string(self)
-            .map_err(|e| Error::new(Code::Internal, "the settings could not be written as TOML").because(e))?;
+        let settings = toml::to_string(self).map_err(|e| {
+            Error::new(Code::Internal, "the settings could not be written as TOML").because(e)
+        })?;
         let text = format!(
             "# custody: where the master secret rests. It was moved there when the node was made; a change here only\n\
              # says where to look. The other keys stand in `sealport config get`.\n{settings}"
@@ -409,7 +417,9 @@ mod tests {
         assert_eq!(settings, Settings::new(CustodyKind::Keyring));
         for setting in SETTINGS {
             let mut settings = settings.clone();
-            settings.set(setting.key, if setting.default == "off" { "off" } else { setting.default }).unwrap();
+            settings
+                .set(setting.key, if setting.default == "off" { "off" } else { setting.default })
+                .unwrap();
         }
     }
 
@@ -424,7 +434,11 @@ mod tests {
         assert_eq!(error.code, Code::Usage);
         assert!(error.message.contains("unknown key `custdy`"), "{}", error.message);
         assert_eq!(error.hint, "Did you mean `custody`?");
-        assert!(read("custody = \"keyring\"\nsomething = 1").hint.starts_with("Known keys: custody, cache, listen"));
+        assert!(
+            read("custody = \"keyring\"\nsomething = 1")
+                .hint
+                .starts_with("Known keys: custody, cache, listen")
+        );
         // No silent fall-back: a value that is none, or none at all, is an error.
         for text in ["custody = \"keyrin\"", "custody = \"memory\"", "custody = 3", "", "custody = ["] {
             assert_eq!(read(text).code, Code::Usage, "{text}");

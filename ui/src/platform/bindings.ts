@@ -1,13 +1,26 @@
 // Generated from sealport-core/src/api by tests/types.rs. Do not edit.
 
 /**
+ * What needs a person now, and how it is told.
+ */
+export type AlertListView = { alerts: Array<AlertView>, 
+/**
+ * Where alerts go, and how the last one got there.
+ */
+sinks: Array<SinkView>, };
+
+/**
  * Something that needs a person.
  */
 export type AlertView = { 
 /**
  * Stable id, as in `docs/alerts.md`.
  */
-id: string, severity: Severity, message: string, hint: string, };
+id: string, severity: Severity, message: string, hint: string, 
+/**
+ * Since when, where that is known.
+ */
+since: Timestamp | null, };
 
 export type ApplicationFacetView = { 
 /**
@@ -75,6 +88,11 @@ export type BackupView = { file: string, bytes: number, header: BackupHeaderView
 proven: ProofView | null, };
 
 /**
+ * Where the master secret is kept on a node that is not the master.
+ */
+export type Cache = "keyring" | "memory";
+
+/**
  * One property, before and after.
  */
 export type ChangeView = { path: string, label: string, section: string, 
@@ -95,6 +113,11 @@ secret: boolean, };
  * What a caller may branch on. The exit code of a command follows from it.
  */
 export type Code = "internal" | "usage" | "malformed_document" | "not_found" | "no_system" | "system_exists" | "encryption_unavailable" | "refused" | "cancelled" | "not_permitted" | "integrity" | "wrong_passphrase" | "revision_conflict" | "already_exists" | "custody_locked" | "keyring_locked" | "keyring_missing" | "keyring_denied" | "keyring_timeout" | "unavailable" | "busy";
+
+/**
+ * Settings of this installation.
+ */
+export type ConfigView = { settings: Array<SettingView>, };
 
 export type CountsView = { receive_ports: number, send_ports: number, send_port_groups: number, deleted: number, documents: number, missing_secrets: number, applications: number, };
 
@@ -117,6 +140,11 @@ export type DocumentView = { id: RecordId, name: string, encoding: string, bytes
  * A later document of the same name holds all of its ports; it is exported only when it is named.
  */
 superseded: boolean, };
+
+/**
+ * Counts the changes of master.
+ */
+export type Epoch = number;
 
 /**
  * An error as it crosses the door: `{"code","message","hint"}`.
@@ -179,7 +207,11 @@ export type FillView = { filled: number, ports: number, still_missing: number, d
 /**
  * Rows that fit nothing, with the reason; where there are any, nothing is written.
  */
-problems: Array<FillProblemView>, };
+problems: Array<FillProblemView>, 
+/**
+ * Where else the write is; `None` where nothing was written.
+ */
+kept: KeptView | null, };
 
 /**
  * The backup that a new system starts with.
@@ -226,7 +258,11 @@ dry_run: boolean,
 /**
  * What happens to each port.
  */
-plan: Array<ImportPlanView>, };
+plan: Array<ImportPlanView>, 
+/**
+ * Where else the write is; `None` where nothing was written.
+ */
+kept: KeptView | null, };
 
 export type ImportedDocumentView = { id: RecordId, name: string, 
 /**
@@ -237,6 +273,45 @@ ports: number,
  * How many of their secrets are missing, after what was filled in before is kept.
  */
 missing_secrets: number, warnings: Array<string>, };
+
+/**
+ * A token for one node.
+ */
+export type InviteView = { 
+/**
+ * Lets one node join, once.
+ */
+token: string, expires: Timestamp, 
+/**
+ * Short fingerprint of the system's authority; the node that joins shows the same.
+ */
+fingerprint: string, name: string, role: NodeRole, administrator: boolean, 
+/**
+ * Where to join: `https://host:port`; `None` while the master does not listen.
+ */
+url: string | null, };
+
+/**
+ * What came of joining.
+ */
+export type JoinView = { system: SystemId, system_name: string, node: NodeView, 
+/**
+ * Short fingerprint of the system's authority; the invitation shows the same.
+ */
+fingerprint: string, ports: number, };
+
+/**
+ * Where a write is besides on the master.
+ */
+export type KeptView = { 
+/**
+ * The standby that durably has it; `None` where none was on line, or none had it within 5 s.
+ */
+standby: string | null, 
+/**
+ * Whether a standby was on line and late.
+ */
+late: boolean, };
 
 /**
  * Numbers a version of the master secret.
@@ -255,6 +330,15 @@ kcv: string, created: Timestamp, };
  */
 export type LocalPath = string;
 
+/**
+ * The node that writes.
+ */
+export type MasterView = { id: NodeId, name: string, 
+/**
+ * `host:port`; `None` for a master that serves no other node.
+ */
+address: string | null, };
+
 export type MissingListView = { missing: Array<MissingView>, };
 
 export type MissingView = { 
@@ -272,16 +356,71 @@ property: string, label: string,
 user: string, adapter: string, address: string, };
 
 /**
- * What a node can do now.
+ * One node, as the master knows it.
  */
-export type NodeState = "no_system" | "no_secret" | "synced";
+export type NodeEntryView = { id: NodeId, name: string, role: NodeRole, administrator: boolean, 
+/**
+ * `None` where the master has not heard of it since it started, or can't be asked.
+ */
+state: NodeState | null, 
+/**
+ * Seconds since it last asked the master; 0 for the master itself.
+ */
+last_sync_age_seconds: number | null, epoch: Epoch | null, generation: Generation | null, address: string | null, version: string | null, 
+/**
+ * Whether it is this installation.
+ */
+here: boolean, revoked: boolean, joined: Timestamp, 
+/**
+ * When its certificate ends.
+ */
+certificate_expires: Timestamp | null, };
 
-export type NodeView = { name: string, role: string, epoch: number, };
+/**
+ * One installation of Sealport.
+ */
+export type NodeId = string;
+
+/**
+ * All nodes of the system.
+ */
+export type NodeListView = { nodes: Array<NodeEntryView>, 
+/**
+ * Whether the master said so just now. If not, this is what the node last knew, and states are unknown.
+ */
+live: boolean, 
+/**
+ * The truth about all of them in one sentence.
+ */
+summary: string, 
+/**
+ * Short fingerprint of the system's authority.
+ */
+fingerprint: string | null, };
+
+/**
+ * What a node may become.
+ */
+export type NodeRole = "master" | "standby" | "processing";
+
+/**
+ * What a node can do now. Derived from facts each time, never stored.
+ */
+export type NodeState = "no_system" | "starting" | "no_secret" | "synced" | "degraded" | "stale" | "fenced";
+
+/**
+ * This installation among the nodes.
+ */
+export type NodeView = { id: NodeId, name: string, role: NodeRole, 
+/**
+ * Whether it may invite, rename and revoke nodes.
+ */
+administrator: boolean, };
 
 /**
  * What the service says of its own accord.
  */
-export type Notice = { "notice": "progress", doing: string, done: number, total: number, seconds_left: number | null, } | { "notice": "changed", generation: Generation, };
+export type Notice = { "notice": "progress", doing: string, done: number, total: number, seconds_left: number | null, } | { "notice": "changed", generation: Generation, } | { "notice": "state", state: NodeState, };
 
 /**
  * A place in a document: line and column, both from 1, the column in characters.
@@ -409,12 +548,16 @@ export type Reply = { "notice": Notice } | { "response": Response } | { "error":
 /**
  * Everything that can be asked. What the window can do, the command can do.
  */
-export type Request = { "act": "status" } | { "act": "unlock", passphrase: string, } | { "act": "init", name: string, custody: CustodyChoice, backup: FirstBackup, } | { "act": "port_import", files: Array<ImportFile>, dry_run: boolean, } | { "act": "document_list" } | { "act": "port_list", filter: PortFilter, offset: number, limit: number | null, } | { "act": "port_show", port: string, revision: Revision | null, } | { "act": "port_set", port: string, changes: Array<Assignment>, if_revision: Revision | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, };
+export type Request = { "act": "status" } | { "act": "unlock", passphrase: string, } | { "act": "init", name: string, custody: CustodyChoice, backup: FirstBackup, } | { "act": "port_import", files: Array<ImportFile>, dry_run: boolean, } | { "act": "document_list" } | { "act": "port_list", filter: PortFilter, offset: number, limit: number | null, } | { "act": "port_show", port: string, revision: Revision | null, } | { "act": "port_set", port: string, changes: Array<Assignment>, if_revision: Revision | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, } | { "act": "node_invite", name: string, role: NodeRole, administrator: boolean, } | { "act": "join", 
+/**
+ * `https://host:port` of the master.
+ */
+url: string, token: string, custody: CustodyChoice, cache: Cache, } | { "act": "node_list" } | { "act": "node_revoke", node: string, } | { "act": "node_rename", node: string, name: string, } | { "act": "alert_list" } | { "act": "alert_test" } | { "act": "config_get", key: string | null, } | { "act": "config_set", key: string, value: string, };
 
 /**
  * What came of a request. The tag is not `kind`, since a port has a kind of its own.
  */
-export type Response = { "answer": "status" } & StatusView | { "answer": "imported" } & ImportView | { "answer": "documents" } & DocumentListView | { "answer": "ports" } & PortListView | { "answer": "port" } & PortView | { "answer": "saved" } & SaveView | { "answer": "revealed" } & RevealView | { "answer": "missing" } & MissingListView | { "answer": "filled" } & FillView | { "answer": "exported" } & ExportView | { "answer": "history" } & HistoryView | { "answer": "diff" } & DiffView | { "answer": "backup" } & BackupView | { "answer": "restored" } & RestoreView | { "answer": "audit" } & AuditListView;
+export type Response = { "answer": "status" } & StatusView | { "answer": "imported" } & ImportView | { "answer": "documents" } & DocumentListView | { "answer": "ports" } & PortListView | { "answer": "port" } & PortView | { "answer": "saved" } & SaveView | { "answer": "revealed" } & RevealView | { "answer": "missing" } & MissingListView | { "answer": "filled" } & FillView | { "answer": "exported" } & ExportView | { "answer": "history" } & HistoryView | { "answer": "diff" } & DiffView | { "answer": "backup" } & BackupView | { "answer": "restored" } & RestoreView | { "answer": "audit" } & AuditListView | { "answer": "invited" } & InviteView | { "answer": "joined" } & JoinView | { "answer": "nodes" } & NodeListView | { "answer": "alerts" } & AlertListView | { "answer": "config" } & ConfigView;
 
 export type RestoreView = { system: SystemView, ports: number, records: number, };
 
@@ -439,7 +582,11 @@ export type SaveView = { id: RecordId,
 /**
  * The revision that was written; the present one where nothing changed or `dry_run`.
  */
-revision: Revision, dry_run: boolean, changes: Array<ChangeView>, };
+revision: Revision, dry_run: boolean, changes: Array<ChangeView>, 
+/**
+ * Where else the write is; `None` where nothing was written.
+ */
+kept: KeptView | null, };
 
 export type SealingView = { possible: boolean, 
 /**
@@ -466,7 +613,33 @@ versions: Array<KeyVersionView>, custody: CustodyKind,
  */
 custody_name: string, };
 
+/**
+ * One setting.
+ */
+export type SettingView = { key: string, value: string, 
+/**
+ * Where the value came from: `default` or a file.
+ */
+source: string, 
+/**
+ * What it does, in a sentence.
+ */
+about: string, };
+
 export type Severity = "info" | "warning" | "critical";
+
+/**
+ * One place that alerts go to.
+ */
+export type SinkView = { 
+/**
+ * `log`, `webhook`, `desktop` or `metrics`.
+ */
+name: string, on: boolean, 
+/**
+ * What happened to the last alert, in words; empty where there was none.
+ */
+last: string, };
 
 /**
  * State of this installation.
@@ -475,11 +648,28 @@ export type StatusView = {
 /**
  * `None` until `init` or `restore`.
  */
-system: SystemView | null, node: NodeView | null, state: NodeState, generation: Generation | null, 
+system: SystemView | null, node: NodeView | null, state: NodeState, master: MasterView | null, epoch: Epoch | null, generation: Generation | null, 
 /**
  * Where the master secret rests, also while it can't be had.
  */
-custody: CustodyKind | null, secret: SecretStatusView | null, sealing: SealingView, backup: BackupStatusView, counts: CountsView, alerts: Array<AlertView>, data_dir: string, version: string, store: string, };
+custody: CustodyKind | null, secret: SecretStatusView | null, sync: SyncView | null, sealing: SealingView, backup: BackupStatusView, counts: CountsView, alerts: Array<AlertView>, data_dir: string, version: string, store: string, };
+
+/**
+ * How fresh a node is.
+ */
+export type SyncView = { 
+/**
+ * Seconds since the master was last heard; 0 on the master, `None` where it never was.
+ */
+age_seconds: number | null, 
+/**
+ * Longest time between two syncs, in seconds.
+ */
+interval_seconds: number, 
+/**
+ * Why the last try failed, while it does.
+ */
+error: string | null, };
 
 /**
  * The nodes that share one master secret and one SSO database.

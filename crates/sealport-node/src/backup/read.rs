@@ -175,7 +175,8 @@ impl Reader {
                     each(Item::Record(row))?;
                 }
                 Line::Revision(line) => {
-                    let former = Former::from_line(line).ok_or_else(|| fault("a revision in it is not one"))?;
+                    let former =
+                        Former::from_line(line).ok_or_else(|| fault("a revision in it is not one"))?;
                     let record = present.as_ref().filter(|record| record.id == former.id);
                     check.former(record.ok_or_else(|| fault("a revision in it has no record"))?, &former)?;
                     count.revisions += 1;

@@ -84,7 +84,9 @@ Examples:
     #[command(after_long_help = "Example:\n  sealport serve --listen 0.0.0.0:7410")]
     Serve(ServeArgs),
     /// Joins the system of a master, in a data directory without one
-    #[command(after_long_help = "Example:\n  sealport join https://hub-1.example:7410 --token-file token.txt")]
+    #[command(
+        after_long_help = "Example:\n  sealport join https://hub-1.example:7410 --token-file token.txt"
+    )]
     Join(JoinArgs),
     /// Lists, invites, renames and revokes nodes
     #[command(subcommand)]

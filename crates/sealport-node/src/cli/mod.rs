@@ -86,8 +86,10 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
     }
     let request = make_request(command, &mut input, global.yes)?;
     // These bring their passphrase, or make the custody that it is for.
-    let brings_custody =
-        matches!(request, Request::Init { .. } | Request::BackupRestore { .. } | Request::Unlock { .. } | Request::Join { .. });
+    let brings_custody = matches!(
+        request,
+        Request::Init { .. } | Request::BackupRestore { .. } | Request::Unlock { .. } | Request::Join { .. }
+    );
     let mut custody = None;
     let config = || {
         if !brings_custody && custody.is_none() {

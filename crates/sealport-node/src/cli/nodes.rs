@@ -6,8 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use sealport_core::{
     Code, Error,
     api::{
-        AlertListView, Cache, ConfigView, InviteView, JoinView, KeptView, NodeEntryView, NodeListView, NodeRole,
-        NodeState, Request, Response, Severity,
+        AlertListView, Cache, ConfigView, InviteView, JoinView, KeptView, NodeEntryView, NodeListView,
+        NodeRole, NodeState, Request, Response, Severity,
     },
     secret::SecretText,
 };
@@ -169,7 +169,8 @@ pub fn token(file: &std::path::Path, input: &mut Input) -> Result<SecretText, Er
     };
     let text = std::str::from_utf8(&text).unwrap_or_default();
     // An invitation prints words around the token; the token is what begins with its mark.
-    let token = text.lines().map(str::trim).find(|line| line.starts_with("sealport1.")).unwrap_or(text.trim());
+    let token =
+        text.lines().map(str::trim).find(|line| line.starts_with("sealport1.")).unwrap_or(text.trim());
     Ok(SecretText::new(token.to_owned()))
 }
 
@@ -186,8 +187,11 @@ pub fn serve(config: Config, args: ServeArgs, json: bool) -> Result<(), Error> {
     let service = Service::start(config, args.listen)?;
     let status = match service.engine().status_view()? {
         status if status.system.is_none() => {
-            return Err(Error::new(Code::NoSystem, format!("{} holds no system to serve.", data_dir.display()))
-                .hint("Make one with `sealport init`, join one with `sealport join`, or restore a backup."));
+            return Err(Error::new(
+                Code::NoSystem,
+                format!("{} holds no system to serve.", data_dir.display()),
+            )
+            .hint("Make one with `sealport init`, join one with `sealport join`, or restore a backup."));
         }
         status => status,
     };
@@ -237,7 +241,9 @@ pub fn text(response: &Response, quiet: bool) -> Option<String> {
 pub fn kept(view: Option<&KeptView>) -> String {
     match view {
         Some(KeptView { standby: Some(standby), .. }) => format!("{standby} has it too.\n"),
-        Some(KeptView { late: true, .. }) => "No standby confirmed it within 5 s; it is on the master.\n".to_owned(),
+        Some(KeptView { late: true, .. }) => {
+            "No standby confirmed it within 5 s; it is on the master.\n".to_owned()
+        }
         _ => String::new(),
     }
 }
@@ -278,15 +284,20 @@ fn nodes(view: &NodeListView) -> String {
             format!("{}{here}", node.name),
             format!("{}{rights}", node.role.name()),
             if node.revoked { "revoked".to_owned() } else { state(node.state) },
-            node.last_sync_age_seconds.map(|age| format!("{} ago", duration(age))).unwrap_or_else(|| "-".to_owned()),
+            node.last_sync_age_seconds
+                .map(|age| format!("{} ago", duration(age)))
+                .unwrap_or_else(|| "-".to_owned()),
             node.generation.map(|generation| generation.to_string()).unwrap_or_else(|| "-".to_owned()),
             node.address.clone().unwrap_or_default(),
             node.version.clone().unwrap_or_default(),
             node.id.to_string(),
         ]
     });
-    let table =
-        table(&["NODE", "ROLE", "STATE", "LAST SYNC", "GENERATION", "ADDRESS", "VERSION", "ID"], rows, "No nodes.");
+    let table = table(
+        &["NODE", "ROLE", "STATE", "LAST SYNC", "GENERATION", "ADDRESS", "VERSION", "ID"],
+        rows,
+        "No nodes.",
+    );
     format!("{table}\n{}\n", view.summary)
 }
 

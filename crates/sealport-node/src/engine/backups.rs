@@ -47,9 +47,7 @@ impl Engine {
         let proof = make(
             file,
             &header,
-            &row,
-            store.nodes()?,
-            &bundle,
+            &Of { row: &row, nodes: &store.nodes()?, bundle: &bundle },
             passphrase,
             |put| {
                 if secret_only {
@@ -107,13 +105,18 @@ pub(super) fn inspect(file: &Path) -> Result<BackupView, Error> {
     view(file, header, None)
 }
 
+/// What a backup is of, beside the records.
+pub(super) struct Of<'a> {
+    pub row: &'a SystemRow,
+    pub nodes: &'a [NodeRow],
+    pub bundle: &'a Bundle,
+}
+
 /// Writes and drills a backup of a system.
 pub(super) fn make(
     file: &Path,
     header: &Header,
-    row: &SystemRow,
-    nodes: Vec<NodeRow>,
-    bundle: &Bundle,
+    of: &Of<'_>,
     passphrase: &SecretText,
     feed: impl FnOnce(&mut Sink<'_>) -> Result<(), Error>,
     progress: &mut dyn FnMut(u64) -> Result<(), Error>,
@@ -129,12 +132,12 @@ pub(super) fn make(
         format: 1,
         header: String::new(),
         // Opened because the backup is where it must survive; age seals it.
-        bundle: SecretText::from(bundle.to_text(Holder::Heir)),
-        node: NodeLine { id: row.node, name: row.node_name.clone() },
-        system_created: row.created,
-        epoch: Some(row.epoch),
-        ca: row.ca.as_ref().map(|ca| STANDARD.encode(ca)),
-        nodes: nodes.into_iter().map(Into::into).collect(),
+        bundle: SecretText::from(of.bundle.to_text(Holder::Heir)),
+        node: NodeLine { id: of.row.node, name: of.row.node_name.clone() },
+        system_created: of.row.created,
+        epoch: Some(of.row.epoch),
+        ca: of.row.ca.as_ref().map(|ca| STANDARD.encode(ca)),
+        nodes: of.nodes.iter().cloned().map(Into::into).collect(),
     };
     write(file, Plan { header, start, passphrase, cost: Cost::BACKUP }, feed, progress)
 }

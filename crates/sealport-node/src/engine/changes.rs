@@ -4,7 +4,7 @@
 use sealport_core::{
     Code, Error,
     api::KeptView,
-    id::{Generation, NodeId, KeyVersion, Revision},
+    id::{Generation, KeyVersion, NodeId, Revision},
     machine::{self, Contact, CustodyFact, Facts, Marks, SecretFact, Standing},
 };
 use std::sync::{Arc, PoisonError};

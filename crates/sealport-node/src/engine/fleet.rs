@@ -4,8 +4,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealport_core::{
     Code, Error,
     api::{
-        Cache, CustodyChoice, InviteView, JoinView, NodeEntryView, NodeListView, NodeRole, NodeState, NodeView,
-        Request, Response,
+        Cache, CustodyChoice, InviteView, JoinView, NodeEntryView, NodeListView, NodeRole, NodeState,
+        NodeView, Request, Response,
     },
     backup::{MAX_NAME, one_line},
     bundle::{Bundle, Kept},
@@ -150,11 +150,18 @@ impl Engine {
         }
         let row = find(&system, node)?;
         if row.id == system.row.node {
-            return Err(Error::new(Code::Refused, format!("{} is the master: it can't be revoked.", row.name))
-                .hint("Make another node the master first."));
+            return Err(Error::new(
+                Code::Refused,
+                format!("{} is the master: it can't be revoked.", row.name),
+            )
+            .hint("Make another node the master first."));
         }
         let entry = act(call, "node.revoke", row.name.clone(), row.id.to_string());
-        system.write(Change { acts: vec![entry], nodes: vec![NodeChange::Revoke(row.id)], ..Change::default() })?;
+        system.write(Change {
+            acts: vec![entry],
+            nodes: vec![NodeChange::Revoke(row.id)],
+            ..Change::default()
+        })?;
         if let Some(seat) = &system.seat {
             seat.revoked(row.id);
         }
@@ -199,11 +206,13 @@ impl Engine {
         let mut progress = super::Progress::new(call, "Joining", 0);
         progress.at(0)?;
         let answer = self.runtime()?.block_on(client.join(&ask)).map_err(Error::from)?;
-        let wrong = || Error::new(Code::Unavailable, "The master's answer makes no sense. Nothing was joined.");
+        let wrong =
+            || Error::new(Code::Unavailable, "The master's answer makes no sense. Nothing was joined.");
         let certificate = STANDARD.decode(&answer.certificate).map_err(|_| wrong())?;
         let ca = STANDARD.decode(&answer.ca).map_err(|_| wrong())?;
         // The authority that everything is checked against from now on is the one that the token pins.
-        if authority::read(&ca).map(|said| said.key_hash) != Some(token.pin) || answer.system != token.system {
+        if authority::read(&ca).map(|said| said.key_hash) != Some(token.pin) || answer.system != token.system
+        {
             return Err(wrong());
         }
         // Opened to be parsed into the bundle's own secret types.
@@ -230,8 +239,14 @@ impl Engine {
             }
             Cache::Memory => Kept::KeyOnly { system: answer.system, node_key: key },
         };
-        let membership =
-            Membership::new(answer.system, answer.system_name.clone(), answer.node, url.to_owned(), &certificate, &ca);
+        let membership = Membership::new(
+            answer.system,
+            answer.system_name.clone(),
+            answer.node,
+            url.to_owned(),
+            &certificate,
+            &ca,
+        );
         let mut undo = Undo::default();
         let unfinished = self.config.data_dir.join(UNFINISHED);
         undo.database(&unfinished);
@@ -328,7 +343,9 @@ fn summary(nodes: &[NodeEntryView], live: bool, epoch: u64) -> String {
     let master = members.iter().find(|node| node.role == NodeRole::Master);
     let master = master.map_or("unknown", |node| node.name.as_str());
     if !live {
-        return format!("The master {master} can't be asked now. This is what this node last knew (epoch {epoch}).");
+        return format!(
+            "The master {master} can't be asked now. This is what this node last knew (epoch {epoch})."
+        );
     }
     let agree = members.iter().filter(|node| node.state == Some(NodeState::Synced)).count();
     match (members.len(), agree) {

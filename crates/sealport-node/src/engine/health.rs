@@ -76,7 +76,9 @@ impl System {
                 Ok(_) => ("The master secret is not at hand.".to_owned(), "Try again."),
             },
             Cause::OldSecret { held, wanted } => (
-                format!("Version {wanted} of the master secret is in use; this node holds version {held} only."),
+                format!(
+                    "Version {wanted} of the master secret is in use; this node holds version {held} only."
+                ),
                 "It comes with the next sync. `sealport status` tells when the master was last heard.",
             ),
             Cause::Contradiction(contradiction) => contradicted(contradiction, &master),
@@ -112,7 +114,9 @@ fn contradicted(contradiction: Contradiction, master: &str) -> (String, &'static
         Contradiction::LowerEpoch => "is a former master: its epoch is over",
         Contradiction::LowerGeneration => "has lost writes that this node has: its database was set back",
         Contradiction::LowerVersion => "uses an older master secret than this node has",
-        Contradiction::OtherHistory => "has another history than this node has: its database was set back and written to",
+        Contradiction::OtherHistory => {
+            "has another history than this node has: its database was set back and written to"
+        }
     };
     (
         format!("Nothing is sealed here: what answers at {master} {what}."),

@@ -89,8 +89,11 @@ impl Engine {
 fn own_certificate(system: &System) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let bundle = system.bundle()?;
     let keys = bundle.authority.as_ref().ok_or_else(|| {
-        Error::new(Code::Refused, "Custody does not hold the keys of the authority, so no node can be served.")
-            .hint("Restore the latest backup in a new data directory.")
+        Error::new(
+            Code::Refused,
+            "Custody does not hold the keys of the authority, so no node can be served.",
+        )
+        .hint("Restore the latest backup in a new data directory.")
     })?;
     let ca = fleet::authority_of(system)?;
     let request = authority::request(&system.node_key()?)?;

@@ -129,7 +129,9 @@ impl Engine {
                 .thread_name("network")
                 .enable_all()
                 .build()
-                .map_err(|e| Error::new(Code::Unavailable, "The network's threads can't be started.").because(e))?;
+                .map_err(|e| {
+                    Error::new(Code::Unavailable, "The network's threads can't be started.").because(e)
+                })?;
             *runtime = Some(made);
         }
         Ok(runtime.as_ref().expect("it was made above").handle().clone())
@@ -247,7 +249,9 @@ impl Handle for Engine {
                 Ok(Response::Restored(restored))
             }
             Request::AuditList { before, limit } => self.audit(before, limit).map(Response::Audit),
-            Request::NodeInvite { name, role, administrator } => self.invite(&name, role, administrator, call),
+            Request::NodeInvite { name, role, administrator } => {
+                self.invite(&name, role, administrator, call)
+            }
             Request::Join { url, token, custody, cache } => {
                 self.join(&url, &token, custody, cache, call).map(Response::Joined)
             }

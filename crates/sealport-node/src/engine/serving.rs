@@ -16,8 +16,8 @@ use crate::{
     net::{
         authority::{self, Leaf},
         wire::{
-            ActLine, Administer, BackupLine, JoinAnswer, JoinAsk, RenewAnswer, RenewAsk, SecretAnswer, SpoolAnswer,
-            SpoolAsk, SyncLine, WriteAnswer, WriteAsk,
+            ActLine, Administer, BackupLine, JoinAnswer, JoinAsk, RenewAnswer, RenewAsk, SecretAnswer,
+            SpoolAnswer, SpoolAsk, SyncLine, WriteAnswer, WriteAsk,
         },
     },
     store::{Act, Change, NodeChange, NodeRow, Piece, Position, Put, Row, Store},
@@ -103,8 +103,11 @@ impl Engine {
     pub fn join_from(&self, ask: &JoinAsk) -> Result<JoinAnswer, Error> {
         let system = self.system()?;
         let refused = || {
-            Error::new(Code::NotPermitted, "The token is not known here, was used already, or its 15 minutes are over.")
-                .hint("Ask an administrator for a new one: `sealport node invite`.")
+            Error::new(
+                Code::NotPermitted,
+                "The token is not known here, was used already, or its 15 minutes are over.",
+            )
+            .hint("Ask an administrator for a new one: `sealport node invite`.")
         };
         let hash = authority::token_hash(&ask.token).ok_or_else(refused)?;
         let invite = system.gate(|store| store.invite(&hash))?.ok_or_else(refused)?;
@@ -116,7 +119,10 @@ impl Engine {
             .map_err(|_| Error::new(Code::Usage, "The request for a certificate is not one."))?;
         let bundle = system.bundle()?;
         let keys = bundle.authority.as_ref().ok_or_else(|| {
-            Error::new(Code::Refused, "This node does not hold the authority's keys, so it can't let nodes in.")
+            Error::new(
+                Code::Refused,
+                "This node does not hold the authority's keys, so it can't let nodes in.",
+            )
         })?;
         let ca = fleet::authority_of(&system)?;
         let id = sealport_core::id::NodeId::make_new(&mut super::system_rng());
@@ -171,9 +177,10 @@ impl Engine {
             .decode(&ask.request)
             .map_err(|_| Error::new(Code::Usage, "The request for a certificate is not one."))?;
         let bundle = system.bundle()?;
-        let keys = bundle.authority.as_ref().ok_or_else(|| {
-            Error::new(Code::Refused, "This node does not hold the authority's keys.")
-        })?;
+        let keys = bundle
+            .authority
+            .as_ref()
+            .ok_or_else(|| Error::new(Code::Refused, "This node does not hold the authority's keys."))?;
         let ca = fleet::authority_of(&system)?;
         let leaf = if node.standby { Leaf::Server } else { Leaf::Client };
         let signed = authority::sign(keys, &ca, system.row.id, node.id, leaf, &request, now())?;
@@ -204,7 +211,8 @@ impl Engine {
             return Err(not_ours());
         }
         let acts = ask.acts.into_iter().map(|act| named(node, act)).collect();
-        let written = system.write_here(&Change { puts, acts, epoch: Some(ask.epoch), ..Change::default() })?;
+        let written =
+            system.write_here(&Change { puts, acts, epoch: Some(ask.epoch), ..Change::default() })?;
         self.changed(written.generation);
         Ok(WriteAnswer {
             generation: written.generation,
@@ -272,12 +280,8 @@ fn judge(store: &Store, ask: &Ask, position: &Position) -> Result<(Answer, Maste
         line if line == position.audit.line => Some(position.audit.hash.clone()),
         line => store.audit_hash(line)?,
     };
-    let facts = MasterFacts {
-        at: position.at,
-        version: position.active_version,
-        audit: position.audit.line,
-        known,
-    };
+    let facts =
+        MasterFacts { at: position.at, version: position.active_version, audit: position.audit.line, known };
     Ok((answer(ask, &facts), facts))
 }
 

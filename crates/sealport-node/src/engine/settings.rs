@@ -5,10 +5,7 @@ use sealport_core::{
     api::{AlertListView, ConfigView, SettingView},
 };
 
-use super::{
-    Engine,
-    system::act,
-};
+use super::{Engine, system::act};
 use crate::{
     call::Call,
     config::{SETTINGS, SETTINGS_FILE, Settings},
@@ -45,8 +42,11 @@ impl Engine {
             .collect();
         if shown.is_empty() {
             let known: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
-            return Err(Error::new(Code::Usage, format!("There is no setting `{}`.", key.unwrap_or_default()))
-                .hint(format!("Settings: {}.", known.join(", "))));
+            return Err(Error::new(
+                Code::Usage,
+                format!("There is no setting `{}`.", key.unwrap_or_default()),
+            )
+            .hint(format!("Settings: {}.", known.join(", "))));
         }
         Ok(ConfigView { settings: shown })
     }
@@ -57,10 +57,7 @@ impl Engine {
         let mut settings = self.settings()?;
         settings.set(key, value)?;
         settings.write(&self.config.data_dir)?;
-        system.write(Change {
-            acts: vec![act(call, "config.set", key, value)],
-            ..Change::default()
-        })?;
+        system.write(Change { acts: vec![act(call, "config.set", key, value)], ..Change::default() })?;
         if let Some(follower) = system.follower() {
             follower.set_interval(settings.sync_interval());
         }

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Engine, Progress,
-    backups::{header, make, opened_words, proven, view},
+    backups::{Of, header, make, opened_words, proven, view},
     held, now,
     system::{CUSTODY_FILE, System, act},
     system_rng,
@@ -126,10 +126,8 @@ impl Engine {
         };
         let own = own_node(&row, &mut bundle)?;
         let mut undo = Undo::default();
-        let mut change = Change {
-            nodes: vec![NodeChange::Add { node: own.clone(), invite: None }],
-            ..Change::default()
-        };
+        let mut change =
+            Change { nodes: vec![NodeChange::Add { node: own.clone(), invite: None }], ..Change::default() };
         change.acts.push(act(
             call,
             "system.init",
@@ -141,9 +139,10 @@ impl Engine {
             FirstBackup::Now { file: LocalPath(file), passphrase, reminder } => {
                 let file = Path::new(file);
                 let header = header(&row, &bundle, reminder.clone(), false, 0, 0)?;
+                let of = Of { row: &row, nodes: &[own], bundle: &bundle };
                 let mut progress = Progress::new(call, "Writing and proving the backup", 0);
                 progress.at(0)?;
-                let proof = make(file, &header, &row, vec![own], &bundle, passphrase, |_| Ok(()), &mut |_| Ok(()))?;
+                let proof = make(file, &header, &of, passphrase, |_| Ok(()), &mut |_| Ok(()))?;
                 undo.files.push(file.to_owned());
                 let view = view(file, header, Some(proof))?;
                 change.acts.push(act(call, "backup.create", view.file.clone(), opened_words(&proof)));
@@ -210,12 +209,7 @@ impl Engine {
                 ca
             }
         };
-        let row = SystemRow {
-            created: contents.system_created,
-            epoch: contents.epoch,
-            ca: Some(ca),
-            ..row
-        };
+        let row = SystemRow { created: contents.system_created, epoch: contents.epoch, ca: Some(ca), ..row };
         let custody = self.custody(custody, row.id);
         let mut kept = Kept::Secret(contents.bundle);
         let former = former_item(&custody, &kept)?;
@@ -230,7 +224,12 @@ impl Engine {
         nodes.extend(replaced.into_iter().map(NodeChange::Revoke));
         nodes.push(NodeChange::Add { node: own, invite: None });
         store.settle(&row)?;
-        store.write(&Change { acts: vec![entry], backup: Some(proven(&shown)), nodes, ..Change::default() })?;
+        store.write(&Change {
+            acts: vec![entry],
+            backup: Some(proven(&shown)),
+            nodes,
+            ..Change::default()
+        })?;
         drop(store);
         let system = SystemView { id: row.id, name: row.name.clone(), created: row.created };
         self.finish(row, custody, &kept, None, undo)?;
@@ -253,8 +252,11 @@ impl Engine {
         custody.store(secret.to_text().as_bytes())?;
         let place = folder.join(store::FILE);
         // A sample system is never opened again, so nothing needs to say where its secret rests.
-        let kept =
-            if kind == CustodyKind::Memory { Ok(()) } else { settings.unwrap_or(Settings::new(kind)).write(folder) };
+        let kept = if kind == CustodyKind::Memory {
+            Ok(())
+        } else {
+            settings.unwrap_or(Settings::new(kind)).write(folder)
+        };
         let placed = kept.and_then(|()| {
             std::fs::rename(folder.join(UNFINISHED), &place)
                 .and_then(|()| crate::files::sync_folder(folder))

@@ -74,7 +74,8 @@ impl Engine {
 }
 
 fn fill(base: StatusView, system: &System, settings: &Settings) -> Result<StatusView, Error> {
-    let (row, backups, nodes) = system.read(|store| Ok((store.system()?, store.backups()?, store.nodes()?)))?;
+    let (row, backups, nodes) =
+        system.read(|store| Ok((store.system()?, store.backups()?, store.nodes()?)))?;
     let unlocked = system.unlocked();
     let state = system.state();
     let own = nodes.iter().find(|node| node.id == row.node);

@@ -34,7 +34,8 @@ const TOKEN_MARK: &str = "sealport1";
 
 /// A new private key, in PKCS #8.
 pub fn make_key() -> Result<SecretBytes, Error> {
-    let pair = KeyPair::generate_for(&PKCS_ED25519).map_err(|e| fault("A private key could not be made", e))?;
+    let pair =
+        KeyPair::generate_for(&PKCS_ED25519).map_err(|e| fault("A private key could not be made", e))?;
     let der = Zeroizing::new(pair.serialize_der());
     Ok(SecretBytes::from_slice(&der))
 }
@@ -89,8 +90,9 @@ pub fn sign(
         params.subject_alt_names = vec![SanType::DnsName(name)];
     }
     lasting(&mut params, now.as_millis(), LEAF_LASTS);
-    let certificate =
-        params.signed_by(&asked.public_key, &issuer).map_err(|e| fault("The certificate could not be signed", e))?;
+    let certificate = params
+        .signed_by(&asked.public_key, &issuer)
+        .map_err(|e| fault("The certificate could not be signed", e))?;
     Ok(Signed {
         certificate: certificate.der().to_vec(),
         key_hash: Sha256::digest(asked.public_key.subject_public_key_info()).into(),

@@ -113,7 +113,9 @@ impl Client {
         ask: &impl Serialize,
         deadline: Duration,
     ) -> Result<reqwest::Response, Refused> {
-        tokio::time::timeout(deadline, self.send(path, ask)).await.unwrap_or_else(|_| Err(self.late(deadline)))
+        tokio::time::timeout(deadline, self.send(path, ask))
+            .await
+            .unwrap_or_else(|_| Err(self.late(deadline)))
     }
 
     async fn send(&self, path: &str, ask: &impl Serialize) -> Result<reqwest::Response, Refused> {
@@ -152,7 +154,12 @@ impl Client {
             Some("expired") => Failure::Expired,
             _ => Failure::Refused,
         };
-        Refused { why: problem.error.message.clone(), error: problem.error, failure, answered: status.is_client_error() }
+        Refused {
+            why: problem.error.message.clone(),
+            error: problem.error,
+            failure,
+            answered: status.is_client_error(),
+        }
     }
 
     fn unreachable(&self, cause: &reqwest::Error) -> Refused {
@@ -164,11 +171,20 @@ impl Client {
         }
         // rustls says who refused what; a name that does not fit is another master, an old date a clock.
         let (failure, hint) = if why.contains("UnknownIssuer") || why.contains("BadSignature") {
-            (Failure::OtherSystem, "Another system answers at this address. Check it with `sealport config get`.")
+            (
+                Failure::OtherSystem,
+                "Another system answers at this address. Check it with `sealport config get`.",
+            )
         } else if why.contains("NotValidYet") || why.contains("Expired") {
-            (Failure::Unreachable, "The clocks of the two machines differ, or the master's certificate is over. Compare the clocks first.")
+            (
+                Failure::Unreachable,
+                "The clocks of the two machines differ, or the master's certificate is over. Compare the clocks first.",
+            )
         } else {
-            (Failure::Unreachable, "Check that it runs, that the address is right, and that no firewall is between.")
+            (
+                Failure::Unreachable,
+                "Check that it runs, that the address is right, and that no firewall is between.",
+            )
         };
         let why = if why.is_empty() { cause.to_string() } else { why };
         Refused {
@@ -195,8 +211,11 @@ impl Client {
 
     fn senseless(&self, what: &str) -> Refused {
         Refused {
-            error: Error::new(Code::Unavailable, format!("The answer of {} makes no sense: {what}.", self.url))
-                .hint("Check that a Sealport of the same version answers at this address."),
+            error: Error::new(
+                Code::Unavailable,
+                format!("The answer of {} makes no sense: {what}.", self.url),
+            )
+            .hint("Check that a Sealport of the same version answers at this address."),
             why: format!("its answer makes no sense: {what}"),
             failure: Failure::Unreachable,
             answered: false,
@@ -244,7 +263,15 @@ mod tests {
     fn an_address_is_a_host_and_a_port_and_nothing_more() {
         assert_eq!(address("https://hub-1.example:7410").unwrap(), ("hub-1.example".to_owned(), 7410));
         assert_eq!(address("https://[::1]:1/").unwrap(), ("::1".to_owned(), 1));
-        for wrong in ["http://a:1", "https://a", "https://:1", "https://a:0", "https://a:70000", "https://a/b:1", "a:1"] {
+        for wrong in [
+            "http://a:1",
+            "https://a",
+            "https://:1",
+            "https://a:0",
+            "https://a:70000",
+            "https://a/b:1",
+            "a:1",
+        ] {
             assert_eq!(address(wrong).unwrap_err().code, Code::Usage, "{wrong}");
         }
     }

@@ -69,7 +69,12 @@ pub struct Endpoint {
 pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/v1/join", Right::Anyone, BODY_LIMIT, "Lets a node in that holds a token; uses the token up."),
     endpoint("/v1/renew", Right::Renew, BODY_LIMIT, "Signs a new certificate for the key that the node has."),
-    endpoint("/v1/sync", Right::Sync, BODY_LIMIT, "Tells what changed; waits for news as long as the node asks."),
+    endpoint(
+        "/v1/sync",
+        Right::Sync,
+        BODY_LIMIT,
+        "Tells what changed; waits for news as long as the node asks.",
+    ),
     endpoint("/v1/secret", Right::Sync, BODY_LIMIT, "Gives the master secret to a member."),
     endpoint("/v1/spool", Right::Sync, SPOOL_LIMIT, "Takes audit entries of acts that needed no master."),
     endpoint("/v1/nodes", Right::Sync, BODY_LIMIT, "Lists the nodes and how they are."),
@@ -99,8 +104,14 @@ pub struct Server {
 
 impl Server {
     /// Begins to serve.
-    pub fn start(engine: &Arc<Engine>, listener: std::net::TcpListener, ca: &[u8], shown: Arc<Shown>) -> Result<Self, Error> {
-        let broken = |e: std::io::Error| Error::new(Code::Unavailable, "The network port can't be served.").because(e);
+    pub fn start(
+        engine: &Arc<Engine>,
+        listener: std::net::TcpListener,
+        ca: &[u8],
+        shown: Arc<Shown>,
+    ) -> Result<Self, Error> {
+        let broken =
+            |e: std::io::Error| Error::new(Code::Unavailable, "The network port can't be served.").because(e);
         let address = listener.local_addr().map_err(broken)?;
         listener.set_nonblocking(true).map_err(broken)?;
         let acceptor = TlsAcceptor::from(tls::server(ca, shown)?);
@@ -174,9 +185,7 @@ fn router(shared: Shared) -> Router {
         router = router.route(endpoint.path, post(handler).layer(DefaultBodyLimit::max(endpoint.limit)));
     }
     router
-        .fallback(|| async {
-            problem(&Error::new(Code::NotFound, "There is no such endpoint."), None)
-        })
+        .fallback(|| async { problem(&Error::new(Code::NotFound, "There is no such endpoint."), None) })
         .with_state(shared)
 }
 
@@ -187,7 +196,7 @@ async fn handle(endpoint: Endpoint, State(shared): State<Shared>, request: Reque
     let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer(None));
     let node = match admitted(&system, peer, endpoint.right) {
         Ok(node) => node,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let body = tokio::time::timeout(
         PATIENCE * if endpoint.limit > SPOOL_LIMIT { 6 } else { 1 },
@@ -197,8 +206,9 @@ async fn handle(endpoint: Endpoint, State(shared): State<Shared>, request: Reque
         Ok(Ok(body)) => body,
         Ok(Err(_)) => {
             let limit = endpoint.limit >> 10;
-            let error = Error::new(Code::Usage, format!("The request is larger than {limit} KiB, or broke off."))
-                .hint("Import large files on the master itself.");
+            let error =
+                Error::new(Code::Usage, format!("The request is larger than {limit} KiB, or broke off."))
+                    .hint("Import large files on the master itself.");
             return answer_with(StatusCode::PAYLOAD_TOO_LARGE, &error, None);
         }
         Err(_) => {
@@ -210,9 +220,11 @@ async fn handle(endpoint: Endpoint, State(shared): State<Shared>, request: Reque
         return blocking(move || engine.join_from(&read(&body)?)).await;
     }
     // Every other endpoint has a right that only a member has.
-    let Some(node) = node else { return problem(&Error::new(Code::NotPermitted, "Who asks?"), Some("unknown")) };
+    let Some(node) = node else {
+        return problem(&Error::new(Code::NotPermitted, "Who asks?"), Some("unknown"));
+    };
     match endpoint.path {
-        "/v1/sync" => sync(engine, system, node, &body).await,
+        "/v1/sync" => sync(system, node, &body).await,
         "/v1/secret" => blocking(move || system.secret_for(&node)).await,
         "/v1/renew" => blocking(move || engine.renew_for(&node, &read(&body)?)).await,
         "/v1/writes" => blocking(move || engine.write_for(&node, read(&body)?)).await,
@@ -226,9 +238,11 @@ async fn handle(endpoint: Endpoint, State(shared): State<Shared>, request: Reque
 }
 
 /// The caller as the registry has it now, if it may use the endpoint.
-fn admitted(system: &System, peer: Peer, right: Right) -> Result<Option<NodeRow>, Response> {
+fn admitted(system: &System, peer: Peer, right: Right) -> Result<Option<NodeRow>, Box<Response>> {
     let node = match peer.0 {
-        Some(said) => system.gate(|store| store.node_by_key(&said.key_hash)).map_err(|e| problem(&e, None))?,
+        Some(said) => {
+            system.gate(|store| store.node_by_key(&said.key_hash)).map_err(|e| Box::new(problem(&e, None)))?
+        }
         None => None,
     };
     let member = node.as_ref().zip(peer.0).map(|(node, said)| Member {
@@ -244,24 +258,36 @@ fn admitted(system: &System, peer: Peer, right: Right) -> Result<Option<NodeRow>
     if !system.is_master() || system.seat.as_ref().is_some_and(|seat| seat.superseded()) {
         let error = Error::new(Code::EncryptionUnavailable, "This node is not the master.")
             .hint("Ask the present master; `sealport node list` names it.");
-        return Err(answer_with(StatusCode::SERVICE_UNAVAILABLE, &error, Some("superseded")));
+        return Err(Box::new(answer_with(StatusCode::SERVICE_UNAVAILABLE, &error, Some("superseded"))));
     }
     match admit(member.as_ref(), right) {
         Ok(()) => Ok(node),
         Err(denial) => {
             let (word, message, hint) = match denial {
-                Denial::Unknown => ("unknown", "The caller is no node of this system.", "Join with a token first."),
-                Denial::Revoked => ("revoked", "This node was revoked by an administrator.", "Ask for a new invitation."),
-                Denial::Expired => ("expired", "The node's certificate is over.", "It is renewed by itself; compare the clocks if it is not."),
+                Denial::Unknown => {
+                    ("unknown", "The caller is no node of this system.", "Join with a token first.")
+                }
+                Denial::Revoked => {
+                    ("revoked", "This node was revoked by an administrator.", "Ask for a new invitation.")
+                }
+                Denial::Expired => (
+                    "expired",
+                    "The node's certificate is over.",
+                    "It is renewed by itself; compare the clocks if it is not.",
+                ),
                 Denial::NotStandby => ("not_standby", "Only a standby may do this.", "Use a standby."),
-                Denial::NotAdministrator => ("not_administrator", "This node is not an administrator's.", "Use a node that was invited with --administrator."),
+                Denial::NotAdministrator => (
+                    "not_administrator",
+                    "This node is not an administrator's.",
+                    "Use a node that was invited with --administrator.",
+                ),
             };
-            Err(problem(&Error::new(Code::NotPermitted, message).hint(hint), Some(word)))
+            Err(Box::new(problem(&Error::new(Code::NotPermitted, message).hint(hint), Some(word))))
         }
     }
 }
 
-async fn sync(engine: Arc<Engine>, system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
+async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
     let SyncAsk { ask, state } = match read::<SyncAsk>(body) {
         Ok(ask) => ask,
         Err(error) => return problem(&error, None),
@@ -292,7 +318,9 @@ async fn sync(engine: Arc<Engine>, system: Arc<System>, node: NodeRow, body: &By
             }
             Answer::Now(sealport_core::machine::Body::Nothing) => None,
             Answer::Now(_) => return stream(system, ask),
-            Answer::Hold(hold) => Duration::from_millis(hold).checked_sub(begun.elapsed()).filter(|l| !l.is_zero()),
+            Answer::Hold(hold) => {
+                Duration::from_millis(hold).checked_sub(begun.elapsed()).filter(|l| !l.is_zero())
+            }
         };
         let Some(left) = left else {
             let head = system.head(&now, facts.known, sealport_core::machine::Body::Nothing);
@@ -308,7 +336,6 @@ async fn sync(engine: Arc<Engine>, system: Arc<System>, node: NodeRow, body: &By
             let error = Error::new(Code::NotPermitted, "This node was revoked by an administrator.");
             return problem(&error, Some("revoked"));
         }
-        let _ = &engine;
     }
 }
 

@@ -70,7 +70,9 @@ pub enum SyncLine {
     Backup(BackupLine),
     Audit(AuditLine),
     /// All is said. Who is master, for the registry.
-    End { master: NodeId },
+    End {
+        master: NodeId,
+    },
 }
 
 /// A backup that was proven.
@@ -231,7 +233,6 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denial: Option<String>,
 }
-
 
 /// A request that a node passes on to the master.
 #[derive(Serialize, Deserialize)]

@@ -9,9 +9,7 @@ use sealport_core::{
     Code, Error,
     api::{NodeState, Response},
     id::{Epoch, Generation, KeyVersion},
-    machine::{
-        CustodyFact, Effects, Event, Facts, Node, Notify, Persist, Send, Settings, event::PollId,
-    },
+    machine::{CustodyFact, Effects, Event, Facts, Node, Notify, Persist, Send, Settings, event::PollId},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -55,7 +53,11 @@ pub struct Follower {
 
 impl Follower {
     /// Begins to follow. Needs the node's key, so custody must be open.
-    pub(crate) fn start(engine: &Arc<Engine>, system: &System, membership: Membership) -> Result<Arc<Self>, Error> {
+    pub(crate) fn start(
+        engine: &Arc<Engine>,
+        system: &System,
+        membership: Membership,
+    ) -> Result<Arc<Self>, Error> {
         let client = Client::member(&membership, &system.node_key()?)?;
         let (events, inbox) = mpsc::unbounded_channel();
         let node = Node::new(system.machine_held()?, settings(engine.sync_interval()), clock::now());
@@ -88,7 +90,8 @@ impl Follower {
 
     /// When the certificate of this node ends.
     pub fn certificate_expires(&self) -> Option<sealport_core::time::Timestamp> {
-        let certificate = self.membership.read().unwrap_or_else(PoisonError::into_inner).certificate().ok()?;
+        let certificate =
+            self.membership.read().unwrap_or_else(PoisonError::into_inner).certificate().ok()?;
         authority::read(&certificate).map(|said| said.expires)
     }
 
@@ -235,7 +238,8 @@ impl Follower {
                 former.abort();
             }
             let follower = self.clone();
-            *flight = Some(self.runtime.spawn(poll::poll(follower, poll, ask, Duration::from_millis(deadline))));
+            *flight =
+                Some(self.runtime.spawn(poll::poll(follower, poll, ask, Duration::from_millis(deadline))));
         }
         for notify in &effects.notify {
             if matches!(notify, Notify::Restored | Notify::Agreed) {
@@ -318,11 +322,13 @@ impl Follower {
             if entries.is_empty() {
                 return Ok(());
             }
-            let read = |(seq, text): (u64, String)| serde_json::from_str::<Spooled>(&text).map(|entry| (seq, entry));
+            let read =
+                |(seq, text): (u64, String)| serde_json::from_str::<Spooled>(&text).map(|entry| (seq, entry));
             let entries = entries.into_iter().map(read).collect::<Result<_, _>>();
             let entries = entries
                 .map_err(|e| Error::new(Code::Integrity, "A kept audit entry can't be read.").because(e))?;
-            let answer: SpoolAnswer = self.client().post("/v1/spool", &SpoolAsk { entries }, DEADLINE).await?;
+            let answer: SpoolAnswer =
+                self.client().post("/v1/spool", &SpoolAsk { entries }, DEADLINE).await?;
             tokio::task::block_in_place(|| system.spool_taken(answer.upto))?;
         }
     }

@@ -10,7 +10,8 @@ use sealport_core::{
 
 use super::{BackupRow, Former, Item, Result, Row, Store, SystemRow, sqlite::moment};
 
-pub(super) const ROW: &str = "id, kind, application, name, revision, key_version, generation, summary, envelope";
+pub(super) const ROW: &str =
+    "id, kind, application, name, revision, key_version, generation, summary, envelope";
 pub(super) const FORMER: &str = "id, revision, key_version, generation, envelope";
 const BACKUP: &str =
     "file, created, proven, active_version, generation, secret_only, ports, records, reminder";

@@ -237,9 +237,14 @@ impl Store {
                         if line.seq != seq + 1 || line.hash != line.derive_hash(&hash) {
                             return Ok(Err(Error::new(
                                 Code::Integrity,
-                                format!("Entry {} of the master's audit trail does not continue the one here.", line.seq),
+                                format!(
+                                    "Entry {} of the master's audit trail does not continue the one here.",
+                                    line.seq
+                                ),
                             )
-                            .hint("This node fetches a full copy; if it comes again, the trail was changed.")));
+                            .hint(
+                                "This node fetches a full copy; if it comes again, the trail was changed.",
+                            )));
                         }
                         insert_audit(tx, line)?;
                     }

@@ -12,12 +12,13 @@ use sealport_core::{
     time::Timestamp,
 };
 
-use super::{Act, BackupRow, Change, fleet, Former, Item, Place, Put, Result, Row, SystemRow};
+use super::{Act, BackupRow, Change, Former, Item, Place, Put, Result, Row, SystemRow, fleet};
 
 /// Versions before this one can corrupt a database in WAL mode when two connections write and checkpoint at once.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
-const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/0001_init.sql")), M::up(include_str!("migrations/0002_nodes.sql"))];
+const STEPS: &[M<'static>] =
+    &[M::up(include_str!("migrations/0001_init.sql")), M::up(include_str!("migrations/0002_nodes.sql"))];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// One connection to the database of a node.
@@ -144,7 +145,11 @@ impl Store {
             if repeated > 0 {
                 // The answer to this very write was lost, and it was sent again: all of it is there, or it is another.
                 let whole = repeated == change.puts.len();
-                return Ok(if whole { Ok(Generation(generation - 1)) } else { Err(conflict(&change.puts[0], None)) });
+                return Ok(if whole {
+                    Ok(Generation(generation - 1))
+                } else {
+                    Err(conflict(&change.puts[0], None))
+                });
             }
             for node in &change.nodes {
                 if let Err(error) = fleet::change_node(tx, node, generation)? {
@@ -214,12 +219,16 @@ impl Store {
 fn facts(tx: &Transaction<'_>, put: &Put, epoch: Epoch, active: KeyVersion) -> rusqlite::Result<WriteFacts> {
     let present: Option<(u64, bool)> = tx
         .prepare_cached("SELECT revision, revision = ? AND envelope = ? FROM record WHERE id = ?")?
-        .query_row(params![put.revision.0, put.envelope, put.id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![put.revision.0, put.envelope, put.id.as_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
     let same = match present {
         Some((revision, same)) if revision <= put.revision.0 => same,
         Some(_) => tx
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM former WHERE id = ? AND revision = ? AND envelope = ?)")?
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM former WHERE id = ? AND revision = ? AND envelope = ?)",
+            )?
             .query_row(params![put.id.as_bytes(), put.revision.0, put.envelope], |row| row.get(0))?,
         None => false,
     };
@@ -241,7 +250,9 @@ fn refused(put: &Put, refusal: WriteRefusal) -> Error {
             "{} is sealed under version {} of the master secret; version {now} is active.",
             put.name, put.key_version
         )),
-        WriteRefusal::Epoch { now } => moved(format!("The write of {} is of a former epoch than {now}.", put.name)),
+        WriteRefusal::Epoch { now } => {
+            moved(format!("The write of {} is of a former epoch than {now}.", put.name))
+        }
         WriteRefusal::Superseded => moved("This node is not the master any more.".to_owned()),
     }
 }
@@ -255,7 +266,10 @@ fn conflict(put: &Put, now: Option<Revision>) -> Error {
         }
         Some(now) => Error::new(
             Code::RevisionConflict,
-            format!("{name} was changed by someone else: it is at revision {now}, not {}.", put.revision.0 - 1),
+            format!(
+                "{name} was changed by someone else: it is at revision {now}, not {}.",
+                put.revision.0 - 1
+            ),
         )
         .hint("Read it again, and make the change on what it is now."),
         None => Error::new(Code::NotFound, format!("{name} is not there.")),
@@ -375,11 +389,7 @@ pub(super) fn insert_former(tx: &Transaction<'_>, former: &Former) -> rusqlite::
     Ok(())
 }
 
-pub(super) fn write_backup(
-    tx: &Transaction<'_>,
-    backup: &BackupRow,
-    written: u64,
-) -> rusqlite::Result<()> {
+pub(super) fn write_backup(tx: &Transaction<'_>, backup: &BackupRow, written: u64) -> rusqlite::Result<()> {
     // A backup that is drilled again keeps its row and gets a new date.
     tx.execute(
         "DELETE FROM backup WHERE file = ? AND created = ?",
