@@ -53,7 +53,7 @@ impl Handle for Fake {
                 Err(Error::new(Code::NotFound, format!("no port is called {port}")).hint("List them."))
             }
             Request::PortSet { dry_run, .. } => {
-                Ok(Response::Saved(SaveView { id, revision: Revision(2), dry_run, changes: vec![] }))
+                Ok(Response::Saved(SaveView { id, revision: Revision(2), dry_run, changes: vec![], kept: None }))
             }
             Request::PortReveal { path, .. } => {
                 Ok(Response::Revealed(RevealView { path, value: SecretText::new(SECRET.to_owned()) }))
@@ -308,6 +308,15 @@ fn line(request: &Request) -> &'static str {
         Request::BackupDrill { .. } => "backup drill b --passphrase-file -",
         Request::BackupRestore { .. } => "backup restore b --passphrase-file -",
         Request::AuditList { .. } => "audit list",
+        Request::NodeInvite { .. } => "node invite --name n --role standby",
+        Request::Join { .. } => "join https://h:1 --token-file -",
+        Request::NodeList => "node list",
+        Request::NodeRevoke { .. } => "node revoke n",
+        Request::NodeRename { .. } => "node rename n m",
+        Request::AlertList => "alert list",
+        Request::AlertTest => "alert test",
+        Request::ConfigGet { .. } => "config get",
+        Request::ConfigSet { .. } => "config set sync_interval 5s",
     }
 }
 
@@ -320,6 +329,8 @@ fn one_of_each() -> Vec<Request> {
         "dry_run": false, "filter": {}, "offset": 0, "limit": null, "port": "", "revision": null, "changes": [],
         "if_revision": null, "note": null, "path": "", "secret": false, "rows": [], "out": "", "secrets": "mask",
         "document": null, "from": 1, "to": 1, "file": "", "reminder": null, "secret_only": false, "before": null,
+        "role": "standby", "administrator": false, "url": "", "token": "", "cache": "keyring", "node": "", "key": "",
+        "value": "",
     });
     let make = |name: &str| {
         let mut request = fields.clone();

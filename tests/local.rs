@@ -74,6 +74,7 @@ impl Handle for Fake {
                     id: RecordId::from_bytes([1; 16]),
                     revision: Revision(bytes),
                     dry_run: true,
+                    kept: None,
                     changes: vec![],
                 }))
             }

@@ -1,7 +1,7 @@
 //! The trail: one table over every request of the contract says what each leaves in it.
 
 use sealport_core::{
-    api::{AuditView, ImportFile},
+    api::{AuditView, ImportFile, NodeRole},
     backup::AuditLine,
     time::Timestamp,
 };
@@ -20,7 +20,11 @@ fn leaves(request: &Request) -> &'static [&'static str] {
         | Request::PortHistory { .. }
         | Request::PortDiff { .. }
         | Request::BackupInspect { .. }
-        | Request::AuditList { .. } => &[],
+        | Request::AuditList { .. }
+        | Request::NodeList
+        | Request::AlertList
+        | Request::AlertTest
+        | Request::ConfigGet { .. } => &[],
         Request::PortImport { dry_run: true, .. }
         | Request::PortSet { dry_run: true, .. }
         | Request::PortFill { dry_run: true, .. } => &[],
@@ -38,6 +42,12 @@ fn leaves(request: &Request) -> &'static [&'static str] {
         Request::BackupCreate { .. } => &["backup.create"],
         Request::BackupDrill { .. } => &["backup.drill"],
         Request::BackupRestore { .. } => &["backup.restore"],
+        Request::NodeInvite { .. } => &["node.invite"],
+        Request::NodeRevoke { .. } => &["node.revoke"],
+        Request::NodeRename { .. } => &["node.rename"],
+        Request::ConfigSet { .. } => &["config.set"],
+        // On the master that lets the node in; shown with real processes in `fleet.rs`.
+        Request::Join { .. } => &["node.join", "secret.issue"],
     }
 }
 
@@ -81,6 +91,26 @@ fn acts(home: &Home, document: Option<RecordId>) -> Vec<Request> {
         Request::PortRevert { port: port(), to: Revision(1), if_revision: None },
         Request::PortDelete { port: port() },
         Request::PortUndelete { port: port() },
+    ]
+}
+
+/// What is done about nodes and settings, in an order in which each succeeds. A second node is put into the registry.
+fn node_acts(home: &Home) -> Vec<Request> {
+    let database = rusqlite::Connection::open(home.data_dir().join("sealport.db")).unwrap();
+    database
+        .execute_batch(
+            "INSERT INTO node VALUES (randomblob(16), 'SECOND', 'standby', 0, 0, randomblob(32), NULL, '0', 1, 1, 0, 1)",
+        )
+        .unwrap();
+    let second = || "SECOND".to_owned();
+    vec![
+        Request::NodeInvite { name: "THIRD".to_owned(), role: NodeRole::Processing, administrator: false },
+        Request::NodeRename { node: second(), name: "second".to_owned() },
+        Request::NodeRevoke { node: second() },
+        Request::NodeList,
+        Request::AlertList,
+        Request::ConfigSet { key: "sync_interval".to_owned(), value: "5s".to_owned() },
+        Request::ConfigGet { key: None },
     ]
 }
 
@@ -131,6 +161,9 @@ fn each_act_leaves_one_entry_without_a_value() {
         Request::PortDiff { port: "P".to_owned(), from: Revision(1), to: Revision(2) },
         Request::AuditList { before: None, limit: None },
     ] {
+        run(&engine, request);
+    }
+    for request in node_acts(&home) {
         run(&engine, request);
     }
     let other = Home::new();
