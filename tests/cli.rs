@@ -52,9 +52,13 @@ impl Handle for Fake {
             Request::PortShow { port, .. } => {
                 Err(Error::new(Code::NotFound, format!("no port is called {port}")).hint("List them."))
             }
-            Request::PortSet { dry_run, .. } => {
-                Ok(Response::Saved(SaveView { id, revision: Revision(2), dry_run, changes: vec![], kept: None }))
-            }
+            Request::PortSet { dry_run, .. } => Ok(Response::Saved(SaveView {
+                id,
+                revision: Revision(2),
+                dry_run,
+                changes: vec![],
+                kept: None,
+            })),
             Request::PortReveal { path, .. } => {
                 Ok(Response::Revealed(RevealView { path, value: SecretText::new(SECRET.to_owned()) }))
             }

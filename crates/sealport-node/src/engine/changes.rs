@@ -80,16 +80,13 @@ impl System {
         if self.is_master() {
             return self.write_here(&change);
         }
-        if change.raises_generation() && change.backup.is_none() || change.invite.is_some() {
+        if change.raises_generation() || change.invite.is_some() {
             return self.write_there(change);
         }
         let Change { acts, mut backup, .. } = change;
         let at = self.position.borrow().at.generation;
         for act in &acts {
-            let entry = Spooled {
-                act: ActLine::from(act),
-                backup: backup.take().map(|row| BackupLine::new(row, at)),
-            };
+            let entry = Spooled { act: ActLine::from(act), backup: backup.take().map(BackupLine::new) };
             let text = serde_json::to_string(&entry)
                 .map_err(|e| Error::new(Code::Internal, "an audit entry could not be written").because(e))?;
             held(&self.writer).spool(&text)?;

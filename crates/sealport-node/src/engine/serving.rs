@@ -67,7 +67,7 @@ impl System {
                 Piece::Former(former) => SyncLine::Revision(former.into()),
                 Piece::Audit(line) => SyncLine::Audit(line),
                 Piece::Node(node) => SyncLine::Node(node.into()),
-                Piece::Backup(row, written) => SyncLine::Backup(BackupLine::new(row, written)),
+                Piece::Backup(row) => SyncLine::Backup(BackupLine::new(row)),
             })
         })?;
         each(SyncLine::End { master: position.master })

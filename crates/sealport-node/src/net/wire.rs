@@ -88,13 +88,11 @@ pub struct BackupLine {
     pub ports: u64,
     pub records: u64,
     pub reminder: Option<String>,
-    /// The generation that it was written down in.
-    pub written: Generation,
 }
 
 impl BackupLine {
     /// The line of a row.
-    pub fn new(row: BackupRow, written: Generation) -> Self {
+    pub fn new(row: BackupRow) -> Self {
         BackupLine {
             file: row.file,
             created: row.created,
@@ -105,7 +103,6 @@ impl BackupLine {
             ports: row.ports,
             records: row.records,
             reminder: row.reminder,
-            written,
         }
     }
 

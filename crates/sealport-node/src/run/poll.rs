@@ -99,10 +99,7 @@ async fn take_over(
             SyncLine::Revision(line) => Former::from_line(line).map(Piece::Former),
             SyncLine::Node(line) => NodeRow::from_line(line).map(Piece::Node),
             SyncLine::Audit(line) => Some(Piece::Audit(line)),
-            SyncLine::Backup(line) => {
-                let written = line.written;
-                Some(Piece::Backup(line.row(), written))
-            }
+            SyncLine::Backup(line) => Some(Piece::Backup(line.row())),
         };
         batch.push(piece.ok_or_else(|| broken("a line in it is not one of ours"))?);
         if batch.len() >= BATCH || bytes >= BATCH_BYTES {

@@ -127,10 +127,11 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether other nodes must hear of it by its generation. The audit trail has numbers of its own.
+    /// Whether other nodes must hear of it by its generation. The audit trail has numbers of its own, and the list of
+    /// backups goes with it.
     pub fn raises_generation(&self) -> bool {
         let told = |change: &NodeChange| !matches!(change, NodeChange::Spooled(..));
-        !self.puts.is_empty() || self.backup.is_some() || self.nodes.iter().any(told)
+        !self.puts.is_empty() || self.nodes.iter().any(told)
     }
 }
 

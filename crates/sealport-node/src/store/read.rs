@@ -166,16 +166,6 @@ impl Store {
             .and_then(|mut query| query.query_map([], backup)?.collect())
             .map_err(self.place.on("Reading the list of backups"))
     }
-
-    /// The backups that were written down after a generation, each with its own.
-    pub(super) fn backups_since(&self, after: Generation) -> Result<Vec<(BackupRow, Generation)>> {
-        self.connection
-            .prepare_cached(&format!("SELECT {BACKUP}, written FROM backup WHERE written > ? ORDER BY seq"))
-            .and_then(|mut query| {
-                query.query_map([after.0], |row| Ok((backup(row)?, Generation(row.get(9)?))))?.collect()
-            })
-            .map_err(self.place.on("Reading the list of backups"))
-    }
 }
 
 fn backup(row: &SqlRow<'_>) -> rusqlite::Result<BackupRow> {

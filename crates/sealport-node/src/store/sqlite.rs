@@ -161,7 +161,7 @@ impl Store {
             }
             append_audit(tx, &change.acts)?;
             if let Some(backup) = &change.backup {
-                write_backup(tx, backup, generation)?;
+                write_backup(tx, backup)?;
             }
             tx.execute("UPDATE system SET generation = ?", [generation])?;
             Ok(Ok(Generation(generation)))
@@ -389,15 +389,15 @@ pub(super) fn insert_former(tx: &Transaction<'_>, former: &Former) -> rusqlite::
     Ok(())
 }
 
-pub(super) fn write_backup(tx: &Transaction<'_>, backup: &BackupRow, written: u64) -> rusqlite::Result<()> {
+pub(super) fn write_backup(tx: &Transaction<'_>, backup: &BackupRow) -> rusqlite::Result<()> {
     // A backup that is drilled again keeps its row and gets a new date.
     tx.execute(
         "DELETE FROM backup WHERE file = ? AND created = ?",
         params![backup.file, backup.created.as_millis()],
     )?;
     tx.execute(
-        "INSERT INTO backup (file, created, proven, active_version, generation, secret_only, ports, records, reminder, written)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO backup (file, created, proven, active_version, generation, secret_only, ports, records, reminder)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             backup.file,
             backup.created.as_millis(),
@@ -408,7 +408,6 @@ pub(super) fn write_backup(tx: &Transaction<'_>, backup: &BackupRow, written: u6
             backup.ports,
             backup.records,
             backup.reminder,
-            written,
         ],
     )?;
     Ok(())

@@ -42,6 +42,5 @@ CREATE TABLE spool (
 ) STRICT;
 
 -- What sync asks by.
-ALTER TABLE backup ADD COLUMN written INTEGER NOT NULL DEFAULT 1;
 CREATE INDEX record_generation ON record (generation);
 CREATE INDEX former_generation ON former (generation);
