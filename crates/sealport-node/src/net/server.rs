@@ -44,6 +44,8 @@ use crate::{
 
 /// How long a caller has for its handshake, for the head of a request, and for its body.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a member's connection may rest.
+const REST: Duration = Duration::from_secs(60);
 /// Connections whose caller is not known yet.
 const UNKNOWN_LIMIT: usize = 256;
 /// Connections in all.
@@ -172,7 +174,9 @@ async fn serve(
         async move { Ok::<_, Infallible>(tower::ServiceExt::oneshot(router, request).await.into_response()) }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60)).max_buf_size(64 << 10);
+    // A member's connection may rest between two polls; nobody else's has a reason to.
+    let rest = if peer.0.is_some() { REST } else { PATIENCE };
+    http.timer(TokioTimer::new()).header_read_timeout(rest).max_buf_size(64 << 10);
     let mut stream = tokio_io_timeout::TimeoutStream::new(stream);
     stream.set_write_timeout(Some(PATIENCE));
     let _ = http.serve_connection(TokioIo::new(Box::pin(stream)), service).await;
@@ -224,7 +228,11 @@ async fn handle(endpoint: Endpoint, State(shared): State<Shared>, request: Reque
         return problem(&Error::new(Code::NotPermitted, "Who asks?"), Some("unknown"));
     };
     match endpoint.path {
-        "/v1/sync" => sync(system, node, &body).await,
+        "/v1/sync" => {
+            // A poll may wait for long: the engine must be able to end meanwhile.
+            drop(engine);
+            sync(system, node, &body).await
+        }
         "/v1/secret" => blocking(move || system.secret_for(&node)).await,
         "/v1/renew" => blocking(move || engine.renew_for(&node, &read(&body)?)).await,
         "/v1/writes" => blocking(move || engine.write_for(&node, read(&body)?)).await,

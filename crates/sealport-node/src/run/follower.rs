@@ -217,8 +217,9 @@ impl Follower {
             let done = match persist {
                 Persist::Apply { poll, seen } => {
                     let done = system.change_own(|own| own.seen = seen);
-                    let waiting = held(&self.judged).take_if(|(waiting, _)| *waiting == poll);
-                    if let (Ok(()), Some((_, judge))) = (&done, waiting) {
+                    if done.is_ok()
+                        && let Some((_, judge)) = held(&self.judged).take_if(|(waiting, _)| *waiting == poll)
+                    {
                         let _ = judge.send(true);
                     }
                     done
@@ -229,7 +230,10 @@ impl Follower {
             if let Err(error) = done {
                 // Nothing of this step may go out: the node tries again, as after a poll that failed.
                 *held(&self.last_error) = Some(error.message);
-                held(&self.judged).take();
+                if let Some((poll, _)) = held(&self.judged).take() {
+                    let now = held(&self.node).held().clone();
+                    self.tell(Event::ApplyFailed { poll, held: now });
+                }
                 return;
             }
         }
