@@ -19,8 +19,12 @@ use truth::SABOTAGES;
 mod chance;
 #[path = "simulator/data.rs"]
 mod data;
+#[path = "simulator/ending.rs"]
+mod ending;
 #[path = "simulator/follow.rs"]
 mod follow;
+#[path = "simulator/machines.rs"]
+mod machines;
 #[path = "simulator/master.rs"]
 mod master;
 #[path = "simulator/run.rs"]
@@ -105,7 +109,7 @@ fn every_replay_holds() {
 #[test]
 fn each_sabotage_is_caught() {
     for (sabotage, by) in SABOTAGES {
-        let Outcome { cases, failed, .. } = run_many(0..400, Some(*sabotage));
+        let Outcome { cases, failed, .. } = run_many(0..2_000, Some(*sabotage));
         let Some((_, broken)) = failed else { panic!("{sabotage:?}: nobody saw it in {cases} cases") };
         println!("{sabotage:?}: {} after {cases} cases ({})", broken.name, broken.what);
         assert!(

@@ -16,9 +16,10 @@ use sealport_core::{
 use crate::{
     chance::Chance,
     data::{Op, Row},
+    machines::Power,
     script::Act,
     truth::{Check, Sabotage, i7_opening_never_stops, one_poll_in_flight},
-    world::{Input, Power, World},
+    world::{Input, World},
 };
 
 /// A body that is being taken over.
@@ -71,6 +72,7 @@ impl World<'_> {
             waiting: VecDeque::new(),
             outgoing: BTreeMap::new(),
         });
+        self.truth.starts(node, &self.disks[node].durable);
         self.check_disk(node)?;
         self.check_opening(node)?;
         self.step(node, Event::Started)
@@ -112,6 +114,10 @@ impl World<'_> {
             Input::Woke => self.step(node, Event::Woke),
             Input::Act(Act::Nudge { .. }) => self.step(node, Event::Nudged),
             Input::Act(Act::Returned { .. }) => self.step(node, Event::NetworkReturned),
+            Input::Act(Act::Interval { time, .. }) => match Settings::new(time) {
+                Some(settings) => self.step(node, Event::Settings(settings)),
+                None => Ok(()),
+            },
             Input::Act(Act::Open { .. }) => self.open_all(node),
             Input::Act(Act::Write { record, .. }) => self.write(node, record),
             Input::Again { write } => {
@@ -183,6 +189,12 @@ impl World<'_> {
             self.count("notices");
             self.say(|| format!("node {node} tells {told:?}"));
             self.truth.i14_no_false_alarm(self.script, node, &told)?;
+            if !self.sabotaged(Sabotage::SaysNothing) {
+                self.truth.told_once(node, &told)?;
+            }
+            if self.sabotaged(Sabotage::RepeatsItself) {
+                self.truth.told_once(node, &told)?;
+            }
         }
         Ok(())
     }

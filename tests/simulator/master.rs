@@ -17,9 +17,10 @@ use sealport_core::{
 use crate::{
     chance::Chance,
     data::{Db, Op, Records, Row, V1, V2, system},
+    machines::Power,
     script::Act,
     truth::{Check, Sabotage, kept_word},
-    world::{Input, Power, World, machine_of, node_id},
+    world::{Input, World, machine_of, node_id},
 };
 
 /// What waits for the one writer.

@@ -77,6 +77,12 @@ pub enum Act {
     Returned { node: usize },
     /// Someone wants the latest.
     Nudge { node: usize },
+    /// The sync interval of a node is set.
+    Interval { node: usize, time: Millis },
+    /// Another system answers a node's polls for a time.
+    Alien { node: usize, time: Millis },
+    /// A node's certificate has expired, and is renewed after a time.
+    Expire { node: usize, time: Millis },
     /// A bit of a row of a replica is turned over.
     Flip { node: usize, row: u32 },
     /// A row of a replica is gone.
@@ -138,9 +144,11 @@ impl Script {
         Self { seed, machines, weather, acts }
     }
 
-    /// Whether the data itself is damaged on purpose somewhere.
+    /// Whether something is wrong on purpose that a node has to notice: damaged data, or another system.
     pub fn corrupts(&self) -> bool {
-        let corrupts = |act: &Act| matches!(act, Act::Flip { .. } | Act::Vanish { .. } | Act::SetBack { .. });
+        let corrupts = |act: &Act| {
+            matches!(act, Act::Flip { .. } | Act::Vanish { .. } | Act::SetBack { .. } | Act::Alien { .. })
+        };
         self.acts.iter().any(|(_, act)| corrupts(act))
     }
 
@@ -149,14 +157,19 @@ impl Script {
         let good = |act: &Act| {
             matches!(
                 act,
-                Act::Write { .. } | Act::Open { .. } | Act::Reveal | Act::Activate | Act::Nudge { .. }
+                Act::Write { .. }
+                    | Act::Open { .. }
+                    | Act::Reveal
+                    | Act::Activate
+                    | Act::Nudge { .. }
+                    | Act::Interval { .. }
             )
         };
         self.weather == Weather::default() && self.acts.iter().all(|(_, act)| good(act))
     }
 }
 
-const SORTS: u64 = 17;
+const SORTS: u64 = 20;
 
 fn fault(sort: u64, machines: u64, rng: &mut ChaCha8Rng) -> Act {
     let node = 1 + rng.below(machines - 1) as usize;
@@ -185,6 +198,9 @@ fn fault(sort: u64, machines: u64, rng: &mut ChaCha8Rng) -> Act {
         13 => Act::Flip { node, row },
         14 => Act::Vanish { node, row },
         15 => Act::Torn { node: any, down: time },
+        16 => Act::Interval { node, time: pick(rng, &[5_000, 30_000, 60_000, 3_600_000]) },
+        17 => Act::Alien { node, time },
+        18 => Act::Expire { node, time },
         _ => Act::SetBack { commits: 1 + rng.below(10) },
     }
 }
@@ -211,6 +227,9 @@ impl Act {
             Act::Slow { node, time } => ("slow", vec![n(node), time]),
             Act::Returned { node } => ("returned", vec![n(node)]),
             Act::Nudge { node } => ("nudge", vec![n(node)]),
+            Act::Interval { node, time } => ("interval", vec![n(node), time]),
+            Act::Alien { node, time } => ("alien", vec![n(node), time]),
+            Act::Expire { node, time } => ("expire", vec![n(node), time]),
             Act::Flip { node, row } => ("flip", vec![n(node), row.into()]),
             Act::Vanish { node, row } => ("vanish", vec![n(node), row.into()]),
             Act::SetBack { commits } => ("set_back", vec![commits]),
@@ -247,6 +266,9 @@ impl Act {
                     ("slow", [time]) => Act::Slow { node, time: *time },
                     ("returned", []) => Act::Returned { node },
                     ("nudge", []) => Act::Nudge { node },
+                    ("interval", [time]) => Act::Interval { node, time: *time },
+                    ("alien", [time]) => Act::Alien { node, time: *time },
+                    ("expire", [time]) => Act::Expire { node, time: *time },
                     ("flip", [row]) => Act::Flip { node, row: small(*row)? },
                     ("vanish", [row]) => Act::Vanish { node, row: small(*row)? },
                     _ => return None,

@@ -10,7 +10,7 @@ use std::{
 
 use sealport_core::{
     id::{Generation, KeyVersion},
-    machine::{Facts, Kept, Marks, Notify, Standing},
+    machine::{Contradiction, Facts, Kept, Marks, Notify, Standing, State},
 };
 
 use crate::{
@@ -71,6 +71,10 @@ pub enum Sabotage {
     PollsTwice,
     /// A master takes a write without a lock: two that were checked together both count.
     ChecksBefore,
+    /// A node tells what it told.
+    RepeatsItself,
+    /// A node tells nothing.
+    SaysNothing,
 }
 
 /// Every sabotage with the invariants that may catch it, the first one in time does.
@@ -92,6 +96,8 @@ pub const SABOTAGES: &[(Sabotage, &[&str])] = &[
     (Sabotage::OpensInContact, &["i7_opening_never_stops"]),
     (Sabotage::PollsTwice, &["one_poll_in_flight"]),
     (Sabotage::ChecksBefore, &["i1_one_writer", "applied_once"]),
+    (Sabotage::RepeatsItself, &["told_once"]),
+    (Sabotage::SaysNothing, &["an_outage_is_told"]),
 ];
 
 /// One transaction that the master made durable.
@@ -100,6 +106,15 @@ struct Txn {
     parent: Option<usize>,
     generation: u64,
     row: Option<Row>,
+}
+
+/// What a node has told and not taken back.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    unreachable: bool,
+    contradiction: Option<Contradiction>,
+    stale: bool,
+    damaged: bool,
 }
 
 /// All that ever became durable, and what was promised.
@@ -115,6 +130,7 @@ pub struct Truth {
     pub set_back: bool,
     highest: BTreeMap<usize, (Marks, Marks, Option<KeyVersion>, u64)>,
     followed: BTreeMap<usize, usize>,
+    told: BTreeMap<usize, Told>,
 }
 
 impl Truth {
@@ -273,6 +289,43 @@ impl Truth {
             matches!(told, Notify::Damaged | Notify::Repaired | Notify::Contradiction(_) | Notify::Agreed);
         let false_alarm = script.is_calm() || (corruption && !script.corrupts());
         holds("i14_no_false_alarm", !false_alarm, || format!("node {node}: {told:?}"))
+    }
+
+    /// A node starts: it has told nothing, but that it is damaged.
+    pub fn starts(&mut self, node: usize, disk: &Replica) {
+        self.told.insert(node, Told { damaged: disk.damaged, ..Told::default() });
+    }
+
+    /// Each change is told once, and taken back only when it was told.
+    /// Sabotage: `RepeatsItself`. Core: forget `told.unreachable`.
+    pub fn told_once(&mut self, node: usize, notice: &Notify) -> Check {
+        let told = self.told.entry(node).or_default();
+        let before = *told;
+        match notice {
+            Notify::Unreachable { .. } => told.unreachable = true,
+            Notify::Restored => told.unreachable = false,
+            Notify::Contradiction(contradiction) => told.contradiction = Some(*contradiction),
+            Notify::Agreed => told.contradiction = None,
+            Notify::Stale { .. } => told.stale = true,
+            Notify::Current => told.stale = false,
+            Notify::Damaged => told.damaged = true,
+            Notify::Repaired => told.damaged = false,
+            Notify::Revoked => return Ok(()),
+        }
+        let same = before.unreachable == told.unreachable
+            && before.contradiction == told.contradiction
+            && before.stale == told.stale
+            && before.damaged == told.damaged;
+        holds("told_once", !same, || format!("node {node} tells {notice:?} again"))
+    }
+
+    /// A node that is degraded has told it, unless it has just started or stood still. `silent` is how long it ran without a
+    /// break since the loss.
+    /// Sabotage: `SaysNothing`. Core: never clear `woke`.
+    pub fn an_outage_is_told(&self, node: usize, state: State, silent: u64) -> Check {
+        let told = self.told.get(&node).is_some_and(|told| told.unreachable);
+        let due = state == State::Degraded && silent > 75_000;
+        holds("an_outage_is_told", told || !due, || format!("node {node} is silent for {silent} ms"))
     }
 
     /// Whether what a node follows is what the master has.

@@ -7,8 +7,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use sealport_core::{
     id::{Epoch, Generation, NodeId},
     machine::{
-        Ask, CustodyFact, Facts, Failure, Head, Kept, Marks, Moment, PollId, Role, Standing, State,
-        WriteHead, WriteRefusal, derive_state, may_seal,
+        Ask, Failure, Head, Kept, Marks, Moment, PollId, Role, Standing, State, WriteHead, WriteRefusal,
     },
 };
 
@@ -16,9 +15,10 @@ use crate::{
     chance::Chance,
     data::{Db, Disk, Op, Records, Replica, Row, V1},
     follow::Follower,
+    machines::{Clock, Machine, Power, Reach},
     master::Host,
     script::{Act, Millis, Script},
-    truth::{Broken, Check, Sabotage, Truth, i8_no_seal_after_a_loss, liveness},
+    truth::{Broken, Check, Sabotage, Truth},
 };
 
 /// What comes to a machine.
@@ -63,7 +63,7 @@ pub enum Input {
     },
 }
 
-enum Ev {
+pub enum Ev {
     Act(Act),
     /// To this machine; to this life of it, if it came from itself.
     Input {
@@ -85,63 +85,6 @@ enum Ev {
     End,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Power {
-    Up,
-    Still,
-    Down,
-}
-
-/// A clock that runs at its own rate, and stands still when its machine is paused.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    base: u64,
-    permille: u64,
-    stood: Millis,
-    stands_since: Option<Millis>,
-}
-
-impl Clock {
-    fn ran(&self, now: Millis) -> Millis {
-        self.stands_since.unwrap_or(now) - self.stood
-    }
-
-    fn local(&self, now: Millis) -> Moment {
-        Moment(self.base + self.ran(now) * self.permille / 1000)
-    }
-
-    /// The first moment of the world at which the clock shows this.
-    fn world(&self, local: Moment, now: Millis) -> Millis {
-        let ran = (local.0.saturating_sub(self.base) * 1000).div_ceil(self.permille);
-        (ran + self.stood).max(now)
-    }
-}
-
-pub struct Machine {
-    pub power: Power,
-    pub life: u32,
-    token: u32,
-    clock: Clock,
-    inbox: VecDeque<Input>,
-    tick: Option<(Millis, u64)>,
-    cut_there: Millis,
-    cut_back: Millis,
-    slow: Millis,
-    /// It loses power in its next transaction, for so long.
-    torn: Option<Millis>,
-    pub disk_free: Millis,
-    /// When it died by being killed, others are told at once.
-    pub refuses: bool,
-}
-
-/// When a node last could have reached the master and heard from it, in its own running time.
-#[derive(Clone, Copy, Default)]
-struct Reach {
-    there: Millis,
-    back: Millis,
-    master: Millis,
-}
-
 /// What was done, for the report.
 pub type Figures = BTreeMap<&'static str, u64>;
 
@@ -150,10 +93,10 @@ pub struct World<'s> {
     pub sabotage: Option<Sabotage>,
     pub rng: ChaCha8Rng,
     pub now: Millis,
-    queue: BTreeMap<(Millis, u64), Ev>,
+    pub queue: BTreeMap<(Millis, u64), Ev>,
     seq: u64,
     pub machines: Vec<Machine>,
-    reach: Vec<Reach>,
+    pub reach: Vec<Reach>,
     /// Of machine 0 none.
     pub followers: Vec<Option<Follower>>,
     pub disks: Vec<Disk>,
@@ -166,7 +109,7 @@ pub struct World<'s> {
     pub writes: u64,
     pub trace: bool,
     /// Nodes that knew of writes that the master lacks when faults had stopped.
-    doubtful: BTreeSet<usize>,
+    pub doubtful: BTreeSet<usize>,
 }
 
 const SETTLE: Millis = 340_000;
@@ -191,6 +134,7 @@ impl<'s> World<'s> {
             cut_back: 0,
             slow: 0,
             torn: None,
+            odd: None,
             disk_free: 0,
             refuses: true,
         };
@@ -244,7 +188,7 @@ impl<'s> World<'s> {
             self.count("events");
             let end = matches!(ev, Ev::End);
             self.handle(ev)?;
-            self.check_sealing()?;
+            self.check_nodes()?;
             if end {
                 return Ok(());
             }
@@ -269,6 +213,7 @@ impl<'s> World<'s> {
                 self.quiet = true;
                 for machine in &mut self.machines {
                     (machine.cut_there, machine.cut_back, machine.slow, machine.torn) = (0, 0, 0, None);
+                    machine.odd = None;
                 }
                 for machine in 0..self.machines.len() {
                     self.start(machine)?;
@@ -280,7 +225,7 @@ impl<'s> World<'s> {
         }
     }
 
-    fn push(&mut self, at: Millis, ev: Ev) {
+    pub fn push(&mut self, at: Millis, ev: Ev) {
         self.seq += 1;
         self.queue.insert((at, self.seq), ev);
     }
@@ -352,7 +297,7 @@ impl<'s> World<'s> {
         }
     }
 
-    fn arrive(&mut self, to: usize, input: Input) -> Check {
+    pub fn arrive(&mut self, to: usize, input: Input) -> Check {
         let from = match &input {
             Input::Poll { from, .. } | Input::Write { from, .. } => Some(*from),
             Input::Answer { .. } | Input::Failed { .. } | Input::Written { .. } => Some(0),
@@ -360,6 +305,14 @@ impl<'s> World<'s> {
         };
         if from.is_some_and(|from| from != to && self.cut(from, to)) {
             self.count("messages cut off");
+            return Ok(());
+        }
+        if let Input::Poll { from, poll, .. } = &input
+            && let Some((_, failure)) = self.machines[*from].odd.filter(|(until, _)| self.now < *until)
+        {
+            let (from, poll) = (*from, *poll);
+            self.count("odd answers");
+            self.send(0, from, Input::Failed { poll, failure });
             return Ok(());
         }
         match self.machines[to].power {
@@ -378,7 +331,7 @@ impl<'s> World<'s> {
         }
     }
 
-    fn deliver(&mut self, to: usize, input: Input) -> Check {
+    pub fn deliver(&mut self, to: usize, input: Input) -> Check {
         if matches!(input, Input::Tick) {
             self.machines[to].tick = None;
         }
@@ -392,7 +345,7 @@ impl<'s> World<'s> {
     }
 
     /// Puts the tick of a machine where it wants it.
-    fn set_tick(&mut self, machine: usize) {
+    pub fn set_tick(&mut self, machine: usize) {
         let wakes = match machine {
             0 => self.host.as_ref().and_then(Host::wakes_at),
             _ => self.followers[machine].as_ref().and_then(|follower| follower.core.wakes_at()),
@@ -419,12 +372,24 @@ impl<'s> World<'s> {
         match act {
             Act::Reveal | Act::Activate => self.arrive(0, Input::Act(act)),
             Act::Revoke { node } if there(node) && node > 0 => self.arrive(0, Input::Act(act)),
-            Act::Write { node, .. } | Act::Open { node } | Act::Returned { node } | Act::Nudge { node }
+            Act::Write { node, .. }
+            | Act::Open { node }
+            | Act::Returned { node }
+            | Act::Nudge { node }
+            | Act::Interval { node, .. }
                 if there(node) =>
             {
                 self.arrive(node, Input::Act(act))
             }
             Act::Crash { node, down } if there(node) => self.crash(node, down, false),
+            Act::Alien { node, time } if there(node) => {
+                self.machines[node].odd = Some((self.now + time, Failure::OtherSystem));
+                Ok(())
+            }
+            Act::Expire { node, time } if there(node) => {
+                self.machines[node].odd = Some((self.now + time, Failure::Expired));
+                Ok(())
+            }
             Act::Torn { node, down } if there(node) => {
                 self.machines[node].torn = Some(down);
                 Ok(())
@@ -465,209 +430,6 @@ impl<'s> World<'s> {
             _ => Ok(()),
         }
     }
-
-    fn crash(&mut self, machine: usize, down: Millis, refuses: bool) -> Check {
-        if self.machines[machine].power == Power::Down {
-            return Ok(());
-        }
-        let now = self.now;
-        let it = &mut self.machines[machine];
-        it.power = Power::Down;
-        it.life += 1;
-        it.inbox.clear();
-        it.refuses = refuses;
-        if let Some(since) = it.clock.stands_since.take() {
-            it.clock.stood += now - since;
-        }
-        let life = it.life;
-        if let Some(key) = it.tick.take() {
-            self.queue.remove(&key);
-        }
-        if machine == 0 {
-            self.master_crash(refuses)?
-        } else {
-            self.follower_crash(machine)?
-        }
-        self.push(now + down.max(1), Ev::Up { machine, life });
-        Ok(())
-    }
-
-    fn start(&mut self, machine: usize) -> Check {
-        if self.machines[machine].power != Power::Down {
-            return Ok(());
-        }
-        self.say(|| format!("machine {machine} starts"));
-        self.machines[machine].power = Power::Up;
-        self.machines[machine].disk_free = self.now;
-        if machine == 0 {
-            self.master_start()?
-        } else {
-            self.follower_start(machine)?
-        }
-        self.set_tick(machine);
-        Ok(())
-    }
-
-    fn freeze(&mut self, machine: usize, time: Millis, woke: bool, stands: bool) -> Check {
-        let now = self.now;
-        let it = &mut self.machines[machine];
-        if it.power != Power::Up {
-            return Ok(());
-        }
-        it.power = Power::Still;
-        it.token += 1;
-        it.clock.stands_since = stands.then_some(now);
-        let token = it.token;
-        self.push(now + time, Ev::Thaw { machine, token, woke });
-        Ok(())
-    }
-
-    fn thaw(&mut self, machine: usize, token: u32, woke: bool) -> Check {
-        let now = self.now;
-        let it = &mut self.machines[machine];
-        if it.power != Power::Still || it.token != token {
-            return Ok(());
-        }
-        it.power = Power::Up;
-        if let Some(since) = it.clock.stands_since.take() {
-            it.clock.stood += now - since;
-        }
-        // A paused clock has left its tick at the wrong moment.
-        if let Some(key) = it.tick.take() {
-            self.queue.remove(&key);
-        }
-        if woke {
-            self.deliver(machine, Input::Woke)?;
-        }
-        while let Some(input) = self.machines[machine].inbox.pop_front() {
-            self.deliver(machine, input)?;
-        }
-        self.set_tick(machine);
-        Ok(())
-    }
-
-    /// Before anything happens: whatever is whole now was so until now.
-    fn note_reach(&mut self) {
-        let master = self.machines[0].power == Power::Up;
-        for node in 1..self.machines.len() {
-            let ran = self.machines[node].clock.ran(self.now);
-            let (there, back) = (!self.cut(node, 0), !self.cut(0, node));
-            let reach = &mut self.reach[node];
-            if there {
-                reach.there = ran;
-            }
-            if back {
-                reach.back = ran;
-            }
-            if master {
-                reach.master = ran;
-            }
-        }
-    }
-
-    fn check_sealing(&self) -> Check {
-        for node in 1..self.machines.len() {
-            let Some(facts) = self.facts(node) else { continue };
-            let Reach { there, back, master } = self.reach[node];
-            let lost = self.machines[node].clock.ran(self.now) - there.min(back).min(master);
-            let seals = may_seal(&facts).is_ok() || self.sabotaged(Sabotage::SealsAlways);
-            i8_no_seal_after_a_loss(node, seals, lost)?;
-        }
-        Ok(())
-    }
-
-    /// The facts of a node that runs.
-    pub fn facts(&self, node: usize) -> Option<Facts> {
-        let follower = self.followers[node].as_ref().filter(|_| self.machines[node].power == Power::Up)?;
-        let version = self.disks[node].durable.version;
-        Some(follower.core.facts(self.local(node), CustodyFact::Open, version))
-    }
-
-    /// Faults have stopped long enough for the longest back-off: who is not damaged is synced. Then everyone looks at all it
-    /// has, and the master writes once more, so that damage is found.
-    fn settle(&mut self) -> Check {
-        for node in 1..self.machines.len() {
-            let well = matches!(self.state(node), Some(State::Synced));
-            let excused = self.excused(node);
-            if excused {
-                self.doubtful.insert(node);
-            }
-            liveness(node, well || excused, || format!("{:?} when all was to be synced", self.state(node)))?;
-        }
-        for node in 1..self.machines.len() {
-            self.arrive(node, Input::Act(Act::Open { node }))?;
-        }
-        self.arrive(0, Input::Act(Act::Write { node: 0, record: 0 }))
-    }
-
-    fn end(&mut self) -> Check {
-        self.truth.nothing_acknowledged_is_lost(&self.db)?;
-        for node in 1..self.machines.len() {
-            let disk = &self.disks[node].durable;
-            let state = self.state(node);
-            let agrees = self.truth.agrees(&self.db, disk);
-            liveness(node, agrees || state != Some(State::Synced), || {
-                "synced with a master that lacks its writes".into()
-            })?;
-            if self.truth.revoked.contains_key(&node) {
-                // A database that was set back may have forgotten the revocation.
-                liveness(node, state == Some(State::Fenced) || self.truth.set_back, || {
-                    format!("revoked, and {state:?}")
-                })?;
-            } else if self.doubtful.contains(&node) && state != Some(State::Synced) {
-                // Who had the secret in memory only does not get it again from a master that it doubts.
-                let doubts =
-                    state == Some(State::Stale) || (self.memory_only(node) && state == Some(State::NoSecret));
-                liveness(node, doubts, || {
-                    format!("it knows of writes that the master lacks, and is {state:?}")
-                })?;
-            } else {
-                let equal = disk.at == self.db.at
-                    && disk.audit == self.db.audit()
-                    && disk.version == Some(self.db.active)
-                    && disk.records.counts() == self.db.records.counts()
-                    && !disk.damaged;
-                let opens =
-                    disk.records.all().all(|row| disk.version.is_some_and(|version| row.opens(version)));
-                liveness(node, state == Some(State::Synced) && equal && opens, || {
-                    format!(
-                        "{state:?} at {:?} where the master is at {:?}, equal {equal}, opens {opens}",
-                        disk.at, self.db.at
-                    )
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    fn excused(&self, node: usize) -> bool {
-        let disk = &self.disks[node].durable;
-        self.truth.revoked.contains_key(&node) || !self.truth.agrees(&self.db, disk) // It may remember more than it could write down.
-            || self.followers[node].as_ref().is_some_and(|follower| follower.core.held().seen > self.db.at)
-    }
-
-    pub fn state(&self, node: usize) -> Option<State> {
-        self.facts(node).map(|facts| derive_state(&facts))
-    }
-
-    /// A replica is damaged behind its node's back.
-    fn damage(&mut self, node: usize, nth: u32, vanish: bool) {
-        let records = &mut self.disks[node].durable.records;
-        let Some(row) = records.nth_mut(nth) else { return };
-        let (record, revision) = (row.record, row.revision);
-        if vanish {
-            records.formers.remove(&(record, revision));
-            if records.rows.get(&record).is_some_and(|row| row.revision == revision) {
-                records.rows.remove(&record);
-            }
-        } else {
-            let mut bytes = row.envelope.to_vec();
-            let at = nth as usize % bytes.len();
-            bytes[at] ^= 1 << (nth % 8);
-            row.envelope = bytes.into();
-        }
-        self.truth.hurt.insert(node);
-    }
 }
 
 /// The machine's id.
@@ -689,6 +451,8 @@ fn duration(act: Act) -> Millis {
         | Act::CutThere { time, .. }
         | Act::CutBack { time, .. }
         | Act::Cut { time, .. }
+        | Act::Alien { time, .. }
+        | Act::Expire { time, .. }
         | Act::Slow { time, .. } => time,
         _ => 0,
     }
