@@ -179,7 +179,7 @@ pub struct Replica {
 pub enum Op {
     /// Custody.
     Secret(KeyVersion),
-    /// A piece of a body: the first carries `seen`, the last moves `at`.
+    /// A delta, in one transaction: what was seen, the rows, and what the replica then is.
     Piece {
         seen: Option<Marks>,
         rows: Vec<Row>,

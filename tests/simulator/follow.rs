@@ -18,7 +18,7 @@ use crate::{
     data::{Op, Row},
     machines::Power,
     script::Act,
-    truth::{Check, Sabotage, i7_opening_never_stops, one_poll_in_flight},
+    truth::{Check, Sabotage, i7_opening_never_stops, i7_secret_comes_first, one_poll_in_flight},
     world::{Input, World},
 };
 
@@ -232,13 +232,6 @@ impl World<'_> {
         if self.sabotage == Some(Sabotage::SecretLast) && matches!(pieces.front(), Some(Op::Secret(_))) {
             pieces.rotate_left(1);
         }
-        if self.sabotage == Some(Sabotage::MovesEarly) {
-            let last =
-                pieces.iter().find_map(|op| if let Op::Piece { end, .. } = op { end.clone() } else { None });
-            if let Some(Op::Piece { end, .. }) = pieces.iter_mut().find(|op| matches!(op, Op::Piece { .. })) {
-                *end = last;
-            }
-        }
         if self.sabotage != Some(Sabotage::ForgetsSeen) {
             for op in &mut pieces {
                 if let Op::Piece { seen: first, .. } | Op::Aside { seen: first } = op {
@@ -253,7 +246,8 @@ impl World<'_> {
 
     fn next_piece(&mut self, node: usize) -> Check {
         let weather = if self.quiet { Default::default() } else { self.script.weather };
-        let unreachable = self.cut(0, node) || self.host.is_none();
+        let odd = self.machines[node].odd.is_some_and(|(until, _)| self.now < until);
+        let unreachable = odd || self.cut(0, node) || self.host.is_none();
         let now = self.local(node);
         let follower = self.followers[node].as_mut().expect("a node that is up");
         let Some(apply) = follower.apply.as_mut() else { return Ok(()) };
@@ -318,7 +312,8 @@ impl World<'_> {
         }
         self.truth.i4_never_down(node, disk, memory)?;
         self.truth.i13_never_silently(node, disk)?;
-        self.truth.replica_is_whole(node, disk)
+        self.truth.replica_is_whole(node, disk)?;
+        i7_secret_comes_first(node, disk)
     }
 
     /// A node with the secret opens all that it has.

@@ -229,7 +229,7 @@ impl World<'_> {
         let chunk = 1 + self.rng.below(6) as usize;
         let loses = self.sabotage == Some(Sabotage::LosesRows) && self.rng.one_in(10);
         let db = unsynced.as_ref().unwrap_or(&self.db);
-        let pieces = make_body(db, &poll.ask, body, chunk, loses);
+        let pieces = make_body(db, &poll.ask, body, chunk, loses, self.sabotaged(Sabotage::MovesEarly));
         self.send(0, poll.from, Input::Answer { poll: poll.poll, head, body: Rc::new(pieces) });
         Ok(())
     }
@@ -440,7 +440,7 @@ fn apply(db: &mut Db, writing: &Writing, row: Option<Row>, at: sealport_core::ma
 }
 
 /// The body of an answer, as the transactions that take it over.
-fn make_body(db: &Db, ask: &Ask, body: Body, chunk: usize, loses: bool) -> Vec<Op> {
+fn make_body(db: &Db, ask: &Ask, body: Body, chunk: usize, loses: bool, split: bool) -> Vec<Op> {
     let mut ops = Vec::new();
     if body == Body::Nothing {
         return ops;
@@ -462,13 +462,15 @@ fn make_body(db: &Db, ask: &Ask, body: Body, chunk: usize, loses: bool) -> Vec<O
     if loses {
         rows.pop();
     }
-    let mut pieces: Vec<Vec<Row>> = rows.chunks(chunk).map(<[Row]>::to_vec).collect();
-    if pieces.is_empty() {
-        pieces.push(Vec::new());
-    }
-    let last = pieces.len() - 1;
+    // A delta is one transaction: half of one from a history that ended would stay behind unseen.
+    let pieces: Vec<Vec<Row>> = match split {
+        true => rows.chunks(chunk).map(<[Row]>::to_vec).collect(),
+        false => vec![rows],
+    };
+    let last = pieces.len().saturating_sub(1);
     for (place, rows) in pieces.into_iter().enumerate() {
-        ops.push(Op::Piece { seen: None, rows, end: (place == last).then(|| end.clone()) });
+        let moves = if split { place == 0 } else { place == last };
+        ops.push(Op::Piece { seen: None, rows, end: moves.then(|| end.clone()) });
     }
     ops
 }

@@ -47,7 +47,7 @@ pub enum Sabotage {
     AdmitsOnce,
     /// Repeated writes are written again.
     WritesRepeats,
-    /// The first piece of a body moves `at`.
+    /// A delta comes in several transactions, and the first moves `at`.
     MovesEarly,
     /// What was seen is not written.
     ForgetsSeen,
@@ -86,7 +86,7 @@ pub const SABOTAGES: &[(Sabotage, &[&str])] = &[
     (Sabotage::WritesRepeats, &["applied_once"]),
     (Sabotage::MovesEarly, &["replica_is_whole"]),
     (Sabotage::ForgetsSeen, &["i4_never_down"]),
-    (Sabotage::SecretLast, &["i7_opening_never_stops"]),
+    (Sabotage::SecretLast, &["i7_secret_comes_first"]),
     (Sabotage::NoCache, &["i4_never_down", "i7_opening_never_stops"]),
     (Sabotage::NoCounts, &["liveness"]),
     (Sabotage::LosesRows, &["replica_is_whole", "i14_no_false_alarm"]),
@@ -346,7 +346,7 @@ fn i6_standby_has_all(row: &Row, standby: Option<(usize, &Replica)>) -> Check {
 }
 
 /// A node that has the secret may open, and can: everything, or at least what has just come.
-/// Sabotage: `OpensInContact`, `SecretLast`, `NoCache`.
+/// Sabotage: `OpensInContact`. Core: refuse in `may_open` what `may_seal` refuses.
 pub fn i7_opening_never_stops<'a>(
     node: usize,
     facts: &Facts,
@@ -365,6 +365,14 @@ pub fn i7_opening_never_stops<'a>(
         })?;
     }
     Ok(())
+}
+
+/// No row is on a disk before the secret that opens it is in custody.
+/// Sabotage: `SecretLast`.
+pub fn i7_secret_comes_first(node: usize, disk: &Replica) -> Check {
+    let Some(version) = disk.version else { return Ok(()) };
+    let first = disk.records.all().all(|row| row.version <= version);
+    holds("i7_secret_comes_first", first, || format!("node {node} has rows that {version} does not open"))
 }
 
 /// No sealing more than 65 s after the master, the way there or the way back was lost. `lost` is how long that is, less the

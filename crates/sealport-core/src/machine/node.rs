@@ -158,7 +158,12 @@ impl Node {
                     self.poll_at_once();
                 }
             }
-            Event::Damaged => self.damaged(effects),
+            Event::Damaged => {
+                if !self.held.damaged {
+                    self.damaged(effects);
+                    self.poll_at_once();
+                }
+            }
             Event::Head { poll, head } => {
                 if self.waits_for(poll) {
                     self.head(head, effects, rng);
@@ -204,10 +209,15 @@ impl Node {
         }
         self.contradiction = None;
         self.wanted = self.wanted.max(Some(head.version));
+        // The master is back: what now fails is another trouble, and starts with short waits again.
+        if !matches!(self.last, Some(Failure::NotApplied | Failure::Refused)) {
+            self.retry = RETRY_FIRST;
+        }
         if head.body == Body::Nothing {
             let same = head.at == self.held.at && Some(head.version) == self.held.version;
-            if same && head.counts != self.held.counts {
+            if same && !self.held.damaged && head.counts != self.held.counts {
                 self.damaged(effects);
+                return self.answered(true);
             }
             // "Nothing new" from a master that has something, or that was asked for all, is no answer.
             return if same && !self.held.damaged {
@@ -297,7 +307,6 @@ impl Node {
         if !self.held.damaged {
             self.held.damaged = true;
             effects.persist.push(Persist::Damaged);
-            self.poll_at_once();
         }
     }
 
