@@ -8,8 +8,8 @@ use std::{
 use sealport_core::{
     id::Revision,
     machine::{
-        Ask, Body, Contact, Counts, CustodyFact, Event, Kept, Marks, Node, Notify, Persist, PollId, Role,
-        Send, Settings, WriteHead, WriteRefusal, derive_state, may_open, may_seal,
+        Ask, Body, Contact, Counts, CustodyFact, Event, Failure, Kept, Marks, Node, Notify, Persist, PollId,
+        Role, Send, Settings, WriteHead, WriteRefusal, derive_state, may_open, may_seal,
     },
 };
 
@@ -134,7 +134,17 @@ impl World<'_> {
                 self.say(|| format!("node {node} hears {head:?}"));
                 self.step(node, Event::Head { poll, head })
             }
-            Input::Failed { poll, failure } => self.step(node, Event::Failed { poll, failure }),
+            Input::Failed { poll, failure } => {
+                let follower = self.followers[node].as_mut().expect("a node that is up");
+                if follower.apply.as_ref().is_some_and(|apply| apply.poll == poll) {
+                    // A request has one answer; only that a node is revoked may still come, with a piece of the body.
+                    if failure != Failure::Revoked {
+                        return Ok(());
+                    }
+                    follower.apply = None;
+                }
+                self.step(node, Event::Failed { poll, failure })
+            }
             Input::Broke { poll } => self.apply_failed(node, poll),
             Input::Poll { .. } | Input::Write { .. } | Input::Act(_) | Input::Synced => Ok(()),
         }

@@ -390,6 +390,12 @@ pub fn one_poll_in_flight(node: usize, busy: bool) -> Check {
     holds("one_poll_in_flight", !busy, || format!("node {node}"))
 }
 
+/// Nobody spins: a case has a few thousand events, and the largest some ten thousand.
+/// Core: let `polls` look only at `next`, or never wait after an answer that brought nothing.
+pub fn comes_to_rest(events: u64) -> Check {
+    holds("comes_to_rest", events < 300_000, || format!("{events} events"))
+}
+
 /// Everything that has to be true when faults have stopped for long enough.
 pub fn liveness(node: usize, well: bool, what: impl FnOnce() -> String) -> Check {
     holds("liveness", well, || format!("node {node}: {}", what()))

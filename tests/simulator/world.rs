@@ -18,7 +18,7 @@ use crate::{
     machines::{Clock, Machine, Power, Reach},
     master::Host,
     script::{Act, Millis, Script},
-    truth::{Broken, Check, Sabotage, Truth},
+    truth::{Broken, Check, Sabotage, Truth, comes_to_rest},
 };
 
 /// What comes to a machine.
@@ -186,6 +186,7 @@ impl<'s> World<'s> {
             self.now = at;
             self.note_reach();
             self.count("events");
+            comes_to_rest(self.figures["events"])?;
             let end = matches!(ev, Ev::End);
             self.handle(ev)?;
             self.check_nodes()?;
