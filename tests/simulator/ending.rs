@@ -89,8 +89,14 @@ impl World<'_> {
 
     pub fn excused(&self, node: usize) -> bool {
         let disk = &self.disks[node].durable;
-        self.truth.revoked.contains_key(&node) || !self.truth.agrees(&self.db, disk) // It may remember more than it could write down.
-            || self.followers[node].as_ref().is_some_and(|follower| follower.core.held().seen > self.db.at)
+        // It may remember more than it could write down: a generation, or a version of the secret, that is gone since the
+        // master was set back.
+        let seen = self.followers[node].as_ref().map(|follower| follower.core.held().seen);
+        let wanted = self.facts(node).and_then(|facts| facts.secret.wanted);
+        self.truth.revoked.contains_key(&node)
+            || !self.truth.agrees(&self.db, disk)
+            || seen > Some(self.db.at)
+            || wanted > Some(self.db.active)
     }
 
     pub fn state(&self, node: usize) -> Option<State> {

@@ -8,8 +8,8 @@ use std::{
 use sealport_core::{
     id::Revision,
     machine::{
-        Ask, Body, Contact, Counts, CustodyFact, Event, Failure, Kept, Marks, Node, Notify, Persist, PollId,
-        Role, Send, Settings, WriteHead, WriteRefusal, derive_state, may_open, may_seal,
+        Ask, Body, Contact, Counts, CustodyFact, Event, Failure, Kept, Marks, Moment, Node, Notify, Persist,
+        PollId, Role, Send, Settings, WriteHead, WriteRefusal, derive_state, may_open, may_seal,
     },
 };
 
@@ -55,6 +55,13 @@ pub struct Follower {
     after: Option<(Vec<Send>, Vec<Notify>)>,
     waiting: VecDeque<Input>,
     outgoing: BTreeMap<u64, Outgoing>,
+}
+
+impl Follower {
+    /// When it wants a tick: not while it waits for its disk, where one would only stand in line.
+    pub fn wakes_at(&self) -> Option<Moment> {
+        if self.after.is_some() { None } else { self.core.wakes_at() }
+    }
 }
 
 impl World<'_> {

@@ -339,6 +339,9 @@ impl World<'_> {
                 Ok(Some(Admitted::Already))
             }
             Err(refusal) => {
+                if !self.sabotaged(Sabotage::WritesRepeats) {
+                    self.truth.a_repeat_is_no_conflict(&self.db, row)?;
+                }
                 self.count(match refusal {
                     WriteRefusal::KeyVersion { .. } => "writes under an old version refused",
                     WriteRefusal::Revision { .. } => "writes in conflict refused",

@@ -139,6 +139,7 @@ impl Truth {
         let parent = db.trail.last().copied();
         self.applied_once(parent, row.as_ref())?;
         self.i1_one_writer(db, generation, parent, row.as_ref())?;
+        i2_active_version_only(db, row.as_ref())?;
         self.txns.push(Txn { parent, generation: generation.0, row });
         Ok(self.txns.len() - 1)
     }
@@ -180,6 +181,13 @@ impl Truth {
     fn applied_once(&self, parent: Option<usize>, row: Option<&Row>) -> Check {
         let Some(row) = row else { return Ok(()) };
         holds("applied_once", !self.has(parent, row), || format!("write {}", row.write))
+    }
+
+    /// A write that is refused was not written: one that comes again is told that it is there.
+    /// Core: let `admit_write` ignore `same`.
+    pub fn a_repeat_is_no_conflict(&self, db: &Db, row: &Row) -> Check {
+        let written = self.has(db.trail.last().copied(), row);
+        holds("a_repeat_is_no_conflict", !written, || format!("write {} is there and was refused", row.write))
     }
 
     /// The master answers a write: then it is durable, opens with the master's keys, and is where the answer says.
@@ -333,6 +341,13 @@ impl Truth {
         let Some(theirs) = Self::index(&disk.audit.hash) else { return true };
         db.trail.contains(&theirs)
     }
+}
+
+/// Nothing is written under another version than the active one.
+/// Core: leave the version out of `admit_write`.
+fn i2_active_version_only(db: &Db, row: Option<&Row>) -> Check {
+    let active = row.is_none_or(|row| row.version == db.active);
+    holds("i2_active_version_only", active, || format!("{row:?} under {}", db.active))
 }
 
 /// A write that is said to be on a standby is on its disk, and opens there.

@@ -349,7 +349,7 @@ impl<'s> World<'s> {
     pub fn set_tick(&mut self, machine: usize) {
         let wakes = match machine {
             0 => self.host.as_ref().and_then(Host::wakes_at),
-            _ => self.followers[machine].as_ref().and_then(|follower| follower.core.wakes_at()),
+            _ => self.followers[machine].as_ref().and_then(Follower::wakes_at),
         };
         let clock = &self.machines[machine].clock;
         let due = wakes.map(|wakes| clock.world(wakes, self.now));

@@ -132,6 +132,10 @@ impl Bench {
         self.step(Event::Failed { poll, failure })
     }
 
+    fn state_with(&self, version: KeyVersion) -> State {
+        derive_state(&self.node.facts(self.now, CustodyFact::Open, Some(version)))
+    }
+
     fn state(&self) -> State {
         derive_state(&self.node.facts(self.now, CustodyFact::Open, Some(V1)))
     }
@@ -465,8 +469,22 @@ fn a_record_under_an_unknown_version_makes_the_node_stale_and_ask() {
     let mut bench = Bench::calm();
     bench.pass(2_000);
     let effects = bench.step(Event::Evidence(KeyVersion(2)));
-    assert_eq!(effects.notify, [Notify::Stale { held: Some(V1), wanted: KeyVersion(2) }]);
     assert_eq!((effects.send.len(), bench.state()), (1, State::Stale));
+    // No alarm before a poll has failed to bring it: mostly it was activated just now.
+    assert_eq!(effects.notify, []);
+    let effects = bench.failed(Failure::Unreachable);
+    assert_eq!(effects.notify, [Notify::Stale { held: Some(V1), wanted: KeyVersion(2) }]);
+
+    // A poll that went out before can't have brought it.
+    let mut bench = Bench::calm();
+    bench.now = Moment(400);
+    assert_eq!(bench.step(Event::Evidence(KeyVersion(2))).send, [], "younger than a second");
+    bench.now = Moment(500);
+    assert_eq!(bench.head(head(5, 5)).notify, []);
+    bench.wait();
+    bench.head(Head { version: KeyVersion(2), body: Body::Delta, ..head(5, 5) });
+    assert_eq!(bench.applied(Held { version: Some(KeyVersion(2)), ..held(5) }).notify, []);
+    assert_eq!(bench.state_with(KeyVersion(2)), State::Synced);
 }
 
 #[test]
