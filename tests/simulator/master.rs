@@ -395,6 +395,14 @@ impl World<'_> {
             Writing::Row { row, .. } => Some(Row { generation: at.generation.0, ..row.clone() }),
             _ => None,
         };
+        let mut row = row;
+        if self.sabotaged(Sabotage::WritesWrongly)
+            && let Some(row) = &mut row
+        {
+            let mut bytes = row.envelope.to_vec();
+            bytes[80] ^= 1;
+            row.envelope = bytes.into();
+        }
         let truth = self.truth.add(&self.db, at.generation, row.clone())?;
         apply(&mut self.db, writing, row, at, truth);
         if let Writing::Revoke { node } = writing {
