@@ -106,7 +106,7 @@ pub enum Event {
     ApplyFailed {
         /// The poll.
         poll: PollId,
-        /// What the store now holds: pieces that are whole may have been kept.
+        /// What the store now holds.
         held: Held,
     },
     /// The poll failed.
@@ -127,8 +127,8 @@ pub enum Event {
 /// What must be durable before anything else of the same step is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Persist {
-    /// Take over the body that follows the head: whole, or in pieces that are each whole up to a generation. The first
-    /// transaction also writes `seen`. Exactly one [`Event::Applied`] or [`Event::ApplyFailed`] ends it (or
+    /// Take over the body that follows the head. A delta: in one transaction, with `seen` in it. A full copy: aside, in
+    /// as many pieces as it likes (the first writes `seen`), and then in place of what is there. Exactly one [`Event::Applied`] or [`Event::ApplyFailed`] ends it (or
     /// [`Event::Failed`], if the master refuses a piece).
     Apply {
         /// The poll.

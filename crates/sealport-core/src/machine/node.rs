@@ -53,6 +53,8 @@ pub struct Node {
     woke: bool,
     contradiction: Option<Contradiction>,
     wanted: Option<KeyVersion>,
+    /// Since when a newer version is known of: a poll that goes out from then on may bring it.
+    hopes: Option<Moment>,
     told: Told,
 }
 
@@ -75,6 +77,7 @@ impl Node {
             woke: false,
             contradiction: None,
             wanted,
+            hopes: None,
             told,
         }
     }
@@ -155,10 +158,16 @@ impl Node {
             Event::Evidence(version) => {
                 if self.wanted < Some(version) {
                     self.wanted = Some(version);
+                    self.hopes = Some(self.now);
                     self.poll_at_once();
                 }
             }
-            Event::Damaged => self.damaged(effects),
+            Event::Damaged => {
+                if !self.held.damaged {
+                    self.damaged(effects);
+                    self.poll_at_once();
+                }
+            }
             Event::Head { poll, head } => {
                 if self.waits_for(poll) {
                     self.head(head, effects, rng);
@@ -203,11 +212,19 @@ impl Node {
             return self.fail(Failure::Refused, rng);
         }
         self.contradiction = None;
-        self.wanted = self.wanted.max(Some(head.version));
+        if self.wanted < Some(head.version) {
+            self.wanted = Some(head.version);
+            self.hopes = self.in_flight.as_ref().map(|flight| flight.sent);
+        }
+        // The master is back: what now fails is another trouble, and starts with short waits again.
+        if !matches!(self.last, Some(Failure::NotApplied | Failure::Refused)) {
+            self.retry = RETRY_FIRST;
+        }
         if head.body == Body::Nothing {
             let same = head.at == self.held.at && Some(head.version) == self.held.version;
-            if same && head.counts != self.held.counts {
+            if same && !self.held.damaged && head.counts != self.held.counts {
                 self.damaged(effects);
+                return self.answered(true);
             }
             // "Nothing new" from a master that has something, or that was asked for all, is no answer.
             return if same && !self.held.damaged {
@@ -256,7 +273,7 @@ impl Node {
     /// The answer counts. What proves contact is when its ask went out: then the way there, the master, and the way back
     /// have all worked after that moment.
     fn answered(&mut self, news: bool) {
-        let flight = self.in_flight.take().expect("an answer belongs to the poll in flight");
+        let flight = self.end_poll().expect("an answer belongs to the poll in flight");
         self.proven = self.proven.max(Some(flight.sent));
         self.missed = 0;
         self.last = None;
@@ -283,8 +300,15 @@ impl Node {
         }
     }
 
+    /// The poll has come to its end, well or not.
+    fn end_poll(&mut self) -> Option<InFlight> {
+        let flight = self.in_flight.take()?;
+        self.hopes = self.hopes.filter(|since| flight.sent < *since);
+        Some(flight)
+    }
+
     fn fail(&mut self, failure: Failure, rng: &mut impl CryptoRng) {
-        self.in_flight = None;
+        self.end_poll();
         self.missed = self.missed.saturating_add(1);
         self.last = Some(failure);
         self.woke = false;
@@ -297,7 +321,6 @@ impl Node {
         if !self.held.damaged {
             self.held.damaged = true;
             effects.persist.push(Persist::Damaged);
-            self.poll_at_once();
         }
     }
 
@@ -369,10 +392,8 @@ impl Node {
             tell.push(Notify::Restored);
             self.told.unreachable = false;
         }
-        // While an answer is being taken over, the version may be on its way.
-        let idle = self.in_flight.as_ref().is_none_or(|flight| flight.applying.is_none());
         match self.wanted.filter(|wanted| self.held.version.is_none_or(|held| held < *wanted)) {
-            Some(wanted) if idle && self.proven.is_some() && !self.told.stale => {
+            Some(wanted) if self.hopes.is_none() && !self.told.stale => {
                 tell.push(Notify::Stale { held: self.held.version, wanted });
                 self.told.stale = true;
             }

@@ -1,6 +1,6 @@
 //! The rules of the master, one by one.
 
-use super::super::{master::*, *};
+use super::super::*;
 use crate::id::{Epoch, Generation, KeyVersion, NodeId, Revision};
 
 const V1: KeyVersion = KeyVersion(1);

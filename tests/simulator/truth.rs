@@ -1,0 +1,436 @@
+//! What is true, as only the simulator knows it, and the invariants: named functions that hold after every step.
+//!
+//! Each says beside it what was broken to see it fail. A [`Sabotage`] is a break in the modelled world, tried in each run by
+//! `each_sabotage_is_caught`; "core" is an edit of the core, tried by hand and undone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use sealport_core::{
+    id::{Generation, KeyVersion},
+    machine::{Contradiction, Facts, Kept, Marks, Notify, Role, Standing, State},
+};
+
+use crate::{
+    data::{Db, Replica, Row},
+    script::Script,
+};
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Its name.
+    pub name: &'static str,
+    /// On what.
+    pub what: String,
+}
+
+/// Whether it holds.
+pub type Check = Result<(), Broken>;
+
+fn holds(name: &'static str, holds: bool, what: impl FnOnce() -> String) -> Check {
+    if holds { Ok(()) } else { Err(Broken { name, what: what() }) }
+}
+
+/// A break in the modelled world that some invariant must catch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Polls are answered from what the master has not synced yet.
+    AnswersBeforeSync,
+    /// A write is acknowledged before it is synced.
+    AcknowledgesBeforeSync,
+    /// A node asks from what it has not synced yet.
+    AsksBeforeSync,
+    /// A held poll is answered without looking at the registry again.
+    AdmitsOnce,
+    /// Repeated writes are written again.
+    WritesRepeats,
+    /// A delta comes in several transactions, and the first moves `at`.
+    MovesEarly,
+    /// What was seen is not written.
+    ForgetsSeen,
+    /// Rows come before the secret that opens them.
+    SecretLast,
+    /// A node that restarts has no secret.
+    NoCache,
+    /// A node does not look at the counts.
+    NoCounts,
+    /// Some deltas lack a row.
+    LosesRows,
+    /// The master does not look at the history that a node comes from.
+    AnyHistory,
+    /// A retry does not come.
+    GivesUp,
+    /// Sealing goes on for as long as there is a secret.
+    SealsAlways,
+    /// A node opens only while it is in contact, as the original after a restart.
+    OpensInContact,
+    /// A node starts a second poll while it takes over the answer to the first.
+    PollsTwice,
+    /// A master takes a write without a lock: two that were checked together both count.
+    ChecksBefore,
+    /// Some rows reach the master's disk with a bit turned over.
+    WritesWrongly,
+    /// A node tells what it told.
+    RepeatsItself,
+    /// A node tells nothing.
+    SaysNothing,
+}
+
+/// Every sabotage with the invariants that may catch it, the first one in time does.
+pub const SABOTAGES: &[(Sabotage, &[&str])] = &[
+    (Sabotage::AnswersBeforeSync, &["i14_no_false_alarm", "replica_is_whole", "i13_never_silently"]),
+    (Sabotage::AcknowledgesBeforeSync, &["nothing_acknowledged_is_lost", "i3_acknowledged_opens"]),
+    (Sabotage::AsksBeforeSync, &["i6_standby_has_all", "replica_is_whole", "liveness"]),
+    (Sabotage::AdmitsOnce, &["i10_revoked_gets_nothing"]),
+    (Sabotage::WritesRepeats, &["applied_once"]),
+    (Sabotage::MovesEarly, &["replica_is_whole"]),
+    (Sabotage::ForgetsSeen, &["i4_never_down"]),
+    (Sabotage::SecretLast, &["i7_secret_comes_first"]),
+    (Sabotage::NoCache, &["i4_never_down", "i7_opening_never_stops"]),
+    (Sabotage::NoCounts, &["liveness"]),
+    (Sabotage::LosesRows, &["replica_is_whole", "i14_no_false_alarm"]),
+    (Sabotage::AnyHistory, &["i13_never_silently"]),
+    (Sabotage::GivesUp, &["liveness"]),
+    (Sabotage::SealsAlways, &["i8_no_seal_after_a_loss"]),
+    (Sabotage::OpensInContact, &["i7_opening_never_stops"]),
+    (Sabotage::PollsTwice, &["one_poll_in_flight"]),
+    (Sabotage::ChecksBefore, &["i1_one_writer", "applied_once"]),
+    (Sabotage::WritesWrongly, &["i3_acknowledged_opens"]),
+    (Sabotage::RepeatsItself, &["told_once"]),
+    (Sabotage::SaysNothing, &["an_outage_is_told"]),
+];
+
+/// One transaction that the master made durable.
+#[derive(Clone, Debug)]
+struct Txn {
+    parent: Option<usize>,
+    generation: u64,
+    row: Option<Row>,
+}
+
+/// What a node has told and not taken back.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    unreachable: bool,
+    contradiction: Option<Contradiction>,
+    stale: bool,
+    damaged: bool,
+}
+
+/// All that ever became durable, and what was promised.
+#[derive(Debug, Default)]
+pub struct Truth {
+    txns: Vec<Txn>,
+    acknowledged: Vec<Row>,
+    /// Which nodes are revoked, and by which transaction.
+    pub revoked: BTreeMap<usize, usize>,
+    /// Which replicas were damaged on purpose and not copied anew since.
+    pub hurt: BTreeSet<usize>,
+    /// Whether the master's database was set back.
+    pub set_back: bool,
+    highest: BTreeMap<usize, (Marks, Marks, Option<KeyVersion>, u64)>,
+    followed: BTreeMap<usize, usize>,
+    told: BTreeMap<usize, Told>,
+}
+
+impl Truth {
+    /// The master made a transaction durable. Its index, which is also the hash of the trail there.
+    pub fn add(&mut self, db: &Db, generation: Generation, row: Option<Row>) -> Result<usize, Broken> {
+        let parent = db.trail.last().copied();
+        self.applied_once(parent, row.as_ref())?;
+        self.i1_one_writer(db, generation, parent, row.as_ref())?;
+        i2_active_version_only(db, row.as_ref())?;
+        self.txns.push(Txn { parent, generation: generation.0, row });
+        Ok(self.txns.len() - 1)
+    }
+
+    fn path(&self, tip: Option<usize>) -> impl Iterator<Item = usize> {
+        std::iter::successors(tip, |at| self.txns[*at].parent)
+    }
+
+    fn index(audit: &str) -> Option<usize> {
+        audit.strip_prefix('t').and_then(|number| number.parse().ok())
+    }
+
+    /// Every generation follows the one before, every revision the one before, and none has two successors unless the
+    /// database was set back.
+    /// Sabotage: `ChecksBefore`. Core: leave the revision out of `admit_write`; seen after 5 cases.
+    fn i1_one_writer(
+        &self,
+        db: &Db,
+        generation: Generation,
+        parent: Option<usize>,
+        row: Option<&Row>,
+    ) -> Check {
+        let name = "i1_one_writer";
+        let next = db.at.generation.0 + u64::from(row.is_some());
+        holds(name, generation.0 == next || row.is_none(), || {
+            format!("{generation} after {}", db.at.generation)
+        })?;
+        let fork =
+            !self.set_back && parent.is_some_and(|p| self.txns.iter().any(|txn| txn.parent == Some(p)));
+        holds(name, !fork, || format!("two transactions follow {parent:?}"))?;
+        let Some(row) = row else { return Ok(()) };
+        let present = db.records.rows.get(&row.record).map_or(0, |row| row.revision);
+        holds(name, row.revision == present + 1, || {
+            format!("record {}: {} over {present}", row.record, row.revision)
+        })
+    }
+
+    /// Sabotage: `WritesRepeats`.
+    fn applied_once(&self, parent: Option<usize>, row: Option<&Row>) -> Check {
+        let Some(row) = row else { return Ok(()) };
+        holds("applied_once", !self.has(parent, row), || format!("write {}", row.write))
+    }
+
+    /// A write that is refused was not written: one that comes again is told that it is there.
+    /// Core: let `admit_write` ignore `same`; seen after 2 cases.
+    pub fn a_repeat_is_no_conflict(&self, db: &Db, row: &Row) -> Check {
+        let written = self.has(db.trail.last().copied(), row);
+        holds("a_repeat_is_no_conflict", !written, || format!("write {} is there and was refused", row.write))
+    }
+
+    /// The master answers a write: then it is durable, opens with the master's keys, and is where the answer says.
+    pub fn acknowledge(&mut self, db: &Db, row: &Row, standby: Option<(usize, &Replica)>) -> Check {
+        self.i3_acknowledged_opens(db, row)?;
+        i6_standby_has_all(db, row, standby)?;
+        let tip = db.trail.last().copied();
+        let durable = self.has(tip, row);
+        self.promise(row);
+        holds("nothing_acknowledged_is_lost", durable, || format!("write {} is not durable", row.write))
+    }
+
+    /// From now on this write must not be lost.
+    pub fn promise(&mut self, row: &Row) {
+        self.acknowledged.push(row.clone());
+    }
+
+    fn has(&self, tip: Option<usize>, row: &Row) -> bool {
+        self.path(tip).any(|at| self.txns[at].row.as_ref().is_some_and(|r| r.write == row.write))
+    }
+
+    /// How many transactions there are: the index of the next one.
+    pub fn len(&self) -> usize {
+        self.txns.len()
+    }
+
+    /// Sabotage: `WritesWrongly`.
+    fn i3_acknowledged_opens(&self, db: &Db, row: &Row) -> Check {
+        let there = db.records.get(row.record, row.revision);
+        let opens = there.is_some_and(|row| row.opens(db.active));
+        holds("i3_acknowledged_opens", opens, || format!("write {} at the master", row.write))
+    }
+
+    /// The master has every acknowledged write. Checked when it starts, and at the end.
+    /// Sabotage: `AcknowledgesBeforeSync`.
+    pub fn nothing_acknowledged_is_lost(&self, db: &Db) -> Check {
+        let tip = db.trail.last().copied();
+        for row in self.acknowledged.iter().filter(|_| !self.set_back) {
+            let there = self.has(tip, row);
+            holds("nothing_acknowledged_is_lost", there, || {
+                format!("write {} at generation {}", row.write, row.generation)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What a node has on disk never goes back, over crashes too; nor does what it tells the master.
+    /// Sabotage: `ForgetsSeen`, `NoCache`.
+    pub fn i4_never_down(&mut self, node: usize, disk: &Replica, memory: bool) -> Check {
+        let version = if memory { None } else { disk.version };
+        let now = (disk.seen, disk.at, version, disk.audit.line);
+        let before = self.highest.insert(node, now).unwrap_or(now);
+        let down = now.0 < before.0 || now.1 < before.1 || now.2 < before.2 || now.3 < before.3;
+        let unseen = disk.at > disk.seen;
+        holds("i4_never_down", !down && !unseen, || format!("node {node}: {before:?}, then {now:?}"))
+    }
+
+    /// What a node holds now continues what it held before.
+    /// Sabotage: `AnyHistory`. Core: let `answer` and `contradicts` ignore history and generation; seen after 2 cases. The master's
+    /// check alone gone is seen by `i6`, the node's alone by `liveness`: each stands in for the other.
+    pub fn i13_never_silently(&mut self, node: usize, disk: &Replica) -> Check {
+        let Some(now) = Self::index(&disk.audit.hash) else { return Ok(()) };
+        let name = "i13_never_silently";
+        holds(name, now < self.txns.len(), || {
+            format!("node {node} follows t{now}, which never became durable")
+        })?;
+        let before = self.followed.insert(node, now);
+        let follows = before.is_none_or(|before| self.path(Some(now)).any(|at| at == before));
+        holds(name, follows, || format!("node {node} went from t{before:?} to t{now}"))
+    }
+
+    /// A replica that says generation g has every revision that the master had at g, and no other up to g.
+    /// Sabotage: `MovesEarly`, `LosesRows`.
+    pub fn replica_is_whole(&self, node: usize, disk: &Replica) -> Check {
+        let name = "replica_is_whole";
+        if self.hurt.contains(&node) {
+            return Ok(());
+        }
+        let tip = Self::index(&disk.audit.hash);
+        let generation = tip.map_or(0, |tip| self.txns[tip].generation);
+        holds(name, disk.at.generation.0 == generation, || {
+            format!("node {node} says {}, its trail says {generation}", disk.at.generation)
+        })?;
+        let mut many = 0;
+        for row in self.path(tip).filter_map(|at| self.txns[at].row.as_ref()) {
+            let held = disk.records.get(row.record, row.revision);
+            let same = held.is_some_and(|held| Rc::ptr_eq(&held.envelope, &row.envelope));
+            holds(name, same, || {
+                format!("node {node} at {generation} lacks {}.{}", row.record, row.revision)
+            })?;
+            many += 1;
+        }
+        let shown = disk.records.all().filter(|row| row.generation <= generation).count();
+        holds(name, shown == many, || format!("node {node} at {generation} shows {shown} of {many}"))
+    }
+
+    /// The master says something to a node.
+    /// Sabotage: `AdmitsOnce`.
+    pub fn i10_revoked_gets_nothing(&self, db: &Db, node: usize) -> Check {
+        let revoked = self.revoked.get(&node).is_some_and(|by| db.trail.contains(by));
+        holds("i10_revoked_gets_nothing", !revoked, || format!("node {node} got an answer"))
+    }
+
+    /// Somebody is told something.
+    /// Core: `Notify::Stale` before a poll had the time to bring the version; that was so, and was found here.
+    pub fn i14_no_false_alarm(&self, script: &Script, node: usize, told: &Notify) -> Check {
+        let corruption =
+            matches!(told, Notify::Damaged | Notify::Repaired | Notify::Contradiction(_) | Notify::Agreed);
+        let false_alarm = script.is_calm() || (corruption && !script.corrupts());
+        holds("i14_no_false_alarm", !false_alarm, || format!("node {node}: {told:?}"))
+    }
+
+    /// A node starts: it has told nothing, but that it is damaged.
+    pub fn starts(&mut self, node: usize, disk: &Replica) {
+        self.told.insert(node, Told { damaged: disk.damaged, ..Told::default() });
+    }
+
+    /// Each change is told once, and taken back only when it was told.
+    /// Sabotage: `RepeatsItself`. Core: never set `told.unreachable`.
+    pub fn told_once(&mut self, node: usize, notice: &Notify) -> Check {
+        let told = self.told.entry(node).or_default();
+        let before = *told;
+        match notice {
+            Notify::Unreachable { .. } => told.unreachable = true,
+            Notify::Restored => told.unreachable = false,
+            Notify::Contradiction(contradiction) => told.contradiction = Some(*contradiction),
+            Notify::Agreed => told.contradiction = None,
+            Notify::Stale { .. } => told.stale = true,
+            Notify::Current => told.stale = false,
+            Notify::Damaged => told.damaged = true,
+            Notify::Repaired => told.damaged = false,
+            Notify::Revoked => return Ok(()),
+        }
+        let same = before.unreachable == told.unreachable
+            && before.contradiction == told.contradiction
+            && before.stale == told.stale
+            && before.damaged == told.damaged;
+        holds("told_once", !same, || format!("node {node} tells {notice:?} again"))
+    }
+
+    /// A node that is degraded has told it, unless it has just started or stood still. `silent` is how long it ran without a
+    /// break since the loss.
+    /// Sabotage: `SaysNothing`.
+    pub fn an_outage_is_told(&self, node: usize, state: State, silent: u64) -> Check {
+        let told = self.told.get(&node).is_some_and(|told| told.unreachable);
+        let due = state == State::Degraded && silent > 75_000;
+        holds("an_outage_is_told", told || !due, || format!("node {node} is silent for {silent} ms"))
+    }
+
+    /// Whether what a node follows is what the master has.
+    pub fn agrees(&self, db: &Db, disk: &Replica) -> bool {
+        let Some(theirs) = Self::index(&disk.audit.hash) else { return true };
+        db.trail.contains(&theirs)
+    }
+}
+
+/// Nothing is written under another version than the active one.
+/// Core: leave the version out of `admit_write`; seen after 7 cases.
+fn i2_active_version_only(db: &Db, row: Option<&Row>) -> Check {
+    let active = row.is_none_or(|row| row.version == db.active);
+    holds("i2_active_version_only", active, || format!("{row:?} under {}", db.active))
+}
+
+/// A write that is said to be on a standby is on its disk, and opens there.
+/// Sabotage: `AsksBeforeSync`. Core: count a standby that is one generation behind, seen after 2 cases; count every node as a
+/// standby.
+fn i6_standby_has_all(db: &Db, row: &Row, standby: Option<(usize, &Replica)>) -> Check {
+    let Some((node, disk)) = standby else { return Ok(()) };
+    holds("i6_standby_has_all", db.members[node].0 == Role::Standby, || {
+        format!("node {node} is no standby")
+    })?;
+    let held = disk.records.get(row.record, row.revision);
+    let opens =
+        held.is_some_and(|held| held.write == row.write && disk.version.is_some_and(|v| held.opens(v)));
+    holds("i6_standby_has_all", opens, || format!("write {} on node {node}", row.write))
+}
+
+/// A node that has the secret may open, and can: everything, or at least what has just come.
+/// Sabotage: `OpensInContact`. Core: refuse in `may_open` what `may_seal` refuses.
+pub fn i7_opening_never_stops<'a>(
+    node: usize,
+    facts: &Facts,
+    may: bool,
+    rows: impl Iterator<Item = &'a Row>,
+) -> Check {
+    let name = "i7_opening_never_stops";
+    if facts.standing != Standing::Member {
+        return Ok(());
+    }
+    let Some(version) = facts.secret.held else { return Ok(()) };
+    holds(name, may, || format!("node {node} may not: {facts:?}"))?;
+    for row in rows {
+        holds(name, row.opens(version), || {
+            format!("node {node} can't open {}.{} under {version}", row.record, row.revision)
+        })?;
+    }
+    Ok(())
+}
+
+/// No row is on a disk before the secret that opens it is in custody.
+/// Sabotage: `SecretLast`.
+pub fn i7_secret_comes_first(node: usize, disk: &Replica) -> Check {
+    let Some(version) = disk.version else { return Ok(()) };
+    let first = disk.records.all().all(|row| row.version <= version);
+    holds("i7_secret_comes_first", first, || format!("node {node} has rows that {version} does not open"))
+}
+
+/// No sealing more than 65 s after the master, the way there or the way back was lost. `lost` is how long that is, less the
+/// time in which the node's own clock stood still.
+/// Sabotage: `SealsAlways`. Core: `answered` proves the moment of the answer, seen after 31 cases; `DEGRADED_AFTER` is
+/// 72 s, seen after 474.
+pub fn i8_no_seal_after_a_loss(node: usize, seals: bool, lost: u64) -> Check {
+    holds("i8_no_seal_after_a_loss", lost <= 65_000 || !seals, || {
+        format!("node {node} seals {lost} ms after the loss")
+    })
+}
+
+/// A node polls while it still polls, or takes over an answer.
+/// Sabotage: `PollsTwice`. Core: let `poll` look only at `next`.
+pub fn one_poll_in_flight(node: usize, busy: bool) -> Check {
+    holds("one_poll_in_flight", !busy, || format!("node {node}"))
+}
+
+/// Nobody spins: a case has a few thousand events, and the largest some ten thousand.
+/// Found a tick that stood in line for ever, in the simulator itself.
+pub fn comes_to_rest(events: u64) -> Check {
+    holds("comes_to_rest", events < 300_000, || format!("{events} events"))
+}
+
+/// Everything that has to be true when faults have stopped for long enough.
+pub fn liveness(node: usize, well: bool, what: impl FnOnce() -> String) -> Check {
+    holds("liveness", well, || format!("node {node}: {}", what()))
+}
+
+/// Kept by whom, for the count.
+pub fn kept_word(kept: Kept) -> &'static str {
+    match kept {
+        Kept::ByStandby(_) => "kept by a standby",
+        Kept::NoStandbyOnline => "no standby on line",
+        Kept::StandbyLate => "standby late",
+        Kept::Stranded => "stranded",
+    }
+}
