@@ -309,7 +309,7 @@ impl Truth {
     }
 
     /// Each change is told once, and taken back only when it was told.
-    /// Sabotage: `RepeatsItself`. Core: never set `told.unreachable`.
+    /// Sabotage: `RepeatsItself`.
     pub fn told_once(&mut self, node: usize, notice: &Notify) -> Check {
         let told = self.told.entry(node).or_default();
         let before = *told;
@@ -369,7 +369,7 @@ fn i6_standby_has_all(db: &Db, row: &Row, standby: Option<(usize, &Replica)>) ->
 }
 
 /// A node that has the secret may open, and can: everything, or at least what has just come.
-/// Sabotage: `OpensInContact`. Core: refuse in `may_open` what `may_seal` refuses.
+/// Sabotage: `OpensInContact`.
 pub fn i7_opening_never_stops<'a>(
     node: usize,
     facts: &Facts,
@@ -409,7 +409,7 @@ pub fn i8_no_seal_after_a_loss(node: usize, seals: bool, lost: u64) -> Check {
 }
 
 /// A node polls while it still polls, or takes over an answer.
-/// Sabotage: `PollsTwice`. Core: let `poll` look only at `next`.
+/// Sabotage: `PollsTwice`.
 pub fn one_poll_in_flight(node: usize, busy: bool) -> Check {
     holds("one_poll_in_flight", !busy, || format!("node {node}"))
 }
