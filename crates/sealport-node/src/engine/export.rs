@@ -110,7 +110,8 @@ fn render(system: &System, id: RecordId, secrets: ExportSecrets) -> Result<Ready
         .filter(|row| row.kind == RecordKind::Document)
         .ok_or_else(|| Error::new(Code::NotFound, format!("There is no document {id}.")))?;
     let unlocked = system.unlocked()?;
-    let plain = open(&unlocked.keys, &row, row.kind.body(), row.revision, &row.envelope)?;
+    let plain = open(&unlocked.keys, &row, row.kind.body(), row.revision, &row.envelope)
+        .inspect_err(|error| system.suspect(error))?;
     let (head, bytes): (DocumentHead, _) = from_plain(&plain)?;
     let document = Document::read(bytes, &Limits::default())?;
     let mut ports = 0;

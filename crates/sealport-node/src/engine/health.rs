@@ -31,7 +31,13 @@ impl System {
     /// Whether new values may be sealed now. Errors: `encryption_unavailable`, with the cause, since when, and the cure.
     pub fn may_seal(&self) -> Result<(), Error> {
         self.wait_for_contact(STARTING);
-        may_seal(&self.facts()).map_err(|refusal| self.refusal(&refusal))
+        may_seal(&self.facts()).map_err(|refusal| {
+            // Someone wants to: the next try is now, not when the back-off of minutes is over.
+            if let Some(follower) = self.follower() {
+                follower.nudge();
+            }
+            self.refusal(&refusal)
+        })
     }
 
     /// Whether records may be opened at all. Losing the master never forbids it.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use sealport_core::{Code, Error, api::NodeState};
+use sealport_core::{Code, Error, api::NodeState, secret::SecretBytes};
 
 use super::{Engine, fleet, held, now, setup::host_name, system::System};
 use crate::{
@@ -63,8 +63,8 @@ impl Engine {
             Some(at) => at.clone(),
             None => self.settings()?.listen().to_owned(),
         };
-        let (certificate, ca) = own_certificate(&system)?;
-        let shown = Shown::new(certificate, ca.clone(), &system.node_key()?)?;
+        let (certificate, ca, key) = own_certificate(&system)?;
+        let shown = Shown::new(certificate, ca.clone(), &key)?;
         let listener = TcpListener::bind(&at).map_err(|e| {
             Error::new(Code::Unavailable, format!("Can't listen on {at}: {e}."))
                 .hint("Another program may use the port: choose one with `sealport config set listen ADDR:PORT`.")
@@ -85,9 +85,13 @@ impl Engine {
     }
 }
 
-/// A new certificate for the master itself, and the authority's.
-fn own_certificate(system: &System) -> Result<(Vec<u8>, Vec<u8>), Error> {
-    let bundle = system.bundle()?;
+/// A new certificate for the master itself, the authority's, and the key of the first. Custody is opened once for all.
+fn own_certificate(system: &System) -> Result<(Vec<u8>, Vec<u8>, SecretBytes), Error> {
+    let mut bundle = system.bundle()?;
+    let key = bundle.node_key.take().ok_or_else(|| {
+        Error::new(Code::Integrity, "Custody holds no private key of this node.")
+            .hint("Restore the latest backup in a new data directory.")
+    })?;
     let keys = bundle.authority.as_ref().ok_or_else(|| {
         Error::new(
             Code::Refused,
@@ -96,9 +100,9 @@ fn own_certificate(system: &System) -> Result<(Vec<u8>, Vec<u8>), Error> {
         .hint("Restore the latest backup in a new data directory.")
     })?;
     let ca = fleet::authority_of(system)?;
-    let request = authority::request(&system.node_key()?)?;
+    let request = authority::request(&key)?;
     let signed = authority::sign(keys, &ca, system.row.id, system.row.node, Leaf::Server, &request, now())?;
-    Ok((signed.certificate, ca))
+    Ok((signed.certificate, ca, key))
 }
 
 /// Shows a new certificate each day. Ends with the system.
@@ -111,8 +115,8 @@ async fn keep_fresh(system: Weak<System>, shown: Arc<Shown>) {
             continue;
         }
         let fresh = tokio::task::block_in_place(|| {
-            let (certificate, ca) = own_certificate(&system)?;
-            shown.replace(certificate, ca, &system.node_key()?)
+            let (certificate, ca, key) = own_certificate(&system)?;
+            shown.replace(certificate, ca, &key)
         });
         if fresh.is_ok() {
             signed = now();

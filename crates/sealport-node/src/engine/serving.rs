@@ -224,8 +224,7 @@ impl Engine {
     pub fn spool_for(&self, node: &NodeRow, ask: SpoolAsk) -> Result<SpoolAnswer, Error> {
         let system = self.system()?;
         let mut upto = node.spooled;
-        let fresh: Vec<_> = ask.entries.into_iter().filter(|(seq, _)| *seq > node.spooled).collect();
-        for (seq, entry) in fresh {
+        for (seq, entry) in ask.entries {
             upto = upto.max(seq);
             let backup = entry.backup.map(BackupLine::row);
             let change = Change {
@@ -234,7 +233,10 @@ impl Engine {
                 nodes: vec![NodeChange::Spooled(node.id, seq)],
                 ..Change::default()
             };
-            system.write_here(&change)?;
+            match system.write_here(&change) {
+                Err(error) if error.code == Code::AlreadyExists => {}
+                written => drop(written?),
+            }
         }
         Ok(SpoolAnswer { upto })
     }

@@ -10,7 +10,7 @@ use sealport_core::{
     Code, Error,
     api::{Cache, KeptView, KeyVersionView},
     bundle::{Bundle, Holder, Kept},
-    id::{KeyVersion, RecordId, Revision},
+    id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
     machine::Moment,
     port::{Marks, Port},
     record::{PortHead, PortSummary, RecordKind, Written, from_plain, to_plain},
@@ -27,6 +27,7 @@ use crate::{
     clock,
     config::{Config, Settings},
     custody::Custody,
+    membership::Membership,
     run::{Follower, Seat},
     store::{self, Act, Change, Former, Position, Put, Row, Store, SystemRow},
 };
@@ -69,6 +70,37 @@ pub(super) struct Opened {
     pub port: Port,
 }
 
+/// The database of a node, empty, in the place of one that can't be read: the master has everything that was in it but
+/// what this node had not told yet. The damaged one stays beside it.
+fn made_anew(file: &Path, membership: &Membership) -> Result<(Store, SystemRow), Error> {
+    for end in ["", "-wal", "-shm"] {
+        let name = |middle: &str| file.with_file_name(format!("{}{middle}{end}", store::FILE));
+        match std::fs::rename(name(""), name(".damaged")) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                return Err(crate::files::unavailable("move aside", &name(""), cause));
+            }
+            _ => {}
+        }
+    }
+    let row = SystemRow {
+        id: membership.system,
+        name: membership.system_name.clone(),
+        created: now(),
+        node: membership.node,
+        node_name: membership.node.to_string(),
+        epoch: Epoch(0),
+        active_version: KeyVersion(0),
+        generation: Generation(0),
+        // Nobody, until the master says who it is.
+        master: NodeId::from_bytes([0; 16]),
+        ca: Some(membership.ca()?),
+    };
+    let mut store = Store::create(file, &row)?;
+    // Numbers of entries that the master's trail has are never used again.
+    store.begin_spool(now())?;
+    Ok((store, row))
+}
+
 impl System {
     /// Opens the system of a data directory, if it holds one. Custody is asked only when the secret is needed.
     pub fn open(config: &Config) -> Result<Option<Self>, Error> {
@@ -76,8 +108,23 @@ impl System {
         if !file.exists() {
             return Ok(None);
         }
-        let writer = Store::open(&file)?;
-        let row = writer.system()?;
+        let stored = || -> Result<(Store, SystemRow), Error> {
+            let store = Store::open(&file)?;
+            let row = store.system()?;
+            // Asked again where something did not open before: a database that is torn takes no full copy.
+            if store.own()?.damaged {
+                store.check()?;
+            }
+            store.position()?;
+            Ok((store, row))
+        };
+        let (writer, row) = match (stored(), Membership::read(&config.data_dir)?) {
+            // A file that was emptied is a database too, of no system.
+            (Err(error), Some(membership)) if matches!(error.code, Code::Integrity | Code::NoSystem) => {
+                made_anew(&file, &membership)?
+            }
+            (stored, _) => stored?,
+        };
         let settings = Settings::read(&config.data_dir)?.ok_or_else(|| {
             Error::new(
                 Code::Integrity,
@@ -141,13 +188,6 @@ impl System {
     }
 
     fn unlock(&self) -> Result<Arc<Unlocked>, Error> {
-        let custody = self.custody();
-        if matches!(&*custody, Custody::Passphrase { passphrase, .. } if passphrase.is_empty()) {
-            return Err(Error::new(Code::CustodyLocked, "The passphrase of the custody was not given.")
-                .hint(
-                    "Give it with `sealport unlock`, or name its file in SEALPORT_CUSTODY_PASSPHRASE_FILE.",
-                ));
-        }
         let bundle = match self.kept()? {
             Kept::Secret(bundle) => bundle,
             Kept::KeyOnly { .. } => {
@@ -163,7 +203,14 @@ impl System {
 
     /// What custody holds. It is asked each time, so that private keys are nowhere else.
     pub fn kept(&self) -> Result<Kept, Error> {
-        let text = self.custody().load()?;
+        let custody = self.custody();
+        if matches!(&*custody, Custody::Passphrase { passphrase, .. } if passphrase.is_empty()) {
+            return Err(Error::new(Code::CustodyLocked, "The passphrase of the custody was not given.")
+                .hint(
+                    "Give it with `sealport unlock`, or name its file in SEALPORT_CUSTODY_PASSPHRASE_FILE.",
+                ));
+        }
+        let text = custody.load()?;
         let text = std::str::from_utf8(&text)
             .map_err(|_| Error::new(Code::Integrity, "What custody holds is not text."))?;
         let kept = Kept::from_text(text)?;
@@ -180,9 +227,11 @@ impl System {
 
     /// The bundle, for a new backup or another node. Where it is kept in memory alone there is none to give.
     pub fn bundle(&self) -> Result<Bundle, Error> {
-        self.unlocked()?;
         match self.kept()? {
-            Kept::Secret(bundle) => Ok(bundle),
+            Kept::Secret(bundle) => {
+                self.unlocked_by(&bundle);
+                Ok(bundle)
+            }
             Kept::KeyOnly { .. } => Err(Error::new(
                 Code::Refused,
                 "This node keeps the master secret in memory only, so it can't write it to a backup.",
@@ -208,13 +257,25 @@ impl System {
     /// The private key that this node proves itself with.
     pub fn node_key(&self) -> Result<SecretBytes, Error> {
         let key = match self.kept()? {
-            Kept::Secret(bundle) => bundle.node_key,
+            Kept::Secret(bundle) => {
+                self.unlocked_by(&bundle);
+                bundle.node_key
+            }
             Kept::KeyOnly { node_key, .. } => Some(node_key),
         };
         key.ok_or_else(|| {
             Error::new(Code::Integrity, "Custody holds no private key of this node.")
                 .hint("Restore the latest backup in a new data directory, or join again.")
         })
+    }
+
+    /// Takes the keys from a bundle that custody gave for another reason: opening it once more costs a second.
+    fn unlocked_by(&self, bundle: &Bundle) {
+        let mut unlocked = self.unlocked.write().unwrap_or_else(PoisonError::into_inner);
+        if unlocked.is_none() {
+            *unlocked = Some(Arc::new(Unlocked { keys: Keys::derive(bundle), versions: bundle.views() }));
+            *held(&self.locked_since) = None;
+        }
     }
 
     /// The active version that is at hand, if any.
@@ -255,7 +316,7 @@ impl System {
 
     /// Reads the database.
     pub fn read<T>(&self, read: impl FnOnce(&mut Store) -> Result<T, Error>) -> Result<T, Error> {
-        read(&mut held(&self.reader))
+        read(&mut held(&self.reader)).inspect_err(|error| self.suspect(error))
     }
 
     /// Looks at the list of ports, which is made on first use.
@@ -269,7 +330,7 @@ impl System {
         let writer = held(&self.writer);
         let mut index = held(&self.index);
         if index.is_none() {
-            *index = Some(Index::read(&unlocked.keys, &writer)?);
+            *index = Some(Index::read(&unlocked.keys, &writer).inspect_err(|error| self.suspect(error))?);
         }
         drop(writer);
         Ok(look(index.as_ref().expect("it was made above")))
@@ -309,15 +370,18 @@ impl System {
         self.open_port(row, former.revision, &former.envelope)
     }
 
+    /// What does not open is damaged here; on a node the master has a good copy.
+    pub(super) fn suspect(&self, error: &Error) {
+        if let (Code::Integrity, Some(follower)) = (error.code, self.follower()) {
+            follower.damaged();
+        }
+    }
+
     fn open_port(&self, row: &Row, revision: Revision, envelope: &[u8]) -> Result<(PortHead, Port), Error> {
         self.may_open()?;
         let unlocked = self.unlocked()?;
-        let plain = open(&unlocked.keys, row, row.kind.body(), revision, envelope).inspect_err(|error| {
-            // On a node the master has a good copy.
-            if let (Code::Integrity, Some(follower)) = (error.code, self.follower()) {
-                follower.damaged();
-            }
-        })?;
+        let plain = open(&unlocked.keys, row, row.kind.body(), revision, envelope)
+            .inspect_err(|error| self.suspect(error))?;
         let (head, body): (PortHead, _) = from_plain(&plain)?;
         let swapped = || {
             Error::new(Code::Integrity, format!("The record of {} holds another port.", row.name))

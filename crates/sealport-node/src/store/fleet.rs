@@ -82,7 +82,7 @@ pub enum NodeChange {
         /// Version of Sealport.
         version: String,
     },
-    /// The trail holds this node's spool up to here.
+    /// The trail takes this entry of a node's spool. `already_exists` where it has it: then nothing is written.
     Spooled(NodeId, u64),
 }
 
@@ -130,6 +130,14 @@ impl Store {
         self.transact("Keeping an audit entry", |tx| {
             tx.execute("INSERT INTO spool (entry) VALUES (?)", [entry])?;
             Ok(Ok(tx.last_insert_rowid().unsigned_abs()))
+        })
+    }
+
+    /// Numbers of entries begin at this moment, in milliseconds, which is above all that were used before.
+    pub fn begin_spool(&mut self, now: Timestamp) -> Result<()> {
+        self.transact("Making the spool", |tx| {
+            tx.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('spool', ?)", [now.as_millis()])?;
+            Ok(Ok(()))
         })
     }
 
@@ -229,13 +237,21 @@ pub(super) fn change_node(
             )?,
             id,
         ),
-        NodeChange::Spooled(id, upto) => known(
-            tx.execute(
-                "UPDATE node SET spooled = max(spooled, ?) WHERE id = ?",
-                params![upto, id.as_bytes()],
-            )?,
-            id,
-        ),
+        NodeChange::Spooled(id, seq) => {
+            // Decided here, in the transaction that writes the entry: the same batch may be under way twice.
+            let fresh = tx.execute(
+                "UPDATE node SET spooled = ?1 WHERE id = ?2 AND spooled < ?1",
+                params![seq, id.as_bytes()],
+            )?;
+            if fresh == 1 {
+                Ok(())
+            } else {
+                Err(Error::new(
+                    Code::AlreadyExists,
+                    format!("The trail has entry {seq} of this node already."),
+                ))
+            }
+        }
     })
 }
 

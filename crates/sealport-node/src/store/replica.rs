@@ -76,6 +76,22 @@ impl Store {
             .map_err(self.place.on("Reading where the database is"))
     }
 
+    /// Whether SQLite finds the file whole. Reads all of it.
+    ///
+    /// # Errors
+    /// `integrity` where it is not.
+    pub fn check(&self) -> Result<()> {
+        let found: String = self
+            .connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(self.place.on("Checking the database"))?;
+        if found == "ok" {
+            return Ok(());
+        }
+        Err(Error::new(Code::Integrity, "The database of this node is damaged.")
+            .hint("Start the service again: it makes it anew and fetches a full copy."))
+    }
+
     /// The last entry of the audit trail.
     pub fn audit_mark(&self) -> Result<AuditMark> {
         self.connection
@@ -216,10 +232,11 @@ impl Store {
                     Piece::Record(row) => take_record(tx, row)?,
                     Piece::Former(former) => take_former(tx, former)?,
                     Piece::Node(node) => {
-                        // A name may have moved from one node to another: the newer state wins, both come.
+                        // A name may have moved from one node to another: the newer state wins, both come. A revoked
+                        // one has no claim to it.
                         tx.execute(
-                            "DELETE FROM node WHERE id = ? OR (revoked = 0 AND name = ? COLLATE NOCASE)",
-                            params![node.id.as_bytes(), node.name],
+                            "DELETE FROM node WHERE id = ? OR (revoked = 0 AND NOT ? AND name = ? COLLATE NOCASE)",
+                            params![node.id.as_bytes(), node.revoked, node.name],
                         )?;
                         fleet::put_node(tx, node, node.generation.0)?;
                     }

@@ -96,6 +96,7 @@ impl Store {
                     format!("{} was written by a newer Sealport.", file.display()),
                 )
                 .hint("Use that version, or a newer one."),
+                rusqlite_migration::Error::RusqliteError { err, .. } => return place.on(opening)(err),
                 _ => Error::new(
                     Code::Unavailable,
                     format!("The schema of {} could not be brought up to date.", file.display()),

@@ -1,0 +1,271 @@
+//! A fleet of real processes: one master and its nodes, each `sealport serve` on loopback in a data directory of its own.
+//! Whatever runs is ended when its owner is dropped.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, types::Value as Sql};
+use serde_json::Value;
+
+use super::desk::{CUSTODY, err, finish, out, private_file, sealport};
+
+/// How long a test waits for anything that has no deadline of its own.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One process that serves.
+struct Serving(Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A machine of the fleet: its data directory, and the process that serves it while one does.
+pub(crate) struct Machine {
+    /// Name of the data directory on the desk.
+    pub(crate) data: String,
+    /// What it is told to listen on.
+    listen: Mutex<String>,
+    serving: Mutex<Option<Serving>>,
+}
+
+/// A folder with what commands need. All threads of a test may use it.
+pub(crate) struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self(tempfile::tempdir().unwrap());
+        desk.file("custody", CUSTODY);
+        desk
+    }
+
+    /// A place on the desk.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A private file; its path.
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        private_file(&self.path(name), content)
+    }
+
+    fn command(&self, data: &str, line: &str, extra: &[&str]) -> Command {
+        let mut command = sealport(self.0.path(), &self.path(data));
+        command.args(line.split_whitespace()).args(extra);
+        command.env("SEALPORT_CUSTODY_PASSPHRASE_FILE", self.path("custody"));
+        command
+    }
+
+    fn json(&self, data: &str, line: &str, extra: &[&str]) -> Value {
+        let output = finish(&mut self.command(data, &format!("--json {line}"), extra), "");
+        let words = || format!("{data} {line} {extra:?}: {}{}", out(&output), err(&output));
+        assert_eq!(output.status.code(), Some(0), "{}", words());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", words()))
+    }
+}
+
+/// The desk, and the machines on it: the master is the first.
+pub(crate) struct Fleet {
+    pub(crate) machines: Vec<Machine>,
+    pub(crate) desk: Desk,
+}
+
+impl Fleet {
+    /// A master that serves, without any port yet.
+    pub(crate) fn new() -> Self {
+        let desk = Desk::new();
+        let init = "init --name Hub --custody passphrase --custody-passphrase-file custody --backup-later";
+        desk.json("m", init, &[]);
+        let fleet = Self { machines: vec![Machine::new("m")], desk };
+        fleet.start(0);
+        fleet
+    }
+
+    /// The address of the master.
+    pub(crate) fn master(&self) -> String {
+        self.machines[0].listen.lock().unwrap().clone()
+    }
+
+    /// Lets a machine join, and serves it; its number.
+    pub(crate) fn join(&mut self, invite: &str, join: &str, at: &str) -> usize {
+        let number = self.machines.len();
+        let data = format!("n{number}");
+        let invited = self.json(0, &format!("node invite --name N{number} {invite}"), &[]);
+        let token = self.desk.file(&format!("token{number}"), invited["token"].as_str().unwrap());
+        let line = "join --custody passphrase --custody-passphrase-file custody";
+        let joined = self.desk.json(&data, &format!("{line} {join} https://{at} --token-file"), &[&token]);
+        assert_eq!(joined["fingerprint"], invited["fingerprint"], "both sides show the same");
+        self.machines.push(Machine::new(&data));
+        self.start(number);
+        number
+    }
+
+    /// Serves a machine; how long it took until it said that it is ready.
+    pub(crate) fn start(&self, number: usize) -> Duration {
+        let machine = &self.machines[number];
+        let mut listen = machine.listen.lock().unwrap();
+        let begun = Instant::now();
+        loop {
+            let mut command = self.desk.command(&machine.data, "--json serve --listen", &[&listen]);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let ready: Value = serde_json::from_str(&line).unwrap_or_default();
+            if ready["ready"] == true {
+                if let Some(at) = ready["listen"].as_str() {
+                    *listen = at.to_owned();
+                }
+                *machine.serving.lock().unwrap() = Some(Serving(child));
+                return begun.elapsed();
+            }
+            let output = child.wait_with_output().unwrap();
+            // A command that was cut off may still hold the directory.
+            let words = line + &out(&output) + &err(&output);
+            assert!(begun.elapsed() < PATIENCE, "{} does not serve: {words}", machine.data);
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Ends a machine as a power cut would.
+    pub(crate) fn kill(&self, number: usize) {
+        drop(self.machines[number].serving.lock().unwrap().take());
+    }
+
+    /// The number of the process that serves a machine.
+    pub(crate) fn process(&self, number: usize) -> u32 {
+        self.machines[number].serving.lock().unwrap().as_ref().unwrap().0.id()
+    }
+
+    /// A command that must succeed; its answer.
+    pub(crate) fn json(&self, number: usize, line: &str, extra: &[&str]) -> Value {
+        self.desk.json(&self.machines[number].data, line, extra)
+    }
+
+    /// A command that may fail: its exit code and its answer.
+    pub(crate) fn ask(&self, number: usize, line: &str, extra: &[&str]) -> (i32, Value) {
+        let data = &self.machines[number].data;
+        let output = finish(&mut self.desk.command(data, &format!("--json {line}"), extra), "");
+        let answer = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code().unwrap_or(-1), answer)
+    }
+
+    /// How a machine is.
+    pub(crate) fn status(&self, number: usize) -> Value {
+        self.json(number, "status", &[])
+    }
+
+    /// Waits until a machine is in a state; how long that took.
+    pub(crate) fn until(&self, number: usize, state: &str, patience: Duration) -> Duration {
+        wait(&format!("{} is {state}", self.machines[number].data), patience, || {
+            let status = self.status(number);
+            if status["state"] == state { Ok(()) } else { Err(status.to_string()) }
+        })
+    }
+
+    /// What a database holds that all must hold alike.
+    pub(crate) fn held(&self, number: usize) -> Vec<String> {
+        let database = self.database(number);
+        let mut held = Vec::new();
+        for table in
+            ["record ORDER BY id", "former ORDER BY id, revision", "audit ORDER BY seq", "node ORDER BY id"]
+        {
+            // What stands in the sealed columns is the same to the byte; `spooled` is the master's own.
+            let mut query = database.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let names: Vec<_> = query.column_names().into_iter().map(str::to_owned).collect();
+            let mut rows = query.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let cells = names.iter().filter(|name| *name != "spooled").map(|name| {
+                    let cell: Sql = row.get(name.as_str()).unwrap();
+                    format!("{name}={cell:?}")
+                });
+                held.push(format!("{}: {}", &table[..5], cells.collect::<Vec<_>>().join(" ")));
+            }
+        }
+        held
+    }
+
+    /// The database of a machine, behind its service's back.
+    pub(crate) fn database(&self, number: usize) -> Connection {
+        let database = Connection::open(self.file(number, "sealport.db")).unwrap();
+        database.busy_timeout(Duration::from_secs(10)).unwrap();
+        database
+    }
+
+    /// A file in a data directory.
+    pub(crate) fn file(&self, number: usize, name: &str) -> PathBuf {
+        self.desk.path(&self.machines[number].data).join(name)
+    }
+
+    /// Waits until these machines hold what the master holds, to the byte; how long that took.
+    pub(crate) fn until_equal(&self, numbers: &[usize]) -> Duration {
+        wait("all hold the same", PATIENCE, || {
+            let master = self.held(0);
+            for number in numbers {
+                let node = self.held(*number);
+                if let Some(at) =
+                    (0..master.len().max(node.len())).find(|at| master.get(*at) != node.get(*at))
+                {
+                    let short =
+                        |row: Option<&String>| row.map(|row| row.chars().take(300).collect::<String>());
+                    let (there, here) = (short(master.get(at)), short(node.get(at)));
+                    let status = self.status(*number);
+                    return Err(format!("n{number} row {at}\nmaster {there:?}\nnode   {here:?}\n{status}"));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The list of ports and every document with its secrets, as a machine gives them.
+    pub(crate) fn read_all(&self, number: usize) -> (Value, Vec<(String, Vec<u8>)>) {
+        let list = self.json(number, "port list", &[]);
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("out");
+        self.json(number, "port export --secrets include --yes --out", &[place.to_str().unwrap()]);
+        let mut files: Vec<_> = std::fs::read_dir(&place)
+            .unwrap()
+            .map(|file| file.unwrap())
+            .map(|file| {
+                (file.file_name().to_string_lossy().into_owned(), std::fs::read(file.path()).unwrap())
+            })
+            .collect();
+        files.sort();
+        assert!(!files.is_empty());
+        (list, files)
+    }
+}
+
+impl Machine {
+    fn new(data: &str) -> Self {
+        Self {
+            data: data.to_owned(),
+            listen: Mutex::new("127.0.0.1:0".to_owned()),
+            serving: Mutex::default(),
+        }
+    }
+}
+
+/// Waits until `holds` says so, or ends the test with what it said last; how long that took.
+pub(crate) fn wait(
+    what: &str,
+    patience: Duration,
+    mut holds: impl FnMut() -> Result<(), String>,
+) -> Duration {
+    let begun = Instant::now();
+    loop {
+        match holds() {
+            Ok(()) => return begun.elapsed(),
+            Err(so_far) => assert!(begun.elapsed() < patience, "not within {patience:?}: {what}\n{so_far}"),
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
