@@ -4,8 +4,8 @@
 use sealport_core::{
     Code, Error,
     api::KeptView,
-    id::{Generation, KeyVersion, NodeId, Revision},
-    machine::{self, Contact, CustodyFact, Facts, Marks, SecretFact, Standing},
+    id::{Generation, Revision},
+    machine::{self, Contact, CustodyFact, Facts, SecretFact, Standing},
 };
 use std::sync::{Arc, PoisonError};
 use tokio::sync::watch;
@@ -15,8 +15,11 @@ use crate::{
     clock,
     net::wire::{ActLine, BackupLine, Spooled},
     run::Follower,
-    store::{Change, Own, Piece, Position, Store},
+    store::{Arrival, Change, Own, Piece, Position, Store},
 };
+
+/// Records that the list of ports takes in one by one; for more it is made anew.
+const LISTED_ONE_BY_ONE: usize = 2_000;
 
 /// What became of a write.
 pub(crate) struct Wrote {
@@ -167,37 +170,41 @@ impl System {
         Ok(())
     }
 
-    /// Takes over some of what the master said.
-    pub fn take_over(&self, pieces: Vec<Piece>, full: bool) -> Result<(), Error> {
+    /// Begins to gather what the master says.
+    pub fn begin_body(&self) -> Result<(), Error> {
+        held(&self.writer).begin_body()
+    }
+
+    /// Puts lines of it aside.
+    pub fn gather(&self, lines: &[Vec<u8>]) -> Result<(), Error> {
+        held(&self.writer).gather(lines)
+    }
+
+    /// Takes over all that was gathered.
+    pub fn arrive(&self, to: &Arrival, parse: impl Fn(&[u8]) -> Option<Piece>) -> Result<(), Error> {
         let unlocked = self.unlocked().ok();
         let mut writer = held(&self.writer);
-        writer.take_over(&pieces, full)?;
-        let mut index = held(&self.index);
-        if let (Some(unlocked), Some(list)) = (unlocked, index.as_mut()) {
-            for piece in pieces {
-                let Piece::Record(mut row) = piece else { continue };
-                let summary = std::mem::take(&mut row.summary);
-                if list.take(&unlocked.keys, row, &summary).is_err() {
-                    // Sealed under a version that comes later in this very answer: the list is made anew then.
-                    *index = None;
-                    break;
-                }
+        let mut fresh = Vec::new();
+        let mut count = 0;
+        writer.arrive(to, parse, |row| {
+            count += 1;
+            if count <= LISTED_ONE_BY_ONE {
+                fresh.push(row);
             }
-        }
-        Ok(())
-    }
-
-    /// Prepares for everything anew.
-    pub fn begin_full(&self) -> Result<(), Error> {
-        held(&self.writer).begin_full()
-    }
-
-    /// All up to here was taken over.
-    pub fn arrive(&self, at: Marks, active: KeyVersion, master: NodeId, full: bool) -> Result<(), Error> {
-        let mut writer = held(&self.writer);
-        writer.arrive(at, active, master, full)?;
-        if full {
-            *held(&self.index) = None;
+        })?;
+        let mut index = held(&self.index);
+        let listed = match (unlocked, index.as_mut()) {
+            (Some(unlocked), Some(list)) if !to.full && count <= LISTED_ONE_BY_ONE => {
+                fresh.into_iter().all(|mut row| {
+                    let summary = std::mem::take(&mut row.summary);
+                    list.take(&unlocked.keys, row, &summary).is_ok()
+                })
+            }
+            _ => false,
+        };
+        if !listed {
+            // Made anew when it is asked for.
+            *index = None;
         }
         self.position.send_replace(writer.position()?);
         Ok(())

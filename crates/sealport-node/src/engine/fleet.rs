@@ -202,6 +202,7 @@ impl Engine {
             token: token.secret(),
             request: STANDARD.encode(authority::request(&key)?),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            memory_only: cache == Cache::Memory,
         };
         let mut progress = super::Progress::new(call, "Joining", 0);
         progress.at(0)?;

@@ -114,6 +114,13 @@ impl Engine {
         if invite.expires < now() {
             return Err(refused());
         }
+        if invite.standby && ask.memory_only {
+            return Err(Error::new(
+                Code::Refused,
+                "A standby keeps the master secret in its custody, not in memory only.",
+            )
+            .hint("Join with --cache keyring, or invite it as processing. The token is still good."));
+        }
         let request = STANDARD
             .decode(&ask.request)
             .map_err(|_| Error::new(Code::Usage, "The request for a certificate is not one."))?;

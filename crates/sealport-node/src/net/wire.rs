@@ -24,6 +24,9 @@ pub struct JoinAsk {
     pub request: String,
     /// Version of Sealport.
     pub version: String,
+    /// It would keep the master secret in memory only.
+    #[serde(default)]
+    pub memory_only: bool,
 }
 
 /// What a node gets when it is let in.

@@ -1,4 +1,4 @@
-//! One poll: the ask, the head, and the body that is taken over while it comes, a piece at a time.
+//! One poll: the ask, the head, and the body, which is gathered as it comes and taken over as a whole.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,12 +15,12 @@ use crate::{
         client::{DEADLINE, Refused},
         wire::{SecretAnswer, SyncAsk, SyncLine},
     },
-    store::{Former, NodeRow, Piece, Row},
+    store::{Arrival, Former, NodeRow, Piece, Row},
 };
 
-/// Pieces that are written in one transaction.
+/// Lines that are put aside at a time.
 const BATCH: usize = 256;
-/// Bytes of lines in one transaction: what a body holds in memory.
+/// Bytes of them: what a body holds in memory.
 const BATCH_BYTES: usize = 4 << 20;
 /// The longest line: a record of 64 MiB in base64.
 const LINE_LIMIT: usize = 96 << 20;
@@ -73,9 +73,7 @@ async fn take_over(
 ) -> Result<(), Refused> {
     let full = head.body == Body::Full;
     let here = not_applied;
-    if full {
-        tokio::task::block_in_place(|| system.begin_full()).map_err(here)?;
-    }
+    tokio::task::block_in_place(|| system.begin_body()).map_err(here)?;
     // The secret first: what comes under a new version can then be opened as it comes.
     let version = tokio::task::block_in_place(|| system.version_held());
     if version != Some(head.version) {
@@ -90,33 +88,41 @@ async fn take_over(
     let mut batch = Vec::new();
     let mut bytes = 0;
     let master = loop {
-        let Some(line) = lines.next().await? else { return Err(broken("it is cut off")) };
-        bytes += lines.last_length();
-        let piece = match line {
-            SyncLine::End { master } => break master,
-            SyncLine::Head(_) => return Err(broken("it begins twice")),
-            SyncLine::Record(line) => Row::from_line(line).map(Piece::Record),
-            SyncLine::Revision(line) => Former::from_line(line).map(Piece::Former),
-            SyncLine::Node(line) => NodeRow::from_line(line).map(Piece::Node),
-            SyncLine::Audit(line) => Some(Piece::Audit(line)),
-            SyncLine::Backup(line) => Some(Piece::Backup(line.row())),
-        };
-        batch.push(piece.ok_or_else(|| broken("a line in it is not one of ours"))?);
+        match lines.next().await? {
+            Some(SyncLine::End { master }) => break master,
+            Some(line) => drop(piece(line).ok_or_else(|| broken("a line in it is not one of ours"))?),
+            None => return Err(broken("it is cut off")),
+        }
+        bytes += lines.last().len();
+        batch.push(lines.last().to_vec());
         if batch.len() >= BATCH || bytes >= BATCH_BYTES {
-            let pieces = std::mem::take(&mut batch);
-            tokio::task::block_in_place(|| system.take_over(pieces, full)).map_err(here)?;
+            let gathered = std::mem::take(&mut batch);
+            tokio::task::block_in_place(|| system.gather(&gathered)).map_err(here)?;
             bytes = 0;
         }
     };
+    let to = Arrival { at: head.at, active: head.version, master, full };
     tokio::task::block_in_place(|| {
-        system.take_over(batch, full)?;
-        system.arrive(head.at, head.version, master, full)
+        system.gather(&batch)?;
+        system.arrive(&to, |line| serde_json::from_slice(line).ok().and_then(piece))
     })
     .map_err(here)?;
     if let Some(engine) = follower.engine() {
         engine.changed(head.at.generation);
     }
     Ok(())
+}
+
+/// What a line brings; `None` where it brings nothing that a body may hold.
+fn piece(line: SyncLine) -> Option<Piece> {
+    match line {
+        SyncLine::Head(_) | SyncLine::End { .. } => None,
+        SyncLine::Record(line) => Row::from_line(line).map(Piece::Record),
+        SyncLine::Revision(line) => Former::from_line(line).map(Piece::Former),
+        SyncLine::Node(line) => NodeRow::from_line(line).map(Piece::Node),
+        SyncLine::Audit(line) => Some(Piece::Audit(line)),
+        SyncLine::Backup(line) => Some(Piece::Backup(line.row())),
+    }
 }
 
 /// The lines of an answer, as they come.
@@ -152,8 +158,9 @@ impl Lines {
         }
     }
 
-    fn last_length(&self) -> usize {
-        self.from
+    /// The line that was read last, without its end.
+    fn last(&self) -> &[u8] {
+        &self.buffer[..self.from.saturating_sub(1)]
     }
 }
 

@@ -21,7 +21,7 @@ use sealport_core::{
 };
 
 pub use fleet::{InviteRow, NodeChange, NodeRow};
-pub use replica::{Own, Piece, Position};
+pub use replica::{Arrival, Own, Piece, Position};
 pub use sqlite::Store;
 
 /// File name of the database in the data directory.

@@ -1,14 +1,13 @@
 //! The database as a stream of what changed: read on the master from a generation on, taken over on a node.
 //!
-//! Records come before former revisions. A record that is written while it is read is then either read before, or its
-//! old state stands among the former ones that are read later: no revision is lost between the two. Taking over is
-//! idempotent, so a stream that broke off is simply read again from the generation that was wholly held.
+//! A body is gathered beside the tables and taken over in one transaction, so a stream that broke off has changed nothing and is
+//! simply read again from the generation that is wholly held.
 
 use rusqlite::{OptionalExtension, params};
 use sealport_core::{
     Code, Error,
     backup::AuditLine,
-    id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
+    id::{Epoch, Generation, KeyVersion, NodeId, RecordId},
     machine::{AuditMark, Counts, Marks, Standing},
 };
 
@@ -202,94 +201,118 @@ impl Store {
         Ok(())
     }
 
-    /// Begins to take over everything anew. Rows are replaced one by one, so that reading goes on meanwhile; what was
-    /// not mentioned goes in `arrive`.
-    pub fn begin_full(&mut self) -> Result<()> {
+    /// Begins to gather a body. What was gathered of another one is forgotten.
+    pub fn begin_body(&mut self) -> Result<()> {
         self.connection
             .execute_batch(
-                "CREATE TEMP TABLE IF NOT EXISTS mentioned (id BLOB NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (id, revision)) STRICT;
-                 CREATE TEMP TABLE IF NOT EXISTS mentioned_line (seq INTEGER PRIMARY KEY) STRICT;
-                 DELETE FROM mentioned; DELETE FROM mentioned_line;",
+                "CREATE TEMP TABLE IF NOT EXISTS gathered (seq INTEGER PRIMARY KEY, line BLOB NOT NULL) STRICT;
+                 DELETE FROM gathered;",
             )
-            .map_err(self.place.on("Preparing for a full copy"))
+            .map_err(self.place.on("Gathering what changed"))
     }
 
-    /// Takes over some of what changed, whole or not at all. The generation stays: only `arrive` says that all is there.
-    ///
-    /// # Errors
-    /// `integrity` where an audit entry does not continue the chain that is here.
-    pub fn take_over(&mut self, pieces: &[Piece], full: bool) -> Result<()> {
-        self.transact("Taking over what changed", |tx| {
-            for piece in pieces {
-                match piece {
-                    Piece::Record(row) if full => replace_record(tx, row)?,
-                    Piece::Former(former) if full => replace_former(tx, former)?,
-                    Piece::Audit(line) if full => {
-                        tx.execute("DELETE FROM audit WHERE seq = ?", [line.seq])?;
-                        insert_audit(tx, line)?;
-                        tx.execute("INSERT OR IGNORE INTO mentioned_line VALUES (?)", [line.seq])?;
-                    }
-                    Piece::Record(row) => take_record(tx, row)?,
-                    Piece::Former(former) => take_former(tx, former)?,
-                    Piece::Node(node) => {
-                        // A name may have moved from one node to another: the newer state wins, both come. A revoked
-                        // one has no claim to it.
-                        tx.execute(
-                            "DELETE FROM node WHERE id = ? OR (revoked = 0 AND NOT ? AND name = ? COLLATE NOCASE)",
-                            params![node.id.as_bytes(), node.revoked, node.name],
-                        )?;
-                        fleet::put_node(tx, node, node.generation.0)?;
-                    }
-                    Piece::Backup(backup) => write_backup(tx, backup)?,
-                    Piece::Audit(line) => {
-                        let last: Option<(u64, String)> = tx
-                            .query_row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", [], |row| {
-                                Ok((row.get(0)?, row.get(1)?))
-                            })
-                            .optional()?;
-                        let (seq, hash) = last.unwrap_or_default();
-                        if line.seq <= seq {
-                            continue;
-                        }
-                        if line.seq != seq + 1 || line.hash != line.derive_hash(&hash) {
-                            return Ok(Err(Error::new(
-                                Code::Integrity,
-                                format!(
-                                    "Entry {} of the master's audit trail does not continue the one here.",
-                                    line.seq
-                                ),
-                            )
-                            .hint(
-                                "This node fetches a full copy; if it comes again, the trail was changed.",
-                            )));
-                        }
-                        insert_audit(tx, line)?;
-                    }
-                }
+    /// Puts lines of a body aside, on the disk and not in memory, until all of it is here.
+    pub fn gather(&mut self, lines: &[Vec<u8>]) -> Result<()> {
+        self.transact("Gathering what changed", |tx| {
+            let mut put = tx.prepare_cached("INSERT INTO gathered (line) VALUES (?)")?;
+            for line in lines {
+                put.execute([line])?;
             }
             Ok(Ok(()))
         })
     }
 
-    /// Everything up to here was taken over.
-    pub fn arrive(&mut self, at: Marks, active: KeyVersion, master: NodeId, full: bool) -> Result<()> {
+    /// Takes over the body that was gathered, in one transaction: a master that is set back between two parts of an
+    /// answer must leave nothing of a dead history here. `parse` reads a line again; `record` hears of each record.
+    ///
+    /// # Errors
+    /// `integrity` where an audit entry does not continue the chain that is here.
+    pub fn arrive(
+        &mut self,
+        to: &Arrival,
+        parse: impl Fn(&[u8]) -> Option<Piece>,
+        mut record: impl FnMut(Row),
+    ) -> Result<()> {
         self.transact("Taking over what changed", |tx| {
-            if full {
+            if to.full {
                 tx.execute_batch(
-                    "DELETE FROM former WHERE (id, revision) NOT IN (SELECT id, revision FROM mentioned);
-                     DELETE FROM record WHERE (id, revision) NOT IN (SELECT id, revision FROM mentioned);
-                     DELETE FROM audit WHERE seq NOT IN (SELECT seq FROM mentioned_line);
-                     DELETE FROM mentioned; DELETE FROM mentioned_line;",
+                    "DELETE FROM former; DELETE FROM record; DELETE FROM audit; DELETE FROM node; DELETE FROM backup;",
                 )?;
+            }
+            let mut gathered = tx.prepare("SELECT line FROM gathered ORDER BY seq")?;
+            let mut lines = gathered.query([])?;
+            while let Some(line) = lines.next()? {
+                let piece = parse(line.get_ref(0)?.as_bytes()?);
+                let Some(piece) = piece else {
+                    return Ok(Err(Error::new(Code::Internal, "A line that was gathered can't be read again.")));
+                };
+                if let Err(error) = take(tx, &piece)? {
+                    return Ok(Err(error));
+                }
+                if let Piece::Record(mut row) = piece {
+                    row.envelope = Vec::new();
+                    record(row);
+                }
             }
             tx.execute(
                 "UPDATE system SET epoch = ?, generation = ?, active_version = ?, master = ?, damaged = 0,
                         node_name = coalesce((SELECT name FROM node WHERE id = system.node), node_name)",
-                params![at.epoch.0, at.generation.0, active.0, master.as_bytes()],
+                params![to.at.epoch.0, to.at.generation.0, to.active.0, to.master.as_bytes()],
             )?;
+            tx.execute("DELETE FROM gathered", [])?;
             Ok(Ok(()))
         })
     }
+}
+
+/// Where a body brings a node.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the names speak")]
+pub struct Arrival {
+    pub at: Marks,
+    pub active: KeyVersion,
+    pub master: NodeId,
+    /// It brings everything: what stood here before goes.
+    pub full: bool,
+}
+
+fn take(tx: &rusqlite::Transaction<'_>, piece: &Piece) -> rusqlite::Result<Result<()>> {
+    match piece {
+        Piece::Record(row) => take_record(tx, row)?,
+        Piece::Former(former) => take_former(tx, former)?,
+        Piece::Node(node) => {
+            // A name may have moved from one node to another: the newer state wins, both come. A revoked one has no
+            // claim to it.
+            tx.execute(
+                "DELETE FROM node WHERE id = ? OR (revoked = 0 AND NOT ? AND name = ? COLLATE NOCASE)",
+                params![node.id.as_bytes(), node.revoked, node.name],
+            )?;
+            fleet::put_node(tx, node, node.generation.0)?;
+        }
+        Piece::Backup(backup) => write_backup(tx, backup)?,
+        Piece::Audit(line) => return take_audit(tx, line),
+    }
+    Ok(Ok(()))
+}
+
+fn take_audit(tx: &rusqlite::Transaction<'_>, line: &AuditLine) -> rusqlite::Result<Result<()>> {
+    let last: Option<(u64, String)> = tx
+        .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (seq, hash) = last.unwrap_or_default();
+    if line.seq <= seq {
+        return Ok(Ok(()));
+    }
+    if line.seq != seq + 1 || line.hash != line.derive_hash(&hash) {
+        return Ok(Err(Error::new(
+            Code::Integrity,
+            format!("Entry {} of the master's audit trail does not continue the one here.", line.seq),
+        )
+        .hint("This node fetches a full copy; if it comes again, the trail was changed.")));
+    }
+    insert_audit(tx, line)?;
+    Ok(Ok(()))
 }
 
 fn take_record(tx: &rusqlite::Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
@@ -316,54 +339,6 @@ fn take_record(tx: &rusqlite::Transaction<'_>, row: &Row) -> rusqlite::Result<()
             Ok(())
         }
     }
-}
-
-fn mention(tx: &rusqlite::Transaction<'_>, id: RecordId, revision: Revision) -> rusqlite::Result<()> {
-    tx.prepare_cached("INSERT OR IGNORE INTO mentioned VALUES (?, ?)")?
-        .execute(params![id.as_bytes(), revision.0])?;
-    Ok(())
-}
-
-/// Writes a record as the master has it, whatever stood here.
-fn replace_record(tx: &rusqlite::Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
-    mention(tx, row.id, row.revision)?;
-    // Another record by this identity is not the master's.
-    let other: Option<RecordId> = tx
-        .prepare_cached(
-            "SELECT id FROM record WHERE application = ? AND name = ? AND kind = ? AND kind <> 'document' AND id <> ?",
-        )?
-        .query_row(params![row.application, row.name, row.kind.body().name(), row.id.as_bytes()], |other| {
-            Ok(RecordId::from_bytes(other.get(0)?))
-        })
-        .optional()?;
-    if let Some(other) = other {
-        tx.execute("DELETE FROM former WHERE id = ?", [other.as_bytes()])?;
-        tx.execute("DELETE FROM record WHERE id = ?", [other.as_bytes()])?;
-    }
-    let known = tx
-        .prepare_cached(
-            "UPDATE record SET kind = ?, application = ?, name = ?, revision = ?, key_version = ?, generation = ?,
-                    summary = ?, envelope = ? WHERE id = ?",
-        )?
-        .execute(params![
-            row.kind.body().name(),
-            row.application,
-            row.name,
-            row.revision.0,
-            row.key_version.0,
-            row.generation.0,
-            row.summary,
-            row.envelope,
-            row.id.as_bytes(),
-        ])?;
-    if known == 0 { insert_row(tx, row) } else { Ok(()) }
-}
-
-fn replace_former(tx: &rusqlite::Transaction<'_>, older: &Former) -> rusqlite::Result<()> {
-    mention(tx, older.id, older.revision)?;
-    tx.prepare_cached("DELETE FROM former WHERE id = ? AND revision = ?")?
-        .execute(params![older.id.as_bytes(), older.revision.0])?;
-    insert_former(tx, older)
 }
 
 fn keep_as_former(tx: &rusqlite::Transaction<'_>, id: RecordId) -> rusqlite::Result<()> {
