@@ -11,8 +11,7 @@ use super::{
     ports,
 };
 
-/// Sabotage: counts left out of the head; `begin_full` a delta; `made_anew` left out; `contradicts` without
-/// its look at the trail.
+/// Sabotage: `made_anew` left out.
 #[test]
 fn a_replica_that_is_behind_or_damaged_becomes_whole_again() {
     let mut fleet = Fleet::new();
