@@ -99,7 +99,7 @@ fn work(fleet: &Fleet, number: usize, worker: &Worker, over: &AtomicBool) {
     }
 }
 
-/// Sabotage: let `Follower::write` answer before the master has; let `take_record` not keep what was before; leave out
+/// Sabotage, still to be tried: let `Follower::write` answer before the master has; let `take_record` not keep what was before; leave out
 /// `arrived`.
 #[test]
 fn each_machine_is_killed_in_turn_while_all_write() {

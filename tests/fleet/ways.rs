@@ -12,7 +12,7 @@ use super::{
     proxy::{Proxy, Way},
 };
 
-/// Sabotage: `deadline` of a poll and `STALL` made an hour; a new connection for each poll.
+/// Sabotage, still to be tried: `deadline` of a poll and `STALL` made an hour; a new connection for each poll.
 #[test]
 fn a_quiet_poll_is_small_and_a_bad_way_is_bounded() {
     let mut fleet = Fleet::new();
