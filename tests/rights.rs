@@ -213,8 +213,8 @@ const KINDS: [&str; 10] = [
     "whose row is gone",
 ];
 
-/// The expected end of every endpoint for every kind. Sabotages that were tried: `admit` without its line for `Revoked`,
-/// without the one for `Expired`, without the one for `NotAdministrator`; `/v1/secret` with `Right::Anyone`; a row left out.
+/// The expected end of every endpoint for every kind. Sabotage: `/v1/secret` with `Right::Anyone`.
+/// An endpoint without a row ends the test.
 fn expected(path: &str) -> Option<[End; 10]> {
     use End::{Denied, Reached, Shut};
     let (unknown, revoked, expired) = (Denied("unknown"), Denied("revoked"), Denied("expired"));
@@ -317,7 +317,7 @@ fn every_endpoint_answers_every_kind_of_caller_as_the_table_says() {
     }
 }
 
-/// Sabotages that were tried: `node_by_key` read once per connection; the second look at the registry in `sync` left out.
+/// Sabotage: `sync` that goes on whatever the registry says after a wait.
 #[test]
 fn revocation_holds_from_the_next_request_and_ends_a_held_poll() {
     let master = Master::start();
@@ -352,7 +352,7 @@ fn revocation_holds_from_the_next_request_and_ends_a_held_poll() {
     assert!(took < Duration::from_secs(10));
 }
 
-/// Sabotages that were tried: `expires >= ?` left out of the use of a token and of its check; the row not deleted.
+/// Sabotage: the time left out of the check of a token and of its use.
 #[test]
 fn a_token_lets_one_node_in_once_within_its_time() {
     let master = Master::start();
@@ -403,8 +403,8 @@ fn a_token_lets_one_node_in_once_within_its_time() {
     let other = Master::start();
     let (status, _) = other.line(None).post("/v1/join", &join_body(whole, &key)).unwrap();
     assert_eq!(status, 403);
-    // Guesses: each is one look at an index, and neither the token nor the service wears out. Sabotage: custody opened
-    // before the token is looked up; then this takes hours.
+    // Guesses: each is one look at an index, and neither the token nor the service wears out. Were custody opened
+    // before the token is looked up, this would take hours.
     let begun = Instant::now();
     let mut line = master.line(None);
     for guess in 0..10_000_u32 {

@@ -237,8 +237,7 @@ fn copy(key: &SecretBytes) -> SecretBytes {
     SecretBytes::from_slice(key.expose())
 }
 
-/// Sabotages that were tried: TLS 1.2 switched on; the check of callers without a purpose; the deadline of the handshake taken
-/// away; the deadline of a head left at a minute for callers without a certificate.
+/// Sabotage: TLS 1.2 switched on; the minute that a silent node has, given to callers without a certificate too.
 #[test]
 fn what_is_no_handshake_is_refused_while_good_nodes_go_on() {
     let master = Master::start();
@@ -321,7 +320,7 @@ fn rogue(shown: &Identity, tls12: bool) -> SocketAddr {
     at
 }
 
-/// Sabotages that were tried: a verifier that takes every certificate; `Pinned` without the chain behind the pin.
+/// Sabotage: `Pinned` without the chain behind the pin.
 #[test]
 fn a_node_takes_only_the_master_of_its_own_system() {
     let master = Master::start();

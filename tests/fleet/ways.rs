@@ -1,0 +1,64 @@
+//! The way to the master: what a quiet poll costs on it, and what a node does when it is silent, slow, or cut off.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use super::{
+    PROCESSING,
+    fleet::{Fleet, PATIENCE, wait},
+    ports,
+    proxy::{Proxy, Way},
+};
+
+/// Sabotage, still to be tried: `deadline` of a poll and `STALL` made an hour; a new connection for each poll.
+#[test]
+fn a_quiet_poll_is_small_and_a_bad_way_is_bounded() {
+    let mut fleet = Fleet::new();
+    let proxy = Proxy::start(fleet.master().parse().unwrap());
+    fleet.join(PROCESSING, "", &proxy.at.to_string());
+    let file = fleet.desk.file("Way.xml", &ports("Way", 20, 0));
+    fleet.json(0, "port import", &[&file]);
+    fleet.json(1, "config set", &["sync_interval", "5s"]);
+    fleet.until_equal(&[1]);
+    // Quiet from here on: the second poll ends after the settings have come into force.
+    let (_, turns) = proxy.passed();
+    wait("polls are quiet", PATIENCE, || {
+        if proxy.passed().1 >= turns + 2 { Ok(()) } else { Err(String::new()) }
+    });
+    let (bytes, turns) = proxy.passed();
+    wait("three more", PATIENCE, || if proxy.passed().1 >= turns + 3 { Ok(()) } else { Err(String::new()) });
+    let (more, polls) = proxy.passed();
+    let each = (more - bytes) / (polls - turns);
+    println!(
+        "a poll with nothing new: {each} bytes on the wire, of TLS records in both directions, over {} polls",
+        polls - turns
+    );
+    // The same for a system of many years, whose nine numbers have up to six digits more.
+    assert!(each + 54 <= 1024, "{each} bytes");
+
+    let all = fleet.read_all(1);
+    for (round, way) in [Way::Reset, Way::Slow, Way::Silent].into_iter().enumerate() {
+        proxy.set(way);
+        let begun = Instant::now();
+        // Something to fetch, so that the answer has a body.
+        fleet.desk.file("Way.xml", &ports("Way", 20, round + 1));
+        fleet.json(0, "port import", &[&file]);
+        let left = Duration::from_secs(65);
+        fleet.until(1, "degraded", left);
+        println!("{way:?}: degraded after {:?}", begun.elapsed());
+        let (code, answer) = fleet.ask(1, "port set", &["Way.P1", "RetryCount=8"]);
+        assert_eq!((code, answer["error"]["code"].as_str()), (4, Some("encryption_unavailable")), "{answer}");
+        assert_eq!(fleet.json(1, "port list", &[])["ports"].as_array().unwrap().len(), 20);
+        let memory = fs::read_to_string(format!("/proc/{}/status", fleet.process(1))).unwrap_or_default();
+        let memory = memory.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default().to_owned();
+        proxy.set(Way::Open);
+        let begun = Instant::now();
+        fleet.until(1, "synced", PATIENCE);
+        fleet.until_equal(&[1]);
+        println!("{way:?}: synced {:?} after the way is good again; {memory}", begun.elapsed());
+    }
+    assert!(fleet.read_all(1) != all, "the changes came");
+    assert!(fleet.read_all(1) == fleet.read_all(0));
+}
