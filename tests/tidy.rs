@@ -34,7 +34,19 @@ const CORE_MAY_USE: &[&str] = &[
 /// Libraries that one package alone may name as a dependency.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sealport-desktop", &["arboard", "rfd", "tauri", "tauri-build"]),
-    ("sealport-node", &["keyring", "keyring-core", "rusqlite", "rusqlite_migration", "tokio"]),
+    (
+        "sealport-node",
+        &[
+            "hmac",
+            "keyring",
+            "keyring-core",
+            "metrics",
+            "metrics-exporter-prometheus",
+            "rusqlite",
+            "rusqlite_migration",
+            "tokio",
+        ],
+    ),
 ];
 
 /// Names that one place alone may write in Rust code: the cipher, and the keyring.

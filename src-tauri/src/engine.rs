@@ -35,6 +35,8 @@ pub fn open(data_dir: &Path, changed: Changed) -> Result<Opened, Error> {
     door::open(data_dir, config, |config| {
         let changed = changed.clone();
         let service = Service::start(config, None)?;
+        // Metrics are off here unless the setting says where; a port that is taken must not keep the window shut.
+        let _ = service.serve_ops(None, None);
         service.engine().subscribe(move |notice| changed.tell(notice));
         Ok(Arc::new(service))
     })

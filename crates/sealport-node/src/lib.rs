@@ -1,5 +1,6 @@
 //! The world of Sealport: store, custody, files, the local socket and the command line.
 
+pub mod alert;
 pub mod backup;
 pub mod call;
 pub mod cli;
@@ -13,6 +14,7 @@ pub mod fill;
 pub mod local;
 pub mod lock;
 pub mod membership;
+pub mod meter;
 pub mod net;
 pub mod run;
 pub mod service;

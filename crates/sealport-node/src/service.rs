@@ -1,7 +1,10 @@
 //! The service of one data directory: the local socket, the network, and the following of a master. The command `serve` and
 //! the desktop run the same one.
 
-use std::sync::Arc;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use sealport_core::{
     Error,
@@ -9,15 +12,19 @@ use sealport_core::{
 };
 
 use crate::{
+    alert::watch::Watch,
     call::{Call, Handle},
     config::Config,
     engine::Engine,
     local,
+    net::ops,
 };
 
 /// A data directory, owned and served until this is dropped.
 pub struct Service {
     engine: Arc<Engine>,
+    _watch: Watch,
+    ops: Mutex<Option<ops::Server>>,
     _local: local::Server,
 }
 
@@ -34,7 +41,22 @@ impl Service {
         let engine = Engine::shared(config)?;
         let local = local::Server::start(engine.clone(), &data_dir)?;
         let _ = engine.listen(listen);
-        Ok(Self { engine, _local: local })
+        let watch = Watch::start(&engine)?;
+        Ok(Self { engine, _watch: watch, ops: Mutex::default(), _local: local })
+    }
+
+    /// Serves health and metrics: at `at`, else where the setting `metrics` says, else at `otherwise`. The address that was
+    /// had; `None` where it is off.
+    ///
+    /// # Errors
+    /// `usage` for an address that is not this machine's alone, `unavailable` where the port is taken.
+    pub fn serve_ops(&self, at: Option<&str>, otherwise: Option<&str>) -> Result<Option<SocketAddr>, Error> {
+        let set = self.engine.settings()?.metrics;
+        let Some(at) = at.or(set.as_deref()).or(otherwise).filter(|at| *at != "off") else { return Ok(None) };
+        let server = ops::Server::start(&self.engine, at)?;
+        let address = server.address;
+        *self.ops.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+        Ok(Some(address))
     }
 
     /// The engine behind it.

@@ -420,7 +420,7 @@ administrator: boolean, };
 /**
  * What the service says of its own accord.
  */
-export type Notice = { "notice": "progress", doing: string, done: number, total: number, seconds_left: number | null, } | { "notice": "changed", generation: Generation, } | { "notice": "state", state: NodeState, };
+export type Notice = { "notice": "progress", doing: string, done: number, total: number, seconds_left: number | null, } | { "notice": "changed", generation: Generation, } | { "notice": "state", state: NodeState, } | { "notice": "alert", raised: boolean, alert: AlertView, };
 
 /**
  * A place in a document: line and column, both from 1, the column in characters.
@@ -636,6 +636,10 @@ export type SinkView = {
  * `log`, `webhook`, `desktop` or `metrics`.
  */
 name: string, on: boolean, 
+/**
+ * Whether the last alert arrived; `None` where there was none.
+ */
+delivered: boolean | null, 
 /**
  * What happened to the last alert, in words; empty where there was none.
  */

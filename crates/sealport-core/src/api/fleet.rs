@@ -235,6 +235,9 @@ pub struct SinkView {
     /// `log`, `webhook`, `desktop` or `metrics`.
     pub name: String,
     pub on: bool,
+    /// Whether the last alert arrived; `None` where there was none.
+    #[serde(default)]
+    pub delivered: Option<bool>,
     /// What happened to the last alert, in words; empty where there was none.
     pub last: String,
 }

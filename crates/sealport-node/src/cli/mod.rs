@@ -90,6 +90,7 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
         request,
         Request::Init { .. } | Request::BackupRestore { .. } | Request::Unlock { .. } | Request::Join { .. }
     );
+    let testing = matches!(request, Request::AlertTest);
     let mut custody = None;
     let config = || {
         if !brings_custody && custody.is_none() {
@@ -116,6 +117,9 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
     drop(progress);
     let response = response?;
     refuse_unfilled(&response)?;
+    if testing {
+        nodes::refuse_undelivered(&response)?;
+    }
     if global.json {
         let mut text = Zeroizing::new(fields(&response)?);
         text.push('\n');

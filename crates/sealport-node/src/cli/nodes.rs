@@ -18,13 +18,17 @@ use super::{
     interrupt,
     show::{duration, table},
 };
-use crate::{config::Config, files, service::Service};
+use crate::{config::Config, files, net::ops, service::Service};
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Where other nodes reach this one [default: the setting `listen`, else 127.0.0.1:7410]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+    /// Where health and metrics are shown, on a loopback address, or `off` [default: the setting `metrics`, else
+    /// 127.0.0.1:7411]
+    #[arg(long, value_name = "ADDR:PORT|off")]
+    pub metrics: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -195,6 +199,7 @@ pub fn serve(config: Config, args: ServeArgs, json: bool) -> Result<(), Error> {
         }
         status => status,
     };
+    let metrics = service.serve_ops(args.metrics.as_deref(), Some(ops::DEFAULT))?;
     let locked = status.secret.is_none() && status.sealing.code != Some(Code::EncryptionUnavailable);
     let listening = if locked { None } else { service.network()? };
     let name = |view: Option<String>| view.unwrap_or_default();
@@ -210,10 +215,12 @@ pub fn serve(config: Config, args: ServeArgs, json: bool) -> Result<(), Error> {
     if json {
         let line = serde_json::json!({
             "ready": true, "system": system, "node": name(node), "listen": listening.map(|at| at.to_string()),
+            "metrics": metrics.map(|at| at.to_string()),
         });
         println!("{line}");
     } else {
-        println!("Sealport is ready: system {system}, node {}, {place}.", name(node));
+        let metrics = metrics.map(|at| format!("; metrics on http://{at}")).unwrap_or_default();
+        println!("Sealport is ready: system {system}, node {}, {place}{metrics}.", name(node));
     }
     #[cfg(target_os = "linux")]
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
@@ -303,6 +310,25 @@ fn nodes(view: &NodeListView) -> String {
 
 fn state(state: Option<NodeState>) -> String {
     state.map_or_else(|| "unknown".to_owned(), |state| state.name().replace('_', " "))
+}
+
+/// A test alert that did not arrive everywhere is a failure for a script.
+pub fn refuse_undelivered(response: &Response) -> Result<(), Error> {
+    let Response::Alerts(view) = response else { return Ok(()) };
+    let failed: Vec<_> = view
+        .sinks
+        .iter()
+        .filter(|sink| sink.on && sink.delivered != Some(true))
+        .map(|sink| format!("{}: {}", sink.name, sink.last))
+        .collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Unavailable,
+        format!("The test alert did not arrive everywhere. {}", failed.join(" ")),
+    )
+    .hint("`sealport alert list` shows all sinks, `sealport config get` where they are."))
 }
 
 fn alerts(view: &AlertListView) -> String {

@@ -5,6 +5,7 @@ use std::path::Path;
 use sealport_core::{
     Error,
     api::{AlertView, NodeState, SealingView, Severity},
+    id::KeyVersion,
     time::Timestamp,
 };
 
@@ -25,6 +26,12 @@ pub(super) struct Facts<'a> {
     pub last_error: Option<String>,
     /// Milliseconds until the certificate of this node ends, where it needs one.
     pub certificate_left: Option<i64>,
+    /// What failed at the last canary, if something did.
+    pub canary: Option<String>,
+    /// The master's clock minus this one, in milliseconds.
+    pub clock_offset: Option<i64>,
+    /// The version of the master secret that is another one at the master.
+    pub mismatch: Option<KeyVersion>,
     pub data_dir: &'a Path,
 }
 
@@ -80,14 +87,34 @@ pub(super) fn of(facts: &Facts<'_>) -> Vec<AlertView> {
         let hint = "It is renewed daily by itself while the master answers. Compare the clocks of both machines if it is not.";
         raise("certificate_expires", severity, &words, hint, None);
     }
-    if facts.last_error.as_deref().is_some_and(|error| error.contains("clock")) {
+    let offset = facts.clock_offset.filter(|offset| offset.unsigned_abs() > CLOCK_APART);
+    let suspected = facts.last_error.as_deref().is_some_and(|error| error.contains("clock"));
+    if offset.is_some() || suspected {
+        let words = match offset {
+            Some(offset) => {
+                let side = if offset > 0 { "behind" } else { "ahead of" };
+                format!(
+                    "The clock of this machine is {} s {side} the master's.",
+                    offset.unsigned_abs() / 1_000
+                )
+            }
+            None => "The clock of this machine and the master's seem to differ.".to_owned(),
+        };
+        let hint = "Set both by a time server. Nothing safe depends on it, but times in the audit trail do, and certificates.";
+        raise("clock_differs", Severity::Warning, &words, hint, None);
+    }
+    if let Some(version) = facts.mismatch {
         raise(
-            "clock_differs",
-            Severity::Warning,
-            "The clock of this machine and the master's seem to differ.",
-            "Set both by a time server.",
+            "key_check_mismatch",
+            Severity::Critical,
+            &format!("Version {version} of the master secret is another one at the master than here."),
+            "Don't write on either side. Find out which machine has the right one, by the check values of a proven backup; \
+             join the other again in a new data directory.",
             None,
         );
+    }
+    if let Some(what) = &facts.canary {
+        raise("canary_failed", Severity::Critical, what, super::alarm::CANARY_CURE, None);
     }
     if let Some(free) = free_bytes(facts.data_dir).filter(|free| *free < DISK_LOW) {
         raise(
@@ -112,6 +139,8 @@ pub(super) fn of(facts: &Facts<'_>) -> Vec<AlertView> {
 
 /// Less than this is free: nearly full.
 const DISK_LOW: u64 = 512 << 20;
+/// Clocks that are further apart than this (milliseconds) are worth a word.
+const CLOCK_APART: u64 = 2_000;
 
 #[cfg(unix)]
 fn free_bytes(folder: &Path) -> Option<u64> {
@@ -122,4 +151,54 @@ fn free_bytes(folder: &Path) -> Option<u64> {
 #[cfg(not(unix))]
 fn free_bytes(_: &Path) -> Option<u64> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sabotage: raise one of them under another id, or for a clock that is 2 s off.
+    #[test]
+    fn each_fact_raises_its_alert_and_good_ones_none() {
+        let sealing = SealingView { possible: true, code: None, reason: None, hint: None, since: None };
+        let folder = std::env::temp_dir();
+        let good = || Facts {
+            state: NodeState::Synced,
+            sealing: &sealing,
+            locked: None,
+            backup_age: Some(10),
+            backup_days: 35,
+            missing_secrets: 0,
+            last_error: None,
+            certificate_left: Some(6 * 86_400_000),
+            canary: None,
+            clock_offset: Some(-2_000),
+            mismatch: None,
+            data_dir: &folder,
+        };
+        // The disk of the machine that tests is what it is.
+        let ids = |facts: &Facts<'_>| -> Vec<String> {
+            of(facts).into_iter().map(|alert| alert.id).filter(|id| id != "disk_nearly_full").collect()
+        };
+        assert!(ids(&good()).is_empty());
+        let locked = Error::new(sealport_core::Code::CustodyLocked, "locked");
+        let cases = [
+            ("master_unreachable", Facts { state: NodeState::Degraded, ..good() }),
+            ("node_stale", Facts { state: NodeState::Stale, ..good() }),
+            ("node_revoked", Facts { state: NodeState::Fenced, ..good() }),
+            ("secret_missing", Facts { locked: Some(&locked), ..good() }),
+            ("no_proven_backup", Facts { backup_age: None, ..good() }),
+            ("backup_old", Facts { backup_age: Some(36 * 86_400), ..good() }),
+            ("key_check_mismatch", Facts { mismatch: Some(KeyVersion(1)), ..good() }),
+            ("canary_failed", Facts { canary: Some("It died.".to_owned()), ..good() }),
+            ("clock_differs", Facts { clock_offset: Some(-2_001), ..good() }),
+            ("clock_differs", Facts { clock_offset: Some(60_000), ..good() }),
+            ("certificate_expires", Facts { certificate_left: Some(-1), ..good() }),
+            ("secrets_missing", Facts { missing_secrets: 1, ..good() }),
+        ];
+        for (id, facts) in &cases {
+            assert_eq!(ids(facts), [*id]);
+            assert!(crate::alert::ALERTS.iter().any(|(known, _)| known == id), "{id}");
+        }
+    }
 }

@@ -80,6 +80,13 @@ impl System {
     /// Carries out a change: here on the master, there on a node. An act that needs no other node is kept here until
     /// the master's trail has it.
     pub fn write(&self, change: Change) -> Result<Wrote, Error> {
+        let result = self.write_somewhere(change);
+        let word = if result.is_ok() { "ok" } else { "failed" };
+        self.meters.count("sealport_writes_total", &[("result", word)]);
+        result
+    }
+
+    fn write_somewhere(&self, change: Change) -> Result<Wrote, Error> {
         if self.is_master() {
             return self.write_here(&change);
         }

@@ -29,6 +29,13 @@ pub(super) struct Listening {
     server: Option<Server>,
 }
 
+impl Listening {
+    /// Connections of other nodes that are open.
+    pub fn connections(&self) -> usize {
+        self.server.as_ref().map_or(0, Server::connections)
+    }
+}
+
 impl Engine {
     /// Serves other nodes from now on, wherever there is something to serve. `at` takes the place of the setting.
     pub fn listen(&self, at: Option<String>) -> Result<(), Error> {

@@ -3,12 +3,14 @@
 //! Each act that changes, reveals, exports, backs up or restores leaves its audit entry in the transaction that does it,
 //! before the answer goes out. Views never hold a secret value.
 
+mod alarm;
 mod alerts;
 mod backups;
 mod changes;
 mod export;
 mod fleet;
 mod health;
+mod heard;
 mod import;
 mod index;
 mod listen;
@@ -36,6 +38,8 @@ use crate::{
     membership::Membership,
     run::Follower,
 };
+pub use alarm::Readiness;
+pub(crate) use heard::{KEY_CHECK, TIME};
 pub(crate) use system::System;
 
 /// Tells of writes as they happen.
@@ -50,6 +54,8 @@ pub struct Engine {
     listeners: RwLock<Vec<Listener>>,
     runtime: Mutex<Option<tokio::runtime::Runtime>>,
     listening: Mutex<listen::Listening>,
+    /// What was told of alerts, and how that went.
+    alarm: Arc<crate::alert::Alarm>,
     /// The engine itself, once it is shared: what runs on its own needs a way back.
     me: std::sync::OnceLock<Weak<Engine>>,
     /// The folder of a sample system, taken away when the engine goes.
@@ -77,6 +83,7 @@ impl Engine {
             listeners: RwLock::default(),
             runtime: Mutex::default(),
             listening: Mutex::default(),
+            alarm: Arc::default(),
             me: std::sync::OnceLock::new(),
             _sample: sample,
             _lock: lock,
@@ -144,6 +151,7 @@ impl Engine {
 
     /// Tells that the state of this node changed.
     pub(crate) fn state_changed(&self, state: NodeState) {
+        self.alarm.ring();
         self.tell(|| Notice::State { state });
     }
 

@@ -2,7 +2,7 @@
 
 use sealport_core::{
     Code, Error,
-    api::{AlertListView, ConfigView, SettingView},
+    api::{ConfigView, SettingView},
 };
 
 use super::{Engine, system::act};
@@ -62,13 +62,5 @@ impl Engine {
             follower.set_interval(settings.sync_interval());
         }
         self.config_get(Some(key))
-    }
-
-    pub(super) fn alerts(&self) -> Result<AlertListView, Error> {
-        Ok(AlertListView { alerts: self.status()?.alerts, sinks: Vec::new() })
-    }
-
-    pub(super) fn test_alert(&self) -> Result<AlertListView, Error> {
-        self.alerts()
     }
 }

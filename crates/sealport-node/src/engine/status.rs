@@ -10,7 +10,7 @@ use sealport_core::{
     },
 };
 
-use super::{Engine, alerts, fleet::sync_age, now, system::System};
+use super::{Engine, alerts, fleet::sync_age, held, now, system::System};
 use crate::config::Settings;
 
 /// How long the status of a node that has just started waits for its first contact: a command tells what is, not that it
@@ -50,7 +50,10 @@ impl Engine {
             system.wait_for_contact(FIRST_CONTACT);
         }
         match system {
-            Ok(system) => fill(base, &system, &self.settings()?),
+            Ok(system) => {
+                let canary = held(&self.alarm.canary).clone().and_then(|canary| canary.failed);
+                fill(base, &system, &self.settings()?, canary)
+            }
             Err(_) => Ok(base),
         }
     }
@@ -73,7 +76,12 @@ impl Engine {
     }
 }
 
-fn fill(base: StatusView, system: &System, settings: &Settings) -> Result<StatusView, Error> {
+fn fill(
+    base: StatusView,
+    system: &System,
+    settings: &Settings,
+    canary: Option<String>,
+) -> Result<StatusView, Error> {
     let (row, backups, nodes) =
         system.read(|store| Ok((store.system()?, store.backups()?, store.nodes()?)))?;
     let unlocked = system.unlocked();
@@ -92,6 +100,9 @@ fn fill(base: StatusView, system: &System, settings: &Settings) -> Result<Status
         missing_secrets: counts.missing_secrets,
         last_error: system.follower().and_then(|follower| follower.last_error()),
         certificate_left: certificate_left(system),
+        canary,
+        clock_offset: system.heard.clock_offset(),
+        mismatch: system.heard.mismatch(),
         data_dir: &system.data_dir,
     });
     let secret = unlocked.ok().map(|unlocked| SecretStatusView {

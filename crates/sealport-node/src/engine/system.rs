@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Instant,
 };
 
 use sealport_core::{
@@ -21,13 +22,14 @@ use sealport_core::{
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use super::{Engine, held, index::Index, now, system_rng};
+use super::{Engine, heard, heard::Heard, held, index::Index, now, system_rng};
 use crate::{
     call::Call,
     clock,
     config::{Config, Settings},
     custody::Custody,
     membership::Membership,
+    meter::Meters,
     run::{Follower, Seat},
     store::{self, Act, Change, Former, Position, Put, Row, Store, SystemRow},
 };
@@ -55,6 +57,10 @@ pub(crate) struct System {
     /// Since when custody refuses.
     locked_since: Mutex<Option<Timestamp>>,
     pub(super) index: Mutex<Option<Index>>,
+    /// What the master said of itself.
+    pub heard: Heard,
+    /// What is counted.
+    pub meters: Meters,
 }
 
 /// What there is once custody gave the bundle.
@@ -164,6 +170,8 @@ impl System {
             unlocked: RwLock::default(),
             locked_since: Mutex::default(),
             index: Mutex::default(),
+            heard: Heard::default(),
+            meters: Meters::new(),
         })
     }
 
@@ -241,7 +249,22 @@ impl System {
     }
 
     /// Takes the bundle that the master gave: into custody, or into memory where the settings say so.
+    ///
+    /// One in which a version that is held here is another secret is refused: what was sealed here would not open any more.
     pub fn take_secret(&self, mut bundle: Bundle) -> Result<(), Error> {
+        if let Ok(here) = self.unlocked() {
+            let differing = heard::differing(&here.versions, &bundle.views());
+            self.heard.compared(differing);
+            if let Some(version) = differing {
+                return Err(Error::new(
+                    Code::Integrity,
+                    format!("Version {version} of the master secret is another one at the master than here."),
+                )
+                .hint(
+                    "It was not taken. Find out which machine has the right one before anything is written.",
+                ));
+            }
+        }
         if !self.memory_only {
             bundle.node_key = self.node_key()?.into();
             self.custody().store(bundle.to_text(Holder::Own).as_bytes())?;
@@ -380,8 +403,12 @@ impl System {
     fn open_port(&self, row: &Row, revision: Revision, envelope: &[u8]) -> Result<(PortHead, Port), Error> {
         self.may_open()?;
         let unlocked = self.unlocked()?;
-        let plain = open(&unlocked.keys, row, row.kind.body(), revision, envelope)
-            .inspect_err(|error| self.suspect(error))?;
+        let begun = Instant::now();
+        let plain = open(&unlocked.keys, row, row.kind.body(), revision, envelope).inspect_err(|error| {
+            self.meters.count("sealport_open_failures_total", &[]);
+            self.suspect(error);
+        })?;
+        self.meters.took("sealport_open_seconds", begun.elapsed());
         let (head, body): (PortHead, _) = from_plain(&plain)?;
         let swapped = || {
             Error::new(Code::Integrity, format!("The record of {} holds another port.", row.name))
@@ -414,7 +441,8 @@ impl System {
         let plain = to_plain(head, port.element().as_bytes());
         let context = |kind| Context { record: id, application: port.application(), kind, revision };
         let mut rng = system_rng();
-        Ok(Put {
+        let begun = Instant::now();
+        let put = Put {
             id,
             kind,
             application: port.application().to_owned(),
@@ -423,7 +451,9 @@ impl System {
             key_version: unlocked.keys.active(),
             envelope: unlocked.keys.make_sealed(context(kind.body()), &plain, &mut rng),
             summary: unlocked.keys.make_sealed(context(kind.summary()), &to_plain(&summary, b""), &mut rng),
-        })
+        };
+        self.meters.took("sealport_seal_seconds", begun.elapsed());
+        Ok(put)
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub mod authority;
 pub mod client;
+pub mod openapi;
+pub mod ops;
 pub mod server;
 pub mod tls;
 pub mod wire;

@@ -14,7 +14,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     clock,
-    engine::{Engine, System},
+    engine::{Engine, KEY_CHECK, System, TIME},
     store::NodeRow,
 };
 
@@ -101,6 +101,7 @@ struct Shared {
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
+    places: Arc<Semaphore>,
     stop: tokio::task::AbortHandle,
 }
 
@@ -121,8 +122,16 @@ impl Server {
         let _inside = runtime.enter();
         let listener = TcpListener::from_std(listener).map_err(broken)?;
         let router = router(Shared { engine: Arc::downgrade(engine) });
-        let task = runtime.spawn(accept(listener, acceptor, router));
-        Ok(Self { address, stop: task.abort_handle() })
+        let places = Arc::new(Semaphore::new(CONNECTION_LIMIT));
+        let task = runtime.spawn(accept(listener, acceptor, router, places.clone()));
+        Ok(Self { address, places, stop: task.abort_handle() })
+    }
+}
+
+impl Server {
+    /// Connections that are open.
+    pub fn connections(&self) -> usize {
+        CONNECTION_LIMIT - self.places.available_permits()
     }
 }
 
@@ -132,9 +141,8 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router) {
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, all: Arc<Semaphore>) {
     let unknown = Arc::new(Semaphore::new(UNKNOWN_LIMIT));
-    let all = Arc::new(Semaphore::new(CONNECTION_LIMIT));
     // Ends with this task: connections are let go when the server is.
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -195,6 +203,17 @@ fn router(shared: Shared) -> Router {
 }
 
 async fn handle(endpoint: Endpoint, State(shared): State<Shared>, request: Request) -> Response {
+    let engine = shared.engine.clone();
+    let response = answer(endpoint, shared, request).await;
+    if let Some(system) = engine.upgrade().and_then(|engine| engine.system().ok()) {
+        let status = response.status();
+        let labels = [("endpoint", endpoint.path), ("status", status.as_str())];
+        system.meters.count("sealport_requests_total", &labels);
+    }
+    response
+}
+
+async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Response {
     let gone = || problem(&Error::new(Code::Unavailable, "The service is ending."), None);
     let Some(engine) = shared.engine.upgrade() else { return gone() };
     let Ok(system) = engine.system() else { return gone() };
@@ -232,7 +251,8 @@ async fn handle(endpoint: Endpoint, State(shared): State<Shared>, request: Reque
         "/v1/sync" => {
             // A poll may wait for long: the engine must be able to end meanwhile.
             drop(engine);
-            sync(system, node, &body).await
+            let answer = sync(system.clone(), node, &body).await;
+            says_of_itself(&system, answer)
         }
         "/v1/secret" => blocking(move || system.secret_for(&node)).await,
         "/v1/renew" => blocking(move || engine.renew_for(&node, &read(&body)?)).await,
@@ -294,6 +314,24 @@ fn admitted(system: &System, peer: Peer, right: Right) -> Result<Option<NodeRow>
             Err(Box::new(problem(&Error::new(Code::NotPermitted, message).hint(hint), Some(word))))
         }
     }
+}
+
+/// Adds what lets a node see that it and the master agree: clock and check value.
+fn says_of_itself(system: &System, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(TIME, clock::wall().as_millis().into());
+    let active = system.unlocked().ok().and_then(|unlocked| {
+        let active = unlocked.keys.active();
+        unlocked
+            .versions
+            .iter()
+            .find(|known| known.version == active)
+            .map(|known| format!("{active}:{}", known.kcv))
+    });
+    if let Some(value) = active.and_then(|active| HeaderValue::from_str(&active).ok()) {
+        headers.insert(KEY_CHECK, value);
+    }
+    response
 }
 
 async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
@@ -419,7 +457,7 @@ async fn blocking<T: Serialize + Send + 'static>(
     }
 }
 
-fn problem(error: &Error, denial: Option<&str>) -> Response {
+pub(super) fn problem(error: &Error, denial: Option<&str>) -> Response {
     let status = match error.code.exit() {
         2 => StatusCode::BAD_REQUEST,
         3 => StatusCode::NOT_FOUND,

@@ -11,14 +11,16 @@ use sealport_core::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::store::{Act, BackupRow};
 
 /// A node asks to be let in.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct JoinAsk {
     /// The secret part of its token.
     #[serde(with = "crossing")]
+    #[schema(value_type = String)]
     pub token: SecretText,
     /// PKCS #10 request for its key, DER in base64.
     pub request: String,
@@ -30,12 +32,15 @@ pub struct JoinAsk {
 }
 
 /// What a node gets when it is let in.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs, reason = "the names speak")]
 pub struct JoinAnswer {
+    #[schema(value_type = String)]
     pub system: SystemId,
     pub system_name: String,
+    #[schema(value_type = String)]
     pub system_created: Timestamp,
+    #[schema(value_type = String)]
     pub node: NodeId,
     pub name: String,
     pub standby: bool,
@@ -44,20 +49,26 @@ pub struct JoinAnswer {
     pub certificate: String,
     /// DER in base64.
     pub ca: String,
+    #[schema(value_type = u64)]
     pub epoch: Epoch,
+    #[schema(value_type = String)]
     pub master: NodeId,
+    #[schema(value_type = u32)]
     pub active_version: KeyVersion,
     /// The bundle for this node.
     #[serde(with = "crossing")]
+    #[schema(value_type = String)]
     pub bundle: SecretText,
 }
 
 /// A poll.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct SyncAsk {
     /// What the node has and wants.
+    #[schema(value_type = serde_json::Value)]
     pub ask: Ask,
     /// How it is.
+    #[schema(value_type = String)]
     pub state: NodeState,
 }
 
@@ -79,13 +90,17 @@ pub enum SyncLine {
 }
 
 /// A backup that was proven.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs, reason = "the columns of the store")]
 pub struct BackupLine {
     pub file: String,
+    #[schema(value_type = String)]
     pub created: Timestamp,
+    #[schema(value_type = String)]
     pub proven: Timestamp,
+    #[schema(value_type = u32)]
     pub active_version: KeyVersion,
+    #[schema(value_type = u64)]
     pub generation: Generation,
     pub secret_only: bool,
     pub ports: u64,
@@ -126,35 +141,40 @@ impl BackupLine {
 }
 
 /// The bundle for a node.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct SecretAnswer {
     /// As custody keeps it; a processing node gets the versions alone.
     #[serde(with = "crossing")]
+    #[schema(value_type = String)]
     pub bundle: SecretText,
 }
 
 /// A write of a node: sealed there, decided here.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs, reason = "as in the store's Change")]
 pub struct WriteAsk {
+    #[schema(value_type = u64)]
     pub epoch: Epoch,
+    #[schema(value_type = Vec<serde_json::Value>)]
     pub puts: Vec<RecordLine>,
     pub acts: Vec<ActLine>,
 }
 
 /// What came of a write.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct WriteAnswer {
     /// The generation that it made, or had made before.
+    #[schema(value_type = u64)]
     pub generation: Generation,
     /// The standby that has it too.
     pub standby: Option<String>,
 }
 
 /// An act of a node, for the audit trail. Never a value.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs, reason = "as in the contract's AuditView")]
 pub struct ActLine {
+    #[schema(value_type = String)]
     pub at: Timestamp,
     pub who: String,
     pub origin: String,
@@ -177,7 +197,7 @@ impl From<&Act> for ActLine {
 }
 
 /// What a node did while nobody had to be asked: kept on it until the trail has it.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct Spooled {
     /// The act.
     pub act: ActLine,
@@ -187,21 +207,22 @@ pub struct Spooled {
 }
 
 /// Entries of a spool, by number.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct SpoolAsk {
     /// The oldest ones, in order.
+    #[schema(value_type = Vec<serde_json::Value>)]
     pub entries: Vec<(u64, Spooled)>,
 }
 
 /// How far the trail has a spool.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct SpoolAnswer {
     /// Number of the last entry that it holds.
     pub upto: u64,
 }
 
 /// A node asks for a new certificate.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct RenewAsk {
     /// PKCS #10 request for the key that it has, DER in base64.
     pub request: String,
@@ -210,14 +231,14 @@ pub struct RenewAsk {
 }
 
 /// A new certificate.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct RenewAnswer {
     /// DER in base64.
     pub certificate: String,
 }
 
 /// An error between nodes (RFC 9457), with what the caller needs to tell its own people.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// `about:blank`: the status and the code say what it is.
     #[serde(rename = "type")]
@@ -227,6 +248,7 @@ pub struct Problem {
     /// HTTP status.
     pub status: u16,
     /// The error as the door gives it.
+    #[schema(value_type = super::openapi::ErrorShape)]
     pub error: Error,
     /// Why a caller was not admitted, to branch on: `unknown`, `revoked`, `expired`, `not_standby`,
     /// `not_administrator`, `superseded`.
@@ -235,10 +257,11 @@ pub struct Problem {
 }
 
 /// A request that a node passes on to the master.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct Administer {
     /// The person at that node.
     pub actor: String,
     /// What is asked. Only what is about nodes is taken.
+    #[schema(value_type = serde_json::Value)]
     pub request: Request,
 }

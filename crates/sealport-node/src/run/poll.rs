@@ -10,7 +10,7 @@ use sealport_core::{
 
 use super::Follower;
 use crate::{
-    engine::System,
+    engine::{KEY_CHECK, System, TIME},
     net::{
         client::{DEADLINE, Refused},
         wire::{SecretAnswer, SyncAsk, SyncLine},
@@ -37,8 +37,17 @@ pub async fn poll(follower: Arc<Follower>, poll: PollId, ask: Ask, deadline: Dur
     let ask = SyncAsk { ask, state };
     let response = match client.stream("/v1/sync", &ask, deadline).await {
         Ok(response) => response,
-        Err(refused) => return follower.failed(poll, refused),
+        Err(refused) => {
+            system.meters.count("sealport_polls_total", &[("result", "failed")]);
+            return follower.failed(poll, refused);
+        }
     };
+    system.meters.count("sealport_polls_total", &[("result", "answered")]);
+    let said = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let versions = tokio::task::block_in_place(|| system.unlocked())
+        .map(|unlocked| unlocked.versions.clone())
+        .unwrap_or_default();
+    system.heard.take(said(TIME), said(KEY_CHECK), &versions);
     let mut lines = Lines { response, buffer: Vec::new(), from: 0 };
     let head = match lines.next().await {
         Ok(Some(SyncLine::Head(head))) => head,
