@@ -43,7 +43,7 @@ impl Drop for Service {
 
 fn serve(desk: &Desk, data_dir: &str) -> Service {
     let log = fs::File::create(desk.path(&format!("{data_dir}.log"))).unwrap();
-    let mut command = desk.command(data_dir, "serve --json --listen 127.0.0.1:0", &[]);
+    let mut command = desk.command(data_dir, "serve --json --metrics off --listen 127.0.0.1:0", &[]);
     command.env("RUST_LOG", "trace").env("SEALPORT_LOG", "trace");
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
     let mut line = String::new();
@@ -153,7 +153,6 @@ fn found_in_memory(place: &str, pid: u32) -> Option<Vec<String>> {
 fn no_value_is_left_anywhere_after_a_whole_run() {
     let desk = Desk::new();
     desk.json("m", desk::INIT, &[]);
-    desk.json("m", "config set metrics off", &[]);
     let master = serve(&desk, "m");
     let invite = desk.json("m", "node invite --name NODE --role standby --administrator", &[]);
     desk.file("token", invite["token"].as_str().unwrap());
@@ -162,7 +161,6 @@ fn no_value_is_left_anywhere_after_a_whole_run() {
         master.listen
     );
     desk.json("n", &join, &[]);
-    desk.json("n", "config set metrics off", &[]);
     let node = serve(&desk, "n");
     desk.file("Leaks.xml", &binding());
     let imported = desk.json("n", "port import Leaks.xml", &[]);
