@@ -232,7 +232,7 @@ function StatusBar({ session }: { session: Session }) {
       <span>
         {status.node ? `${status.node.name} (${status.node.role})` : 'No node'}
       </span>
-      {status.node && <span>epoch {status.node.epoch}</span>}
+      {status.epoch !== null && <span>epoch {status.epoch}</span>}
       <span>{status.store}</span>
       {status.generation !== null && <span>generation {status.generation}</span>}
       <span className="grow" />
