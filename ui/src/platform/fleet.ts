@@ -51,7 +51,7 @@ export class MockFleet {
 
   entry(name: string, role: NodeRole, age: number, here: boolean): NodeEntryView {
     return {
-      id: `0198c0de-6f1a-7c11-9a55-${(this.nodes.length + 1 + name.length * 97).toString(16).padStart(12, '0')}`,
+      id: `0198c0de-6f1a-7c11-9a55-${[...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 0xffffffff, 7).toString(16).padStart(12, '0')}`,
       name,
       role,
       administrator: here || role === 'standby',
