@@ -172,6 +172,7 @@ async fn a_node_joins_loses_its_master_and_finds_it_again() {
     save(&window).await;
     assert_eq!(master.retry_count(), "7");
 
+    window.is_gone("does not answer").await;
     master.pull_plug();
     let pulled = Instant::now();
     window.sees("does not answer").await;

@@ -26,6 +26,8 @@ export function FleetPicture({ fleet, onOpen }: { fleet: Fleet; onOpen: (node: N
   const others = members.filter((node) => node !== master).slice(0, DRAWN);
   const left = others.filter((_, index) => index % 2 === 0);
   const right = others.filter((_, index) => index % 2 === 1);
+  // With nobody on the right, the picture ends with the master.
+  const lone = right.length === 0;
   const height = Math.max(left.length, right.length, 1) * ROW;
   const y = (index: number, of: number) => ((height - of * ROW) / 2 + (index + 0.5) * ROW) / height * 100;
 
@@ -62,8 +64,8 @@ export function FleetPicture({ fleet, onOpen }: { fleet: Fleet; onOpen: (node: N
     );
   };
   return (
-    <div className="fleet" ref={box} role="group" aria-label="Picture of the nodes" onKeyDown={move}>
-      <svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden>
+    <div className={lone ? 'fleet lone' : 'fleet'} ref={box} role="group" aria-label="Picture of the nodes" onKeyDown={move}>
+      <svg viewBox={`0 0 ${lone ? EDGE.middleRight : 100} 100`} preserveAspectRatio="none" aria-hidden>
         {left.map((node, index) => (
           <path key={node.id} className={lookOf(node).tone} d={`M ${EDGE.left} ${y(index, left.length)} C 32 ${y(index, left.length)}, 32 50, ${EDGE.middleLeft} 50`} />
         ))}
