@@ -21,6 +21,8 @@ use sealport_tests::window::{Screen, Window};
 mod around;
 #[path = "e2e/failed.rs"]
 mod failed;
+#[path = "e2e/joined.rs"]
+mod joined;
 #[path = "e2e/speed.rs"]
 mod speed;
 

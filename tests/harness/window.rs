@@ -35,6 +35,8 @@ pub enum Screen {
     Missing,
     /// Master secret and backup.
     Master,
+    /// The nodes of the system.
+    Nodes,
     /// The audit trail.
     Activity,
     /// Settings.
@@ -43,12 +45,13 @@ pub enum Screen {
 
 impl Screen {
     /// All of them.
-    pub const ALL: [Screen; 7] = [
+    pub const ALL: [Screen; 8] = [
         Screen::Overview,
         Screen::Ports,
         Screen::Import,
         Screen::Missing,
         Screen::Master,
+        Screen::Nodes,
         Screen::Activity,
         Screen::Settings,
     ];
@@ -61,6 +64,7 @@ impl Screen {
             Screen::Import => "Import",
             Screen::Missing => "Missing secrets",
             Screen::Master => "Master secret",
+            Screen::Nodes => "Nodes",
             Screen::Activity => "Activity",
             Screen::Settings => "Settings",
         }
@@ -165,6 +169,19 @@ impl Window {
         let quoted = quote(text);
         let xpath = format!("//*[contains(normalize-space(.), {quoted}) or contains(@aria-label, {quoted})]");
         self.find(&xpath, &format!("the text “{text}”")).await;
+    }
+
+    /// Waits until a text is no longer in the window. What goes by itself may take longer than what answers a press.
+    pub async fn is_gone(&self, text: &str) {
+        let xpath = format!("//*[contains(normalize-space(text()), {})]", quote(text));
+        let end = Instant::now() + 2 * PATIENCE;
+        while self.client.find(Locator::XPath(&xpath)).await.is_ok() {
+            if Instant::now() > end {
+                self.picture("failed").await;
+                panic!("the text “{text}” stays in the window (see failed.png)");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Presses the button, radio or link by this name once it can be pressed.

@@ -154,6 +154,50 @@ export const keyboardWalks = [
     },
   ],
   [
+    'nodes: picture, list, invite, revoke',
+    { query: '?fleet=5' },
+    async (page) => {
+      await page.getByRole('group', { name: 'Picture of the nodes' }).waitFor();
+      await tabTo(page, /^HUB-3.*Standby, last sync/);
+      await page.keyboard.press('ArrowDown');
+      assert.match(await focused(page), /^EDGE-OSLO.*Processing/);
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Nodes', exact: true }).waitFor();
+      await tabTo(page, 'Invite a node…');
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog').waitFor();
+      await page.keyboard.type('HUB-9');
+      await tabTo(page, 'Make the token');
+      await page.keyboard.press('Enter');
+      await page.getByText('This token is shown once').waitFor();
+      await tabTo(page, 'Done');
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await tabTo(page, 'Revoke EDGE-OSLO');
+      await page.keyboard.press('Enter');
+      await page.getByRole('alertdialog').waitFor();
+      await page.keyboard.type('EDGE-OSLO');
+      await page.keyboard.press('Enter');
+      await page.getByText('EDGE-OSLO is revoked.').waitFor();
+    },
+  ],
+  [
+    'join',
+    { query: '?state=empty' },
+    async (page) => {
+      await tabTo(page, 'Join a master');
+      await page.keyboard.press('Enter');
+      await tabTo(page, 'Address of the master');
+      await page.keyboard.type('https://hub-2:7410');
+      await tabTo(page, 'Token');
+      await page.keyboard.type('sealport-join-1.abc');
+      await page.keyboard.press('Enter');
+      await tabTo(page, 'Join');
+      await page.keyboard.press('Enter');
+      await page.getByText('has joined Halden Trading').waitFor();
+    },
+  ],
+  [
     'paste fills missing secrets downward',
     {},
     async (page) => {

@@ -199,5 +199,91 @@ export const screens = [
   { name: '63-backup-done', walk: async (page) => { await page.keyboard.press('Control+b'); await button(page, 'Choose backup file…').click(); await fillPassphrase(page); await button(page, 'Back up and prove').click(); await page.getByText(/Backed up and proven/).waitFor(); } },
   { name: '64-drill-done', walk: async (page) => { await goTo(/Master secret/)(page); await button(page, 'Drill a backup…').click(); await button(page, 'Choose backup file…').click(); await page.getByLabel('Backup passphrase').fill('right'); await button(page, 'Drill').click(); await page.getByText(/This backup restores/).waitFor(); } },
   { name: '70-activity', walk: async (page) => { await goTo('Activity')(page); await page.getByText(/Chain holds/).waitFor(); } },
-  { name: '80-settings', walk: goTo('Settings') },
+  { name: '80-settings', walk: async (page) => { await goTo('Settings')(page); await page.getByLabel('Sync interval', { exact: true }).waitFor(); } },
+  {
+    name: '81-settings-refused',
+    walk: async (page) => {
+      await goTo('Settings')(page);
+      await page.getByLabel('Listen address', { exact: true }).fill('0.0.0.0:7410');
+      await button(page, 'Save Listen address').click();
+      await page.getByText('changed', { exact: true }).waitFor();
+      await page.getByLabel('Sync interval', { exact: true }).fill('soon');
+      await button(page, 'Save Sync interval').click();
+      await page.getByRole('alert').scrollIntoViewIfNeeded();
+    },
+  },
+  { name: '90-nodes', query: '?fleet=5', walk: async (page) => { await goTo('Nodes')(page); await page.getByText('All 5 nodes agree').waitFor(); } },
+  { name: '901-nodes-one', walk: async (page) => { await goTo('Nodes')(page); await page.getByText('Add a second').waitFor(); } },
+  { name: '902-nodes-small', query: '?fleet=5', size: [1024, 700], walk: async (page) => { await goTo('Nodes')(page); await page.getByText('All 5 nodes agree').waitFor(); } },
+  { name: '91-invite', query: '?fleet=5', walk: async (page) => { await goTo('Nodes')(page); await button(page, 'Invite a node…').click(); await page.getByLabel('Name of the node').fill('HUB-9'); } },
+  {
+    name: '92-invite-token',
+    query: '?fleet=5',
+    walk: async (page) => {
+      await goTo('Nodes')(page);
+      await button(page, 'Invite a node…').click();
+      await page.getByLabel('Name of the node').fill('HUB-9');
+      await button(page, 'Make the token').click();
+      await page.getByText('This token is shown once').waitFor();
+    },
+  },
+  { name: '93-rename', query: '?fleet=5', walk: async (page) => { await goTo('Nodes')(page); await button(page, 'Rename HUB-1').click(); await page.getByRole('dialog').waitFor(); } },
+  { name: '94-revoke', query: '?fleet=5', walk: async (page) => { await goTo('Nodes')(page); await button(page, 'Revoke EDGE-OSLO').click(); await page.getByLabel('Type EDGE-OSLO to revoke it').fill('EDGE'); } },
+  { name: '941-revoked', query: '?fleet=5', walk: async (page) => { await goTo('Nodes')(page); await button(page, 'Revoke EDGE-OSLO').click(); await page.getByLabel('Type EDGE-OSLO to revoke it').fill('EDGE-OSLO'); await button(page, 'Revoke').click(); await page.getByText('EDGE-OSLO is revoked.').waitFor(); await page.getByText('All 4 nodes agree').waitFor(); } },
+  { name: '95-overview-fleet', query: '?fleet=5', walk: async (page) => page.getByRole('group', { name: 'Picture of the nodes' }).waitFor() },
+  { name: '951-overview-list', query: '?fleet=5', walk: async (page) => { await page.getByRole('radio', { name: 'List' }).click(); await page.getByRole('table', { name: 'Nodes of the system' }).waitFor(); } },
+  { name: '952-overview-fleet-small', query: '?fleet=5', size: [1024, 700], walk: async (page) => page.getByRole('table', { name: 'Nodes of the system' }).waitFor() },
+  ...['degraded', 'stale', 'fenced', 'starting', 'synced'].flatMap((state) => [
+    { name: `96-${state}-overview`, query: `?node=${state}`, walk: async (page) => page.getByText(/^(All|The master|\d of)/).first().waitFor() },
+    { name: `97-${state}-nodes`, query: `?node=${state}`, walk: async (page) => { await goTo('Nodes')(page); await page.getByRole('table').waitFor(); } },
+  ]),
+  {
+    name: '98-degraded-draft',
+    query: '?node=synced',
+    walk: async (page) => {
+      await openPort(page, 'SendOrders_SAP');
+      await page.getByLabel('RetryCount', { exact: true }).fill('5');
+      await page.evaluate(() => window.sealportMock.turn('degraded', 20));
+      await page.getByRole('alert').waitFor();
+      await button(page, 'Review 1 change').click();
+      await page.getByRole('dialog').getByText('kept here as a draft').waitFor();
+    },
+  },
+  {
+    name: '981-refused-save',
+    query: '?node=synced',
+    walk: async (page) => {
+      await openPort(page, 'SendOrders_SAP');
+      await page.getByLabel('RetryCount', { exact: true }).fill('5');
+      await button(page, 'Review 1 change').click();
+      await page.getByRole('dialog').getByText('RetryCount').waitFor();
+      await page.evaluate(() => window.sealportMock.fleet.turn('degraded', 2));
+      await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
+      await page.getByText('Nothing was saved').waitFor();
+    },
+  },
+  { name: '99-join', query: '?state=empty', walk: async (page) => { await button(page, 'Join a master').click(); await page.getByLabel('Address of the master').fill('hub-2'); } },
+  {
+    name: '991-join-custody',
+    query: '?state=empty',
+    walk: async (page) => {
+      await button(page, 'Join a master').click();
+      await page.getByLabel('Address of the master').fill('hub-2:7410');
+      await page.getByLabel('Token').fill('sealport-join-1.abc');
+      await button(page, 'Next').click();
+      await page.getByText('Advanced').click();
+    },
+  },
+  {
+    name: '992-joined',
+    query: '?state=empty',
+    walk: async (page) => {
+      await button(page, 'Join a master').click();
+      await page.getByLabel('Address of the master').fill('hub-2:7410');
+      await page.getByLabel('Token').fill('sealport-join-1.abc');
+      await button(page, 'Next').click();
+      await button(page, 'Join').click();
+      await page.getByText('has joined Halden Trading').waitFor();
+    },
+  },
 ];

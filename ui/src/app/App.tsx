@@ -1,6 +1,6 @@
 // The shell: rail, top bar, banners, the screen, status bar.
 
-import { Activity, Cable, FileInput, KeyRound, KeySquare, LayoutDashboard, PanelLeftClose, PanelLeftOpen, Search, Settings as Gear, X } from 'lucide-react';
+import { Activity, Cable, FileInput, KeyRound, KeySquare, LayoutDashboard, PanelLeftClose, PanelLeftOpen, Search, Server, Settings as Gear, X } from 'lucide-react';
 import { Component, useCallback, useEffect, useState } from 'react';
 import type { ComponentType, ReactNode } from 'react';
 import { Button as AriaButton } from 'react-aria-components';
@@ -12,10 +12,12 @@ import { FirstRun } from '../features/first-run/FirstRun';
 import { ImportScreen } from '../features/import/ImportScreen';
 import { MasterScreen } from '../features/master/MasterScreen';
 import { MissingScreen } from '../features/missing/MissingScreen';
+import { NodesScreen } from '../features/nodes/NodesScreen';
 import { OverviewScreen } from '../features/overview/OverviewScreen';
 import { PortsScreen } from '../features/ports/PortsScreen';
 import { SettingsScreen } from '../features/settings/SettingsScreen';
 import { Busy, Button, Dialog, FaultMessage, IconButton, ToneIcon } from '../shared/controls';
+import { ROLE, STATE_WORD, canOpen, span, useNow } from '../shared/fleet';
 import { SCREENS, readUnsaved } from '../shared/session';
 import type { Screen, Session } from '../shared/session';
 import { ShortcutSheet } from '../shared/ShortcutSheet';
@@ -33,6 +35,7 @@ const ICONS: Record<Screen, typeof Cable> = {
   import: FileInput,
   missing: KeySquare,
   master: KeyRound,
+  nodes: Server,
   activity: Activity,
   settings: Gear,
 };
@@ -43,6 +46,7 @@ const SCREEN: Record<Screen, ComponentType> = {
   import: ImportScreen,
   missing: MissingScreen,
   master: MasterScreen,
+  nodes: NodesScreen,
   activity: ActivityScreen,
   settings: SettingsScreen,
 };
@@ -205,6 +209,8 @@ function Rail({ session }: { session: Session }) {
 function TopBar({ session, openPalette }: { session: Session; openPalette: () => void }) {
   const { status, about } = session;
   const able = status?.sealing.possible ?? false;
+  const openOnly = !able && status !== null && canOpen(status);
+  const tone = able ? 'ok' : openOnly ? 'warn' : 'bad';
   return (
     <header className="topbar" data-pane>
       <span className="system clip" title={status?.system?.name}>
@@ -216,9 +222,9 @@ function TopBar({ session, openPalette }: { session: Session; openPalette: () =>
         <span className="grow">Search or run a command</span>
         <kbd>Ctrl K</kbd>
       </AriaButton>
-      <span className={`state chip ${able ? 'ok' : 'bad'}`} role="status">
-        <ToneIcon tone={able ? 'ok' : 'bad'} />
-        {able ? 'Sealing' : 'Not sealing'}
+      <span className={`state chip ${tone}`} role="status">
+        <ToneIcon tone={tone} />
+        {able ? 'Sealing' : openOnly ? 'Opening only' : 'Not sealing'}
       </span>
     </header>
   );
@@ -230,14 +236,27 @@ function StatusBar({ session }: { session: Session }) {
   return (
     <footer className="status" aria-label="Status">
       <span>
-        {status.node ? `${status.node.name} (${status.node.role})` : 'No node'}
+        {status.node ? `${status.node.name}, ${ROLE[status.node.role].toLowerCase()}, ${STATE_WORD(status.state).toLowerCase()}` : 'No node'}
       </span>
-      {status.node && <span>epoch {status.node.epoch}</span>}
+      {status.node && status.node.role !== 'master' && <MasterSeen session={session} />}
+      {status.epoch !== null && <span>epoch {status.epoch}</span>}
       <span>{status.store}</span>
       {status.generation !== null && <span>generation {status.generation}</span>}
       <span className="grow" />
       <span>Sealport {status.version}</span>
     </footer>
+  );
+}
+
+/** Which master this node follows, and when it was last heard. */
+function MasterSeen({ session }: { session: Session }) {
+  const now = useNow();
+  const { status, statusAt } = session;
+  const age = status?.sync?.age_seconds ?? null;
+  return (
+    <span className="tick">
+      master {status?.master?.name ?? 'unknown'}, {age === null ? 'not heard yet' : `heard ${span(age + (now - statusAt) / 1000)} ago`}
+    </span>
   );
 }
 

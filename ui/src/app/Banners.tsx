@@ -9,6 +9,7 @@ import { Button } from '../shared/controls';
 import { asSentence } from '../shared/format';
 import { ask, useSession } from '../shared/session';
 import { useDoing } from '../shared/use';
+import { OutageBanner } from './Outage';
 
 export interface SecretWords {
   title: string;
@@ -49,10 +50,12 @@ export function Banners() {
   const session = useSession();
   const { status, about } = session;
   if (!status) return null;
-  const noBackup = !about?.sample && status.state === 'synced' && status.backup.proven_age_seconds === null;
+  // The backup of the system is the master's to make.
+  const noBackup = !about?.sample && status.state === 'synced' && status.node?.role === 'master' && status.backup.proven_age_seconds === null;
   return (
     <>
       {status.state === 'no_secret' && <NoSecret status={status} />}
+      <OutageBanner status={status} />
       {noBackup && (
         <div className="banner bad" role="status">
           <ShieldAlert size={16} aria-hidden />

@@ -26,7 +26,7 @@ export function useKeys(session: Session, openPalette: () => void, ready: boolea
       if (ctrl && key === 'k') openPalette();
       else if (modal) return;
       else if (event.altKey && !ctrl && (key === 'arrowleft' || key === 'arrowright')) session.step(key === 'arrowleft' ? -1 : 1);
-      else if (ctrl && /^[1-7]$/.test(key)) session.go(SCREENS[Number(key) - 1] ?? 'overview');
+      else if (ctrl && /^[1-8]$/.test(key)) session.go(SCREENS[Number(key) - 1] ?? 'overview');
       else if (ctrl && key === 'f') sendCommand('find');
       else if (ctrl && key === 's') sendCommand('review');
       else if (ctrl && key === 'h') sendCommand('history');

@@ -11,6 +11,7 @@ export const TITLES: Record<Screen, string> = {
   import: 'Import',
   missing: 'Missing secrets',
   master: 'Master secret',
+  nodes: 'Nodes',
   activity: 'Activity',
   settings: 'Settings',
 };

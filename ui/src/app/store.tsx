@@ -34,6 +34,7 @@ export interface Shell {
 
 export function SessionProvider({ platform, children }: { platform: Platform; children: (shell: Shell) => ReactNode }) {
   const [status, setStatus] = useState<StatusView | null>(null);
+  const [statusAt, setStatusAt] = useState(Date.now);
   const [statusFault, setStatusFault] = useState<Fault | null>(null);
   const [about, setAbout] = useState<About | null>(null);
   const [progress, setProgress] = useState<Progress | null>(null);
@@ -68,6 +69,7 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
       const [answer, who] = await Promise.all([ask(platform, { act: 'status' }, 'status'), platform.about()]);
       if (isOld()) return;
       setStatus(answer);
+      setStatusAt(Date.now());
       setAbout(who);
       setStatusFault(null);
       setTick((n) => n + 1);
@@ -90,17 +92,19 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
 
   // The age of the backup and the state of the keyring move without a write. A keyring that was asked and did not open is
   // asked again only by a person: each question may put its prompt on the screen.
+  // A node's age of contact moves too, and its state may change while no notice can come.
+  const member = status?.node != null && status.node.role !== 'master';
   const mayPrompt = PROMPTING.has(status?.sealing.code ?? '');
   useEffect(() => {
     if (mayPrompt) return;
     const look = () => document.visibilityState === 'visible' && void refresh();
-    const timer = window.setInterval(look, 60_000);
+    const timer = window.setInterval(look, member ? 15_000 : 60_000);
     document.addEventListener('visibilitychange', look);
     return () => {
       window.clearInterval(timer);
       document.removeEventListener('visibilitychange', look);
     };
-  }, [refresh, mayPrompt]);
+  }, [refresh, mayPrompt, member]);
 
   useEffect(() => {
     if (theme === 'system') document.documentElement.removeAttribute('data-theme');
@@ -151,6 +155,7 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
   const session: Session = {
     platform,
     status,
+    statusAt,
     statusFault,
     about,
     progress,

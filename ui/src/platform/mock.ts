@@ -1,6 +1,7 @@
 // The platform's twin in memory: for unit tests, Chromium runs and `npm run dev`. Never part of the production bundle.
 //
-// It behaves as the contract says, with a system of its own; `?state=`, `?ports=` and `?fail=` choose where it starts.
+// It behaves as the contract says, with a system of its own; `?state=`, `?ports=` and `?fail=` choose where it starts,
+// `?fleet=5` gives it nodes, and `?node=degraded` makes it one of them, in that state.
 
 import type {
   AuditView,
@@ -14,7 +15,9 @@ import type {
   FillRow,
   FillView,
   ImportView,
+  KeptView,
   MissingView,
+  NodeState,
   Notice,
   PortFilter,
   PortSummaryView,
@@ -24,6 +27,7 @@ import type {
   RevisionView,
   StatusView,
 } from './bindings';
+import { MOCK_FINGERPRINT, MockFleet } from './fleet';
 import type { Chosen, Platform, Unsubscribe } from './index';
 import { importedPorts, manyPorts, samplePorts } from './sample';
 import type { MockPort, MockProperty } from './sample';
@@ -48,6 +52,9 @@ interface Kept {
 
 const KCV = 'b1e5a47c90d2f3186ac4570e88213f9d';
 const fault = (code: Code, message: string, hint = ''): Fault => ({ code, message, hint });
+/** Acts that seal, or that only the master does. */
+const SEALS: ReadonlySet<Request['act']> = new Set<Request['act']>(['port_set', 'port_import', 'port_mark', 'port_fill', 'port_revert', 'port_delete', 'port_undelete', 'node_invite', 'node_revoke', 'node_rename']);
+const OWN_NAME = 'admin-ws-07';
 const copy = (port: MockPort): MockPort => structuredClone(port);
 
 export class Mock implements Platform {
@@ -58,6 +65,7 @@ export class Mock implements Platform {
   delay: number;
   locked: Code | null = null;
   sample = false;
+  readonly fleet = new MockFleet();
 
   private system: string | null = null;
   private custody: CustodyKind = 'keyring';
@@ -75,6 +83,9 @@ export class Mock implements Platform {
   constructor(params: URLSearchParams) {
     this.delay = Number(params.get('delay') ?? 0);
     const state = params.get('state');
+    const befallen = params.get('node') as NodeState | null;
+    if (state !== 'empty') this.fleet.start(OWN_NAME, params.has('fleet'), befallen !== null);
+    if (befallen) this.fleet.turn(befallen, 4 * 60);
     if (state !== 'empty') this.open('Halden Trading', Number(params.get('ports') ?? 0), state === 'later');
     this.locked = (params.get('locked') as Code | null) ?? (state === 'locked' ? 'keyring_locked' : null);
     if (this.locked === 'custody_locked' || this.locked === 'wrong_passphrase') this.custody = 'passphrase';
@@ -115,6 +126,12 @@ export class Mock implements Platform {
 
   private written(): void {
     for (const handler of this.onNotice) handler({ notice: 'changed', generation: this.generation });
+  }
+
+  /** Something befalls this node, or is over. */
+  turn(state: NodeState, secondsAgo = 0): void {
+    this.fleet.turn(state, secondsAgo);
+    for (const handler of this.onNotice) handler({ notice: 'state', state });
   }
 
   private find(id: string): Row {
@@ -203,19 +220,25 @@ export class Mock implements Platform {
     const missing = live.reduce((sum, row) => sum + this.missing(row).length, 0);
     const proven = this.backups[0];
     const alerts: StatusView['alerts'] = [];
-    if (this.locked) alerts.push({ id: 'secret_missing', severity: 'critical', message: 'The master secret can’t be had.', hint: 'See the line at the top.' });
-    if (this.system && !proven) alerts.push({ id: 'no_proven_backup', severity: 'critical', message: 'There is no proven backup of the master secret.', hint: 'Back up now: if this machine is lost, everything sealed here is lost with it.' });
-    if (missing > 0) alerts.push({ id: 'secrets_missing', severity: 'info', message: `${missing} secrets that BizTalk removed are still missing.`, hint: 'Fill them in before the ports are used.' });
+    const refusal = this.fleet.refusal();
+    const ALERT: Partial<Record<NodeState, string>> = { degraded: 'master_unreachable', stale: 'node_stale', fenced: 'node_revoked' };
+    if (this.locked) alerts.push({ id: 'secret_missing', severity: 'critical', message: 'The master secret can’t be had.', hint: 'See the line at the top.', since: new Date().toISOString() });
+    else if (refusal && ALERT[this.fleet.state]) alerts.push({ id: ALERT[this.fleet.state]!, severity: 'critical', message: refusal.reason!, hint: refusal.hint!, since: refusal.since });
+    if (this.system && !proven) alerts.push({ id: 'no_proven_backup', severity: 'critical', message: 'There is no proven backup of the master secret.', hint: 'Back up now: if this machine is lost, everything sealed here is lost with it.', since: null });
+    if (missing > 0) alerts.push({ id: 'secrets_missing', severity: 'info', message: `${missing} secrets that BizTalk removed are still missing.`, hint: 'Fill them in before the ports are used.', since: null });
     return {
       system: this.system ? { id: '0198c0de-6f1a-7c11-9a55-2b7de0a4c111', name: this.system, created: '2026-11-03T08:12:00Z' } : null,
-      node: this.system ? { name: 'admin-ws-07', role: 'master', epoch: 1 } : null,
-      state: !this.system ? 'no_system' : this.locked ? 'no_secret' : 'synced',
+      node: this.system ? this.fleet.node() : null,
+      state: !this.system ? 'no_system' : this.locked ? 'no_secret' : this.fleet.state,
+      master: this.system ? this.fleet.master() : null,
+      epoch: this.system ? 1 : null,
+      sync: this.system ? this.fleet.sync() : null,
       generation: this.system ? this.generation : null,
       custody: this.system ? (this.sample ? 'memory' : this.custody) : null,
       secret: this.system && !this.locked ? { active_version: 1, versions: [{ version: 1, kcv: KCV, created: '2026-11-03T08:12:00Z' }], custody: this.sample ? 'memory' : this.custody, custody_name: this.sample ? 'Memory' : this.custody === 'keyring' ? 'GNOME Keyring (Secret Service)' : 'Passphrase file' } : null,
       sealing: this.locked
         ? { possible: false, code: this.locked, reason: 'The master secret can’t be had.', hint: 'See the line at the top.', since: new Date().toISOString() }
-        : { possible: Boolean(this.system), code: this.system ? null : 'no_system', reason: null, hint: null, since: null },
+        : (refusal ?? { possible: Boolean(this.system), code: this.system ? null : 'no_system', reason: null, hint: null, since: null }),
       backup: { proven_age_seconds: proven ? Math.round((Date.now() - Date.parse(proven.proven)) / 1000) : null, history: this.backups },
       counts: { receive_ports: kind('receive_port'), send_ports: kind('send_port'), send_port_groups: kind('send_port_group'), deleted: this.locked ? 0 : this.rows.length - live.length, documents: this.locked ? 0 : this.documents.size, missing_secrets: missing, applications: new Set(live.map((row) => row.port.application)).size },
       alerts,
@@ -256,7 +279,13 @@ export class Mock implements Platform {
       this.note('port.set', row.port.name, `revision ${row.revisions.length}: ${changes.map((change) => change.label).join(', ')}`);
       this.written();
     }
-    return { answer: 'saved', id: row.id, revision: row.revisions.length, dry_run: dry, changes };
+    return { answer: 'saved', id: row.id, revision: row.revisions.length, dry_run: dry, changes, kept: this.keptBy(dry || changes.length === 0) };
+  }
+
+  /** Where else a write is: on the first standby. */
+  private keptBy(unwritten: boolean): KeptView | null {
+    if (unwritten) return null;
+    return { standby: this.fleet.nodes.find((node) => node.role === 'standby' && !node.revoked)?.name ?? null, late: false };
   }
 
   private fill(rows: FillRow[], dry: boolean): { answer: 'filled' } & FillView {
@@ -280,7 +309,7 @@ export class Mock implements Platform {
       this.written();
     }
     const still = this.rows.reduce((sum, row) => sum + this.missing(row).length, 0);
-    return { answer: 'filled', filled: hits.length, ports: new Set(hits.map(([row]) => row.id)).size, still_missing: dry ? still - hits.length : still, dry_run: dry, problems };
+    return { answer: 'filled', filled: hits.length, ports: new Set(hits.map(([row]) => row.id)).size, still_missing: dry ? still - hits.length : still, dry_run: dry, problems, kept: this.keptBy(dry || problems.length > 0) };
   }
 
   private import(names: string[], dry: boolean): Response {
@@ -312,7 +341,7 @@ export class Mock implements Platform {
       this.written();
     }
     const documents = names.map((name) => ({ id: `d-${name}`, name, ports: plan.filter((entry) => entry.document === name).length, missing_secrets: plan.filter((entry) => entry.document === name).reduce((sum, entry) => sum + entry.missing.length, 0), warnings: name.includes('Returns') ? ['1 tracked schema is kept, and not shown as a port.'] : [] }));
-    return { answer: 'imported', documents, created: outcome('created'), changed: outcome('changed'), unchanged: outcome('unchanged'), dry_run: dry, plan };
+    return { answer: 'imported', documents, created: outcome('created'), changed: outcome('changed'), unchanged: outcome('unchanged'), dry_run: dry, plan, kept: this.keptBy(dry) };
   }
 
   private async work(doing: string, total: number): Promise<void> {
@@ -332,11 +361,17 @@ export class Mock implements Platform {
       this.failures.delete(request.act);
       throw failure;
     }
-    if (this.locked && !['status', 'unlock', 'audit_list', 'backup_inspect'].includes(request.act)) {
+    if (this.locked && !['status', 'unlock', 'audit_list', 'backup_inspect', 'node_list', 'alert_list', 'config_get'].includes(request.act)) {
       throw fault(this.locked, 'The master secret can’t be had.', 'See the line at the top.');
     }
+    if (SEALS.has(request.act) && !('dry_run' in request && request.dry_run)) this.expectSealing();
     return this.answer(request);
   };
+
+  private expectSealing(): void {
+    const refusal = this.fleet.refusal();
+    if (refusal) throw fault('encryption_unavailable', refusal.reason!, refusal.hint!);
+  }
 
   private async answer(request: Request): Promise<Response> {
     switch (request.act) {
@@ -345,6 +380,7 @@ export class Mock implements Platform {
       case 'init': {
         if (this.system) throw fault('system_exists', 'This data directory holds a system already.');
         this.system = request.name;
+        this.fleet.start(OWN_NAME, false, false);
         this.custody = request.custody.custody;
         this.note('system.init', request.name);
         if (request.backup.when === 'now') {
@@ -416,7 +452,7 @@ export class Mock implements Platform {
         this.revise(row, row.deleted ? 'deleted' : 'brought back', null, []);
         this.note(row.deleted ? 'port.delete' : 'port.undelete', row.port.name);
         this.written();
-        return { answer: 'saved', id: row.id, revision: row.revisions.length, dry_run: false, changes: [] };
+        return { answer: 'saved', id: row.id, revision: row.revisions.length, dry_run: false, changes: [], kept: this.keptBy(false) };
       }
       case 'backup_create': {
         await this.work('Writing and proving the backup', this.rows.length + 4);
@@ -435,8 +471,37 @@ export class Mock implements Platform {
         if (request.passphrase === 'wrong') throw fault('wrong_passphrase', 'The passphrase does not open this backup.', 'The reminder is: The one in the red binder.');
         await this.work('Restoring records', 23);
         this.custody = request.custody.custody;
+        this.fleet.start(OWN_NAME, false, false);
         this.open('Halden Trading', 0);
         return { answer: 'restored', system: this.status().system!, ports: this.rows.length, records: 23 };
+      case 'node_list':
+        return { answer: 'nodes', ...this.fleet.list() };
+      case 'node_invite':
+        this.note('node.invite', request.name, request.role);
+        return { answer: 'invited', ...this.fleet.invite(request.name, request.role, request.administrator) };
+      case 'node_rename':
+        this.note('node.rename', this.fleet.find(request.node).name, `now ${request.name}`);
+        this.fleet.find(request.node).name = request.name;
+        return { answer: 'nodes', ...this.fleet.list() };
+      case 'node_revoke':
+        this.note('node.revoke', this.fleet.find(request.node).name);
+        this.fleet.revoke(request.node);
+        return { answer: 'nodes', ...this.fleet.list() };
+      case 'join': {
+        if (request.token.includes('used')) throw fault('not_permitted', 'the master refused the token: it was used, or it is over', 'Ask for a new invitation: it counts for 15 minutes, once.');
+        await this.work('Joining', 23);
+        this.custody = request.custody.custody;
+        this.fleet.start(OWN_NAME, false, true);
+        this.open('Halden Trading', 0);
+        return { answer: 'joined', system: this.status().system!.id, system_name: 'Halden Trading', node: this.fleet.node()!, fingerprint: MOCK_FINGERPRINT, ports: this.rows.length };
+      }
+      case 'alert_list':
+      case 'alert_test':
+        return { answer: 'alerts', alerts: this.status().alerts, sinks: [{ name: 'log', on: true, last: '' }] };
+      case 'config_get':
+        return { answer: 'config', settings: this.fleet.settings.filter((one) => request.key === null || one.key === request.key) };
+      case 'config_set':
+        return { answer: 'config', settings: this.fleet.set(request.key, request.value) };
       case 'audit_list': {
         const from = request.before;
         const entries = this.audit.filter((entry) => from === null || entry.seq < from).slice(0, request.limit ?? 200);
@@ -468,7 +533,10 @@ export class Mock implements Platform {
   }
 
   importFiles: Platform['importFiles'] = async (tokens, dryRun) => {
-    if (!dryRun) await this.work('Sealing ports', 24);
+    if (!dryRun) {
+      this.expectSealing();
+      await this.work('Sealing ports', 24);
+    }
     return this.import(tokens.map((token) => this.names.get(token) ?? token), dryRun);
   };
 
@@ -491,6 +559,7 @@ export class Mock implements Platform {
     this.audit = [];
     this.backups = [];
     this.documents = new Map();
+    this.fleet.start(OWN_NAME, false, false);
     this.open('Halden Trading', 0, true);
     this.written();
   };

@@ -9,7 +9,7 @@ export const SHORTCUTS: [string, [string, string][]][] = [
     'Everywhere',
     [
       ['Ctrl K', 'Search ports, screens and actions'],
-      ['Ctrl 1 … 7', 'Go to a screen'],
+      ['Ctrl 1 … 8', 'Go to a screen'],
       ['Alt ← →', 'Back, forward'],
       ['Ctrl F', 'Filter the list'],
       ['Ctrl I', 'Import binding files'],

@@ -5,7 +5,7 @@ import { createContext, useContext, useEffect } from 'react';
 import { asFault, expectAnswer } from '../platform';
 import type { About, Answer, Chosen, Fault, Platform, Request, Response, StatusView } from '../platform';
 
-export const SCREENS = ['overview', 'ports', 'import', 'missing', 'master', 'activity', 'settings'] as const;
+export const SCREENS = ['overview', 'ports', 'import', 'missing', 'master', 'nodes', 'activity', 'settings'] as const;
 export type Screen = (typeof SCREENS)[number];
 
 export type ThemeChoice = 'system' | 'light' | 'dark';
@@ -35,6 +35,8 @@ export type Command = 'review' | 'find' | 'delete' | 'rename' | 'history';
 export interface Session {
   platform: Platform;
   status: StatusView | null;
+  /** When that was true, in milliseconds: ages in it count from then. */
+  statusAt: number;
   statusFault: Fault | null;
   about: About | null;
   progress: Progress | null;

@@ -1,6 +1,6 @@
 // The first screen of a new installation: create, restore, or look around.
 
-import { ArchiveRestore, ArrowRight, KeyRound, Telescope } from 'lucide-react';
+import { ArchiveRestore, ArrowRight, KeyRound, Network, Telescope } from 'lucide-react';
 import { useState } from 'react';
 import type { ReactNode } from 'react';
 import { Button as AriaButton } from 'react-aria-components';
@@ -9,10 +9,18 @@ import { FaultMessage } from '../../shared/controls';
 import { useSession } from '../../shared/session';
 import { useDoing } from '../../shared/use';
 import { Create } from './Create';
+import { Join } from './Join';
 import { Restore } from './Restore';
 import { forgetStand, keepStand, readStand } from './resume';
 import type { Way } from './resume';
 import './first-run.css';
+
+const HEAD: Record<Way, { title: string; text: string }> = {
+  choose: { title: 'Welcome to Sealport', text: 'Port configurations, sealed under a master secret. Nothing leaves the machines that you let in.' },
+  create: { title: 'Create a system', text: 'A new master secret, kept on this machine and backed up.' },
+  restore: { title: 'Restore a backup', text: 'Everything comes back from the backup file and its passphrase alone.' },
+  join: { title: 'Join a master', text: 'This machine becomes a node of a system that runs elsewhere, and holds all of it, sealed.' },
+};
 
 export function FirstRun() {
   const session = useSession();
@@ -38,14 +46,8 @@ export function FirstRun() {
             <KeyRound size={20} />
           </span>
           <div>
-            <h1>{way === 'create' ? 'Create a system' : way === 'restore' ? 'Restore a backup' : 'Welcome to Sealport'}</h1>
-            <p className="muted">
-              {way === 'create'
-                ? 'A new master secret, kept on this machine and backed up.'
-                : way === 'restore'
-                  ? 'Everything comes back from the backup file and its passphrase alone.'
-                  : 'Port configurations, sealed under a master secret. Nothing leaves this computer.'}
-            </p>
+            <h1>{HEAD[way].title}</h1>
+            <p className="muted">{HEAD[way].text}</p>
           </div>
         </header>
         {way === 'choose' && (
@@ -65,6 +67,12 @@ export function FirstRun() {
                 onPress={() => setWay('restore')}
               />
               <WayCard
+                icon={<Network size={20} aria-hidden />}
+                title="Join a master"
+                text="Become a node of a running system, by an invitation."
+                onPress={() => setWay('join')}
+              />
+              <WayCard
                 icon={<Telescope size={20} aria-hidden />}
                 title="Explore with sample data"
                 text="Look around in a sample system. Nothing is kept."
@@ -79,6 +87,7 @@ export function FirstRun() {
         )}
         {way === 'create' && <Create onBack={() => setWay('choose')} />}
         {way === 'restore' && <Restore onBack={() => setWay('choose')} />}
+        {way === 'join' && <Join onBack={() => setWay('choose')} />}
       </div>
     </main>
   );

@@ -1,7 +1,7 @@
 // Where a first run stood, so that a reload of the page goes on there. Never a passphrase, and never a file: its
 // token dies with the page.
 
-export type Way = 'choose' | 'create' | 'restore';
+export type Way = 'choose' | 'create' | 'restore' | 'join';
 
 export interface Stand {
   way: Way;

@@ -6,6 +6,7 @@ import { useEffect, useState } from 'react';
 import { asFault, expectAnswer } from '../../platform';
 import type { Chosen, Fault, ImportView } from '../../platform';
 import { Button, FaultMessage, Message, ProgressView } from '../../shared/controls';
+import { Blocked } from '../../shared/fleet';
 import { counted } from '../../shared/format';
 import { setUnsaved, useSession } from '../../shared/session';
 import { Steps } from '../../shared/Steps';
@@ -159,6 +160,7 @@ export function ImportScreen() {
           <div className="row">
             <Button onPress={() => setStep(plan.plan.some((entry) => entry.missing.length > 0) ? 'secrets' : 'read')}>Back</Button>
             <span className="grow" />
+            <Blocked />
             <Button look="primary" onPress={importAll} isDisabled={!session.status?.sealing.possible}>
               {plan.created + plan.changed > 0 ? `Import ${counted(plan.created + plan.changed, 'port')}` : 'Import'}
             </Button>

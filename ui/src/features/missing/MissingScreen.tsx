@@ -8,6 +8,7 @@ import { expectAnswer } from '../../platform';
 import type { Chosen, FillView, MissingView } from '../../platform';
 import { Busy, Button, Dialog, Empty, FaultMessage, Message, Segments } from '../../shared/controls';
 import { applicationName, count, counted } from '../../shared/format';
+import { Blocked, sealingBlocked } from '../../shared/fleet';
 import { ask, setUnsaved, useSession } from '../../shared/session';
 import { useDoing, useReading } from '../../shared/use';
 import './missing.css';
@@ -20,6 +21,7 @@ export function MissingScreen() {
   const reading = useReading(async () => (await ask(platform, { act: 'port_missing' }, 'missing')).missing, `missing-${tick}`);
   const [by, setBy] = useState<'user' | 'application'>('user');
   const [values, setValues] = useState<ReadonlyMap<string, string>>(new Map());
+  const blocked = sealingBlocked(session.status) !== null;
   const [review, setReview] = useState(false);
   const [csv, setCsv] = useState<{ file: Chosen; plan: FillView } | null>(null);
   const [problems, setProblems] = useState<FillView['problems']>([]);
@@ -149,7 +151,8 @@ export function MissingScreen() {
             <Button onPress={() => setReview(false)} isDisabled={saving.busy}>
               Back
             </Button>
-            <Button look="primary" onPress={save} isDisabled={saving.busy || filled.length === 0}>
+            <Blocked />
+            <Button look="primary" onPress={save} isDisabled={saving.busy || filled.length === 0 || blocked}>
               {saving.busy ? 'Saving…' : 'Save'}
             </Button>
           </>
@@ -181,7 +184,8 @@ export function MissingScreen() {
         foot={
           <>
             <Button onPress={() => setCsv(null)}>Cancel</Button>
-            <Button look="primary" onPress={fillCsv} isDisabled={saving.busy || !csv || csv.plan.problems.length > 0 || csv.plan.filled === 0}>
+            <Blocked />
+            <Button look="primary" onPress={fillCsv} isDisabled={saving.busy || blocked || !csv || csv.plan.problems.length > 0 || csv.plan.filled === 0}>
               Fill {counted(csv?.plan.filled ?? 0, 'secret')}
             </Button>
           </>

@@ -5,11 +5,13 @@ import { ArrowRight } from 'lucide-react';
 import type { AlertView, AuditListView, StatusView } from '../../platform';
 import { Busy, Button, Empty, FaultMessage, ToneIcon } from '../../shared/controls';
 import { age, applicationName, count, counted, exactly, when } from '../../shared/format';
+import { Lasting, canOpen } from '../../shared/fleet';
 import { SecretFacts } from '../../shared/MasterSecret';
 import { ask, useSession } from '../../shared/session';
 import type { Screen } from '../../shared/session';
 import { useReading } from '../../shared/use';
 import { Words } from '../../shared/Words';
+import { FleetPanel } from './FleetPanel';
 import './overview.css';
 
 export function OverviewScreen() {
@@ -19,7 +21,7 @@ export function OverviewScreen() {
   if (!status) return <Busy text="Reading…" />;
   const sample = about?.sample ?? false;
   const truth = sentence(status, sample);
-  const able = status.sealing.possible;
+  const able = canOpen(status);
   const { counts } = status;
   const ports = counts.receive_ports + counts.send_ports + counts.send_port_groups;
   const next = nextAct(status, ports, sample);
@@ -54,6 +56,7 @@ export function OverviewScreen() {
 
       <div className="halves">
         <div className="stack loose">
+          <FleetPanel />
           <section className="panel" aria-labelledby="attention">
             <header>
               <h2 id="attention" className="grow">
@@ -129,7 +132,7 @@ export function OverviewScreen() {
 function nextAct(status: StatusView, ports: number, sample: boolean): { title: string; screen: Screen; params?: Record<string, string> } | null {
   if (!status.sealing.possible) return null;
   if (ports === 0) return { title: 'Import binding files', screen: 'import' };
-  if (!sample && status.backup.proven_age_seconds === null) return { title: 'Back up the master secret', screen: 'master', params: { do: 'backup' } };
+  if (!sample && status.node?.role === 'master' && status.backup.proven_age_seconds === null) return { title: 'Back up the master secret', screen: 'master', params: { do: 'backup' } };
   if (status.counts.missing_secrets > 0) return { title: 'Fill missing secrets', screen: 'missing' };
   return { title: 'Open ports', screen: 'ports' };
 }
@@ -222,11 +225,13 @@ function Count({ n, word, to, tone }: { n: number | null; word: string; to: () =
   );
 }
 
+const NODE_ALERTS: ReadonlySet<string> = new Set(['master_unreachable', 'node_stale', 'node_revoked', 'certificate_expires', 'clock_differs']);
+
 function Alert({ alert }: { alert: AlertView }) {
   const { go } = useSession();
   const tone = alert.severity === 'critical' ? 'bad' : alert.severity === 'warning' ? 'warn' : 'info';
   const word = { critical: 'Critical', warning: 'Warning', info: 'Note' }[alert.severity];
-  const to: Screen = alert.id === 'secrets_missing' ? 'missing' : alert.id.startsWith('audit') ? 'activity' : 'master';
+  const to: Screen = alert.id === 'secrets_missing' ? 'missing' : alert.id.startsWith('audit') ? 'activity' : NODE_ALERTS.has(alert.id) ? 'nodes' : alert.id === 'disk_nearly_full' ? 'settings' : 'master';
   return (
     <li className="alert">
       <span className={`state ${tone}`}>
@@ -234,6 +239,12 @@ function Alert({ alert }: { alert: AlertView }) {
       </span>
       <span>
         <span className="strong"><Words text={alert.message} /></span> <span className="muted"><Words text={alert.hint} /></span>
+        {alert.since && (
+          <span className="muted small" title={exactly(alert.since)}>
+            {' '}
+            For <Lasting since={alert.since} />.
+          </span>
+        )}
       </span>
       <Button small icon={<ArrowRight size={14} />} aria-label={`Open: ${alert.message}`} onPress={() => go(to)}>
         Open
@@ -246,9 +257,14 @@ function Alert({ alert }: { alert: AlertView }) {
 export function sentence(status: StatusView, sample: boolean): { tone: 'ok' | 'warn' | 'bad'; text: string } {
   const name = status.system?.name ?? 'This system';
   const ports = counted(status.counts.receive_ports + status.counts.send_ports + status.counts.send_port_groups, 'port');
-  if (!status.sealing.possible) return { tone: 'bad', text: `${name} can’t seal or open ports now.` };
+  if (!canOpen(status)) return { tone: 'bad', text: `${name} can’t seal or open ports now.` };
+  if (!status.sealing.possible) return { tone: 'warn', text: `${name} opens ${ports}, and can seal nothing new now.` };
   if (sample) return { tone: 'ok', text: `${name} seals ${ports}: look around.` };
-  if (status.backup.proven_age_seconds === null) return { tone: 'bad', text: `${name} seals ${ports}, but no backup of its master secret is proven.` };
+  // A node that follows has no backups of its own: they are the master's.
+  const follows = status.node !== null && status.node.role !== 'master';
+  const proven = status.backup.proven_age_seconds;
+  if (!follows && proven === null) return { tone: 'bad', text: `${name} seals ${ports}, but no backup of its master secret is proven.` };
   if (status.counts.missing_secrets > 0) return { tone: 'warn', text: `${name} seals ${ports}; ${counted(status.counts.missing_secrets, 'secret is', 'secrets are')} missing.` };
-  return { tone: 'ok', text: `${name} seals ${ports}. Its backup was proven ${age(status.backup.proven_age_seconds)}.` };
+  if (follows || proven === null) return { tone: 'ok', text: `${name} seals ${ports}. This node follows ${status.master?.name ?? 'its master'}.` };
+  return { tone: 'ok', text: `${name} seals ${ports}. Its backup was proven ${age(proven)}.` };
 }

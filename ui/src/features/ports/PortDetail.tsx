@@ -4,9 +4,10 @@ import { ArchiveRestore, Trash2, X } from 'lucide-react';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
 
-import type { PropertyView } from '../../platform';
+import type { KeptView, PropertyView } from '../../platform';
 import { Busy, Button, FaultMessage, IconButton, Message } from '../../shared/controls';
 import { KIND, applicationName, counted, exactly, when } from '../../shared/format';
+import { Blocked, canOpen } from '../../shared/fleet';
 import { ask, useCommand, useSession } from '../../shared/session';
 import { useReading } from '../../shared/use';
 import { CliTab } from './CliTab';
@@ -24,6 +25,13 @@ interface Props {
   onClose: () => void;
 }
 
+/** Where else a write is; nothing where there is one node only. */
+function keptWords(kept: KeptView | null): string {
+  if (!kept) return '';
+  if (kept.standby) return ` ${kept.standby} has it too.`;
+  return kept.late ? ' No standby has it yet.' : '';
+}
+
 export function PortDetail({ id, draft, onDraft, onClose }: Props) {
   const session = useSession();
   const { platform, tick, refresh, sayFault } = session;
@@ -33,6 +41,8 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
   const reading = useReading(() => ask(platform, { act: 'port_show', port: id, revision: null }, 'port'), `${id}@${tick}`);
   const port = reading.value?.id === id ? reading.value : null;
   const able = session.status?.sealing.possible ?? false;
+  // A draft may be written while nothing can be sealed: it is kept until it can be saved.
+  const mayDraft = session.status !== null && canOpen(session.status);
 
   const latest = useRef({ draft, port });
   useEffect(() => {
@@ -138,7 +148,7 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
         </TabList>
         <TabPanel id="details" className="tab-panel flush">
           <div ref={body}>
-            <Properties port={port} draft={draft} readOnly={port.deleted || !able} onValue={onValue} onMark={onMark} />
+            <Properties port={port} draft={draft} readOnly={port.deleted || !mayDraft} onValue={onValue} onMark={onMark} />
             <p className="detail-pad muted small">
               From <span className="mono">{port.document}</span>
             </p>
@@ -162,6 +172,7 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
         <div className="draft-bar" role="group" aria-label="Unsaved changes">
           <span className="grow">
             <span className="strong">{counted(draft.values.size, 'unsaved change')}</span>
+            <Blocked />
             {stale && <span className="tone-warn"> on an older revision</span>}
           </span>
           <Button onPress={() => onDraft(undefined)}>Discard</Button>
@@ -180,7 +191,7 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
           onSaved={(saved) => {
             setReview(false);
             onDraft(undefined);
-            session.say(`${port.name} is saved as revision ${saved.revision}.`);
+            session.say(`${port.name} is saved as revision ${saved.revision}.${keptWords(saved.kept)}`);
             void session.refresh();
           }}
         />

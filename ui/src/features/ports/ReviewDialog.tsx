@@ -4,8 +4,9 @@ import { useEffect, useState } from 'react';
 
 import type { PortView, SaveView } from '../../platform';
 import { Changes } from '../../shared/Changes';
-import { Button, Dialog, FaultMessage, Field } from '../../shared/controls';
+import { Button, Dialog, FaultMessage, Field, Message } from '../../shared/controls';
 import { counted } from '../../shared/format';
+import { sealingBlocked } from '../../shared/fleet';
 import { ask, useSession } from '../../shared/session';
 import { useDoing, useReading } from '../../shared/use';
 import { assignments, localChanges } from './draft';
@@ -26,7 +27,7 @@ export function ReviewDialog(props: Props) {
 }
 
 function Review({ port, draft, onClose, onSaved, onRebase }: Props) {
-  const { platform } = useSession();
+  const { platform, status } = useSession();
   const [note, setNote] = useState('');
   const saving = useDoing();
   const { clear } = saving;
@@ -37,6 +38,8 @@ function Review({ port, draft, onClose, onSaved, onRebase }: Props) {
   useEffect(clear, [clear, draft.revision]);
   const changes = dry.value?.changes ?? localChanges(port, draft);
   const fault = saving.fault ?? dry.fault;
+  const refused = fault?.code === 'encryption_unavailable';
+  const blocked = sealingBlocked(status);
   const conflict = fault?.code === 'revision_conflict';
 
   const save = () =>
@@ -63,7 +66,7 @@ function Review({ port, draft, onClose, onSaved, onRebase }: Props) {
               Reload and keep my changes
             </Button>
           ) : (
-            <Button look="primary" onPress={save} isDisabled={saving.busy || dry.busy}>
+            <Button look="primary" onPress={save} isDisabled={saving.busy || dry.busy || blocked !== null}>
               {saving.busy ? 'Saving…' : 'Save'}
             </Button>
           )}
@@ -71,7 +74,12 @@ function Review({ port, draft, onClose, onSaved, onRebase }: Props) {
       }
     >
       {fault && <FaultMessage fault={fault} />}
-      {fault && <p className="muted">Your changes are still here.</p>}
+      {fault && <p className="muted">{refused ? 'Nothing was saved. Your changes are kept here as a draft: save them when the master is back.' : 'Your changes are still here.'}</p>}
+      {blocked && !fault && (
+        <Message tone="warn" title={blocked}>
+          Your changes are kept here as a draft. Save them when it works again.
+        </Message>
+      )}
       <Changes changes={changes} />
       <Field label="Note" hint="Optional. It stands in the history." value={note} onChange={setNote} />
     </Dialog>

@@ -8,6 +8,7 @@ import { CUSTODY_WEAKNESS, exactly } from '../../shared/format';
 import { useSession } from '../../shared/session';
 import { ShortcutList } from '../../shared/ShortcutSheet';
 import { useDoing } from '../../shared/use';
+import { ServiceSettings } from './ServiceSettings';
 import './settings.css';
 
 export function SettingsScreen() {
@@ -52,6 +53,11 @@ export function SettingsScreen() {
         {opening.fault && <FaultMessage fault={opening.fault} />}
         <Row title="Store" text={status?.store} />
       </Group>
+      {!about?.sample && (
+        <Group title="Service">
+          <ServiceSettings />
+        </Group>
+      )}
       <Group title="Master secret">
         <Row
           title="Custody"
@@ -71,7 +77,7 @@ export function SettingsScreen() {
       <Group title="About">
         <Row title="Version" text={`Sealport ${about?.version ?? status?.version ?? ''}`} />
         <Row title="System" text={status?.system ? <>{status.system.name}, created {exactly(status.system.created)}. <span className="mono wrap-any">{status.system.id}</span></> : 'None'} />
-        <Row title="Privacy" text="No account, no telemetry. Nothing leaves this computer." />
+        <Row title="Privacy" text="No account, no telemetry. Nothing leaves the machines of this system." />
       </Group>
       <Group title="Keyboard shortcuts">
         <div className="inside">

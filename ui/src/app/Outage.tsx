@@ -1,0 +1,69 @@
+// The line on every screen while this node can't do all it should: what stops, what goes on, since when, what to do.
+
+import { CircleSlash, Hourglass, TriangleAlert, Unplug } from 'lucide-react';
+
+import type { NodeState, StatusView } from '../platform';
+import { Button } from '../shared/controls';
+import { exactly } from '../shared/format';
+import { Lasting } from '../shared/fleet';
+import { useSession } from '../shared/session';
+import { Words } from '../shared/Words';
+
+interface Outage {
+  tone: 'warn' | 'bad';
+  Icon: typeof Unplug;
+  title: string;
+  stops: string;
+  goesOn: string;
+}
+
+/** What each state means to whoever works here; null where nothing is amiss, or another line says it. */
+export function outageOf(state: NodeState, master: string): Outage | null {
+  switch (state) {
+    case 'degraded':
+      return { tone: 'warn', Icon: Unplug, title: `The master ${master} does not answer`, stops: 'Saving, importing and filling in stop.', goesOn: 'Opening goes on, also after a restart. Drafts are kept.' };
+    case 'stale':
+      return { tone: 'warn', Icon: TriangleAlert, title: `This node and ${master} contradict each other`, stops: 'Saving stops, and nothing is taken from that master.', goesOn: 'Opening what this node has goes on. Drafts are kept.' };
+    case 'fenced':
+      return { tone: 'bad', Icon: CircleSlash, title: 'This node is shut out of the system', stops: 'Opening and saving stop here.', goesOn: 'The other nodes go on.' };
+    case 'starting':
+      return { tone: 'warn', Icon: Hourglass, title: `Waiting to hear from ${master}`, stops: 'Saving waits.', goesOn: 'Opening works already.' };
+    default:
+      return null;
+  }
+}
+
+export function OutageBanner({ status }: { status: StatusView }) {
+  const session = useSession();
+  const outage = outageOf(status.state, status.master?.name ?? 'master');
+  if (!outage) return null;
+  const { tone, Icon, title, stops, goesOn } = outage;
+  const { since, hint } = status.sealing;
+  return (
+    <div className={`banner ${tone}`} role={status.state === 'starting' ? 'status' : 'alert'}>
+      <Icon size={16} aria-hidden />
+      <p className="grow" title={status.sealing.reason ?? undefined}>
+        <strong>
+          {title}
+          {since && (
+            <span aria-hidden title={exactly(since)}>
+              {' '}
+              (<Lasting since={since} />)
+            </span>
+          )}
+          .
+        </strong>
+        {since && <span className="sr"> Since {exactly(since)}.</span>} {stops} {goesOn} {hint && status.state !== 'starting' && <Hint text={hint} state={status.state} />}
+      </p>
+      <Button small onPress={() => session.go('nodes')}>
+        Show nodes
+      </Button>
+    </div>
+  );
+}
+
+/** What to do. While the master is away the service also repeats what goes on, which the line has said. */
+function Hint({ text, state }: { text: string; state: NodeState }) {
+  if (state === 'degraded') return <>Bring the master back: saving works again by itself.</>;
+  return <Words text={text} />;
+}
