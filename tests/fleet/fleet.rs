@@ -114,7 +114,8 @@ impl Fleet {
         let mut listen = machine.listen.lock().unwrap();
         let begun = Instant::now();
         loop {
-            let mut command = self.desk.command(&machine.data, "--json serve --metrics off --listen", &[&listen]);
+            let mut command =
+                self.desk.command(&machine.data, "--json serve --metrics off --listen", &[&listen]);
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();
             let mut line = String::new();

@@ -314,7 +314,9 @@ impl Node {
         self.woke = false;
         // Full jitter, so that a whole fleet does not come back in one moment.
         self.next = self.now.after(draw(rng, self.retry));
-        self.retry = (self.retry * 2).min(RETRY_MAX);
+        // Never longer than the outage has lasted: people who try again and again must not push the next try away.
+        let lost = self.now.since(self.proven.unwrap_or(self.started)).max(RETRY_FIRST);
+        self.retry = (self.retry * 2).min(RETRY_MAX).min(lost);
     }
 
     fn damaged(&mut self, effects: &mut Effects) {

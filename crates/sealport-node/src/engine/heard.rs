@@ -8,10 +8,10 @@ use sealport_core::{api::KeyVersionView, id::KeyVersion};
 use super::held;
 use crate::clock;
 
-/// Header with the master's clock, in milliseconds of Unix time.
-pub const TIME: &str = "sealport-time";
-/// Header with the active version of the master secret and its check value: `VERSION:HEX`.
-pub const KEY_CHECK: &str = "sealport-key-check";
+/// Header with the master's clock, in whole seconds of Unix time. Names and values are short: each poll carries them.
+pub const TIME: &str = "time";
+/// Header with the active version of the master secret and the first half of its check value: `VERSION:HEX`.
+pub const KEY_CHECK: &str = "check";
 
 /// What was heard last.
 #[derive(Default)]
@@ -28,6 +28,8 @@ impl Heard {
     pub fn take(&self, time: Option<&str>, key_check: Option<&str>, held_here: &[KeyVersionView]) {
         let mut said = held(&self.0);
         if let Some(time) = time.and_then(|time| time.parse::<i64>().ok()) {
+            // The middle of the second that was told.
+            let time = time.saturating_mul(1_000).saturating_add(500);
             said.clock_offset = Some(time.saturating_sub(clock::wall().as_millis()));
         }
         let told = key_check.and_then(|text| text.split_once(':'));
@@ -35,7 +37,7 @@ impl Heard {
         if let Some((version, kcv)) = told
             && let Some(own) = held_here.iter().find(|own| own.version == version)
         {
-            said.mismatch = (own.kcv != kcv).then_some(version);
+            said.mismatch = (!own.kcv.starts_with(kcv)).then_some(version);
         }
     }
 
@@ -112,7 +114,7 @@ mod tests {
         let heard = Heard::default();
         heard.take(Some("nonsense"), None, &[]);
         assert_eq!(heard.clock_offset(), None);
-        heard.take(Some(&(clock::wall().as_millis() + 60_000).to_string()), None, &[]);
-        assert!(heard.clock_offset().is_some_and(|offset| (55_000..=60_000).contains(&offset)));
+        heard.take(Some(&(clock::wall().as_millis() / 1_000 + 60).to_string()), None, &[]);
+        assert!(heard.clock_offset().is_some_and(|offset| (55_000..=61_000).contains(&offset)));
     }
 }
