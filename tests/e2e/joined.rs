@@ -69,7 +69,7 @@ impl Master {
         let child = Command::new(folder("SEALPORT_BIN_DIR").join("sealport"))
             .arg("--data-dir")
             .arg(self.data())
-            .args(["serve", "--listen", &self.address])
+            .args(["serve", "--metrics", "off", "--listen", &self.address])
             .env("SEALPORT_CUSTODY_PASSPHRASE_FILE", self.place.join("custody"))
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
