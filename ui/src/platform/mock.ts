@@ -497,7 +497,7 @@ export class Mock implements Platform {
       }
       case 'alert_list':
       case 'alert_test':
-        return { answer: 'alerts', alerts: this.status().alerts, sinks: [{ name: 'log', on: true, last: '' }], delivered: null };
+        return { answer: 'alerts', alerts: this.status().alerts, sinks: [{ name: 'log', on: true, last: '', delivered: null }] };
       case 'config_get':
         return { answer: 'config', settings: this.fleet.settings.filter((one) => request.key === null || one.key === request.key) };
       case 'config_set':
