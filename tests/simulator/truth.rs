@@ -86,7 +86,7 @@ pub const SABOTAGES: &[(Sabotage, &[&str])] = &[
     (Sabotage::AsksBeforeSync, &["i6_standby_has_all", "replica_is_whole", "liveness"]),
     (Sabotage::AdmitsOnce, &["i10_revoked_gets_nothing"]),
     (Sabotage::WritesRepeats, &["applied_once"]),
-    (Sabotage::MovesEarly, &["replica_is_whole"]),
+    (Sabotage::MovesEarly, &["replica_is_whole", "liveness"]),
     (Sabotage::ForgetsSeen, &["i4_never_down"]),
     (Sabotage::SecretLast, &["i7_secret_comes_first"]),
     (Sabotage::NoCache, &["i4_never_down", "i7_opening_never_stops"]),
