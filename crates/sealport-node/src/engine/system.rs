@@ -4,7 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use sealport_core::{
@@ -37,6 +37,9 @@ use crate::{
 /// Name of the file that a passphrase custody keeps the bundle in.
 pub(super) const CUSTODY_FILE: &str = "custody.age";
 
+/// How long a refusal of custody is the answer without another look.
+const SAME_ANSWER: Duration = Duration::from_millis(300);
+
 pub(crate) struct System {
     pub row: SystemRow,
     pub data_dir: PathBuf,
@@ -56,6 +59,8 @@ pub(crate) struct System {
     unlocked: RwLock<Option<Arc<Unlocked>>>,
     /// Since when custody refuses.
     locked_since: Mutex<Option<Timestamp>>,
+    /// The last refusal, and when it came.
+    refused: Mutex<Option<(Instant, Error)>>,
     pub(super) index: Mutex<Option<Index>>,
     /// What the master said of itself.
     pub heard: Heard,
@@ -169,16 +174,23 @@ impl System {
             reader: Mutex::new(Store::open(file)?),
             unlocked: RwLock::default(),
             locked_since: Mutex::default(),
+            refused: Mutex::default(),
             index: Mutex::default(),
             heard: Heard::default(),
             meters: Meters::new(),
         })
     }
 
-    /// The keys. Custody is asked until it gives them; an earlier failure is never remembered as the answer.
+    /// The keys. Custody is asked until it gives them; an earlier failure is the answer for a moment only, so that one
+    /// request that asks in several places waits for a silent keyring once.
     pub fn unlocked(&self) -> Result<Arc<Unlocked>, Error> {
         if let Some(unlocked) = self.unlocked.read().unwrap_or_else(PoisonError::into_inner).clone() {
             return Ok(unlocked);
+        }
+        if let Some((at, error)) = held(&self.refused).as_ref()
+            && at.elapsed() < SAME_ANSWER
+        {
+            return Err(Error::new(error.code, error.message.clone()).hint(error.hint.clone()));
         }
         let result = self.unlock();
         let mut since = held(&self.locked_since);
@@ -190,6 +202,8 @@ impl System {
             }
             Err(error) => {
                 since.get_or_insert_with(now);
+                let told = Error::new(error.code, error.message.clone()).hint(error.hint.clone());
+                *held(&self.refused) = Some((Instant::now(), told));
                 Err(error)
             }
         }
