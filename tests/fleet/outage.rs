@@ -151,7 +151,8 @@ fn an_outage_costs_nobody_their_reads() {
             "{line}: {answer}"
         );
     }
-    assert_eq!(fleet.status(3)["state"], "no_secret");
+    // It says so once it has tried its master for long enough: at most 5 s after it started.
+    fleet.until(3, "no_secret", PATIENCE);
     let custody = fs::read(fleet.file(3, "custody.age")).unwrap();
 
     fleet.start(0);

@@ -62,6 +62,11 @@ impl Custody {
         }
     }
 
+    /// Whether asking it may put a question to a person.
+    pub fn may_prompt(&self) -> bool {
+        matches!(self, Custody::Keyring { interactive: true, .. })
+    }
+
     /// What it is called on this machine.
     pub fn name(&self) -> String {
         match self {

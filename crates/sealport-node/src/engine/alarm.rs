@@ -43,7 +43,8 @@ impl Engine {
     /// Seals and opens a canary if the last one is old, and tells what is new to every sink.
     pub fn look(&self) {
         self.sing();
-        let Ok(status) = self.status() else { return };
+        self.resume();
+        let Ok(status) = self.present_status() else { return };
         if let Ok(system) = self.system() {
             system.meters.tidy();
         }
@@ -57,13 +58,13 @@ impl Engine {
     /// Whether this node can do all that it is there for.
     pub fn readiness(&self) -> Result<Readiness, Error> {
         self.sing();
-        Ok(self.ready(&self.status()?))
+        Ok(self.ready(&self.present_status()?))
     }
 
     /// The figures, as Prometheus reads them.
     pub fn figures(&self) -> Result<String, Error> {
         self.sing();
-        let status = self.status()?;
+        let status = self.present_status()?;
         let system = self.system().ok();
         let empty;
         let meters = match &system {
@@ -116,7 +117,7 @@ impl Engine {
     /// Seals and opens a canary, unless the last one is fresh or there are no keys.
     fn sing(&self) {
         let Ok(system) = self.system() else { return };
-        let Ok(unlocked) = system.unlocked() else {
+        let Ok(unlocked) = system.known() else {
             // That custody refuses is another matter, with an alert of its own.
             *held(&self.alarm.canary) = None;
             return;

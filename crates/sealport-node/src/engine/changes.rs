@@ -50,7 +50,7 @@ impl System {
 
     /// Everything that this node's state depends on.
     pub fn facts(&self) -> Facts {
-        let unlocked = self.unlocked();
+        let unlocked = self.known();
         let custody = match &unlocked {
             Err(error) if error.code != Code::EncryptionUnavailable => CustodyFact::Refuses,
             _ => CustodyFact::Open,
@@ -189,7 +189,7 @@ impl System {
 
     /// Takes over all that was gathered.
     pub fn arrive(&self, to: &Arrival, parse: impl Fn(&[u8]) -> Option<Piece>) -> Result<(), Error> {
-        let unlocked = self.unlocked().ok();
+        let unlocked = self.known().ok();
         let mut writer = held(&self.writer);
         let mut fresh = Vec::new();
         let mut count = 0;

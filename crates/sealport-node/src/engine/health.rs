@@ -77,7 +77,7 @@ impl System {
                 ),
                 "Opening goes on without limit, also after a restart. Bring the master back; sealing works again by itself.",
             ),
-            Cause::CustodyRefuses | Cause::NoSecret => match self.unlocked() {
+            Cause::CustodyRefuses | Cause::NoSecret => match self.known() {
                 Err(error) => return error,
                 Ok(_) => ("The master secret is not at hand.".to_owned(), "Try again."),
             },
@@ -106,7 +106,7 @@ impl System {
 
     /// There is no way to the master because following could not begin.
     pub fn no_way(&self) -> Error {
-        match self.unlocked() {
+        match self.known() {
             Err(error) => error,
             Ok(_) => Error::new(Code::EncryptionUnavailable, "This node does not follow its master yet.")
                 .hint("Try again in a moment."),

@@ -70,13 +70,14 @@ impl Engine {
             Some(at) => at.clone(),
             None => self.settings()?.listen().to_owned(),
         };
-        let (certificate, ca, key) = own_certificate(&system)?;
-        let shown = Shown::new(certificate, ca.clone(), &key)?;
+        // The port first: where it is taken, custody is not troubled.
         let listener = TcpListener::bind(&at).map_err(|e| {
             Error::new(Code::Unavailable, format!("Can't listen on {at}: {e}."))
                 .hint("Another program may use the port: choose one with `sealport config set listen ADDR:PORT`.")
                 .because(e)
         })?;
+        let (certificate, ca, key) = own_certificate(&system)?;
+        let shown = Shown::new(certificate, ca.clone(), &key)?;
         let server = Server::start(&engine, listener, &ca, shown.clone())?;
         self.runtime()?.spawn(keep_fresh(Arc::downgrade(&system), shown));
         let address = told(&at, server.address);

@@ -112,18 +112,30 @@ impl Engine {
         self.status()
     }
 
+    /// Begins what custody kept from beginning, once it gave the keys: following, or serving other nodes.
+    pub(crate) fn resume(&self) {
+        if self.system().is_ok_and(|system| system.known().is_ok()) {
+            // What stands in their way then, a port that is taken, the service says when it starts.
+            let _ = self.follow();
+            let _ = self.begin_listening();
+        }
+    }
+
     /// Begins to follow the master, if this node has one elsewhere and does not follow it yet.
     pub(crate) fn follow(&self) -> Result<(), Error> {
         let Ok(system) = self.system() else { return Ok(()) };
-        let (Some(engine), None) = (self.me.get().and_then(Weak::upgrade), system.follower()) else {
-            return Ok(());
-        };
-        let Some(membership) = Membership::read(&self.config.data_dir)? else { return Ok(()) };
         if system.is_master() {
             return Ok(());
         }
+        // Held until it is there: two who begin at once would follow twice.
+        let mut place = system.follower.write().unwrap_or_else(PoisonError::into_inner);
+        if place.is_some() {
+            return Ok(());
+        }
+        let Some(engine) = self.me.get().and_then(Weak::upgrade) else { return Ok(()) };
+        let Some(membership) = Membership::read(&self.config.data_dir)? else { return Ok(()) };
         let follower = Follower::start(&engine, &system, membership)?;
-        *system.follower.write().unwrap_or_else(PoisonError::into_inner) = Some(follower);
+        *place = Some(follower);
         Ok(())
     }
 

@@ -20,7 +20,17 @@ const FIRST_CONTACT: Duration = Duration::from_millis(1_500);
 const AUDIT_PAGE: u32 = 200;
 
 impl Engine {
+    /// What this installation is and how it is, after another look at custody.
     pub(super) fn status(&self) -> Result<StatusView, Error> {
+        if let Ok(system) = self.system() {
+            let _ = system.unlocked();
+            self.resume();
+        }
+        self.present_status()
+    }
+
+    /// The same by what is known, for whoever looks every few seconds.
+    pub(super) fn present_status(&self) -> Result<StatusView, Error> {
         let base = StatusView {
             system: None,
             node: None,
@@ -84,7 +94,7 @@ fn fill(
 ) -> Result<StatusView, Error> {
     let (row, backups, nodes) =
         system.read(|store| Ok((store.system()?, store.backups()?, store.nodes()?)))?;
-    let unlocked = system.unlocked();
+    let unlocked = system.known();
     let state = system.state();
     let own = nodes.iter().find(|node| node.id == row.node);
     let sealing = sealing(system);

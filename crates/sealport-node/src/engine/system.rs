@@ -37,8 +37,8 @@ use crate::{
 /// Name of the file that a passphrase custody keeps the bundle in.
 pub(super) const CUSTODY_FILE: &str = "custody.age";
 
-/// How long a refusal of custody is the answer without another look.
-const SAME_ANSWER: Duration = Duration::from_millis(300);
+/// How old a refusal gets before a custody that asks nobody is asked again on its own account.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 pub(crate) struct System {
     pub row: SystemRow,
@@ -181,16 +181,11 @@ impl System {
         })
     }
 
-    /// The keys. Custody is asked until it gives them; an earlier failure is the answer for a moment only, so that one
-    /// request that asks in several places waits for a silent keyring once.
+    /// The keys, for somebody who needs them now. Custody is asked until it gives them; an earlier failure is never the
+    /// answer.
     pub fn unlocked(&self) -> Result<Arc<Unlocked>, Error> {
         if let Some(unlocked) = self.unlocked.read().unwrap_or_else(PoisonError::into_inner).clone() {
             return Ok(unlocked);
-        }
-        if let Some((at, error)) = held(&self.refused).as_ref()
-            && at.elapsed() < SAME_ANSWER
-        {
-            return Err(Error::new(error.code, error.message.clone()).hint(error.hint.clone()));
         }
         let result = self.unlock();
         let mut since = held(&self.locked_since);
@@ -205,6 +200,26 @@ impl System {
                 let told = Error::new(error.code, error.message.clone()).hint(error.hint.clone());
                 *held(&self.refused) = Some((Instant::now(), told));
                 Err(error)
+            }
+        }
+    }
+
+    /// The keys as far as they are known, for whoever only wants to tell how things are: the last refusal stands until
+    /// somebody needs the keys. A keyring may prompt, or be silent for long, and must not do so every few seconds; one that
+    /// asks nobody is looked at once a minute, so that a service comes back by itself.
+    pub fn known(&self) -> Result<Arc<Unlocked>, Error> {
+        if let Some(unlocked) = self.unlocked.read().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Ok(unlocked);
+        }
+        let may_ask = !self.custody().may_prompt();
+        let last = held(&self.refused);
+        match last.as_ref() {
+            Some((at, error)) if !may_ask || at.elapsed() < ASK_AGAIN => {
+                Err(Error::new(error.code, error.message.clone()).hint(error.hint.clone()))
+            }
+            _ => {
+                drop(last);
+                self.unlocked()
             }
         }
     }
@@ -266,7 +281,7 @@ impl System {
     ///
     /// One in which a version that is held here is another secret is refused: what was sealed here would not open any more.
     pub fn take_secret(&self, mut bundle: Bundle) -> Result<(), Error> {
-        if let Ok(here) = self.unlocked() {
+        if let Ok(here) = self.known() {
             let differing = heard::differing(&here.versions, &bundle.views());
             self.heard.compared(differing);
             if let Some(version) = differing {
@@ -317,7 +332,7 @@ impl System {
 
     /// The active version that is at hand, if any.
     pub fn version_held(&self) -> Option<KeyVersion> {
-        self.unlocked().ok().map(|unlocked| unlocked.keys.active())
+        self.known().ok().map(|unlocked| unlocked.keys.active())
     }
 
     /// Where the bundle rests.

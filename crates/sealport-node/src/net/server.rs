@@ -156,22 +156,19 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, al
             }
         };
         let Ok(place) = all.clone().try_acquire_owned() else { continue };
-        let Ok(waiting) = unknown.clone().acquire_owned().await else { return };
-        let (acceptor, router) = (acceptor.clone(), router.clone());
+        let (acceptor, router, unknown) = (acceptor.clone(), router.clone(), unknown.clone());
         connections.spawn(async move {
-            serve(stream, acceptor, router, waiting).await;
+            serve(stream, acceptor, router, unknown).await;
             drop(place);
         });
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-    router: Router,
-    waiting: tokio::sync::OwnedSemaphorePermit,
-) {
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, router: Router, unknown: Arc<Semaphore>) {
     let _ = stream.set_nodelay(true);
+    // Whoever says nothing at all takes no place from those who do.
+    let Ok(Ok(())) = tokio::time::timeout(PATIENCE, stream.readable()).await else { return };
+    let Ok(waiting) = unknown.acquire_owned().await else { return };
     let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await else { return };
     let peer = Peer(tls::peer(stream.get_ref().1.peer_certificates()));
     // One without a certificate stays among the unknown ones until it is gone, so it may not be silent for long.
@@ -321,7 +318,7 @@ fn says_of_itself(system: &System, mut response: Response) -> Response {
     let headers = response.headers_mut();
     // Short: a poll with nothing new costs little because everything in it does.
     headers.insert(TIME, (clock::wall().as_millis() / 1_000).into());
-    let active = system.unlocked().ok().and_then(|unlocked| {
+    let active = system.known().ok().and_then(|unlocked| {
         let active = unlocked.keys.active();
         unlocked
             .versions

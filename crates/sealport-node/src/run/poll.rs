@@ -44,7 +44,7 @@ pub async fn poll(follower: Arc<Follower>, poll: PollId, ask: Ask, deadline: Dur
     };
     system.meters.count("sealport_polls_total", &[("result", "answered")]);
     let said = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let versions = tokio::task::block_in_place(|| system.unlocked())
+    let versions = tokio::task::block_in_place(|| system.known())
         .map(|unlocked| unlocked.versions.clone())
         .unwrap_or_default();
     system.heard.take(said(TIME), said(KEY_CHECK), &versions);
