@@ -1,7 +1,7 @@
 //! The asking end of the local socket.
 
 use std::{
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::{atomic::Ordering, mpsc},
     thread,
@@ -54,21 +54,21 @@ impl Client {
     /// Sends a request and waits until the server has taken it. Where it fails nothing was done; `Busy` says that it
     /// may be tried again: the server is closing, or has its hands full.
     pub fn send(&self, actor: &str, request: &Request) -> Result<Taken, Error> {
+        // Made before the server is kept waiting for it.
+        let request = frame::frame(&Ask { actor, request }).map_err(|error| {
+            Error::new(Code::Refused, format!("the request is longer than {} MiB", FRAME_LIMIT / 1024 / 1024))
+                .hint("Send fewer files at a time.")
+                .because(error)
+        })?;
         let stream = connect(&self.path)?.ok_or_else(closing)?;
-        match frame::write(&stream, &Ask { actor, request }) {
+        match (&stream).write_all(&request) {
             // The server may have said why it hung up: that is read below.
             Ok(()) => {}
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {}
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                return Err(Error::new(
-                    Code::Refused,
-                    format!("the request is longer than {} MiB", FRAME_LIMIT / 1024 / 1024),
-                )
-                .hint("Send fewer files at a time."));
-            }
             Err(error) => return Err(silent().because(error)),
         }
+        drop(request);
         match frame::read(&stream, Some(Instant::now() + TAKE_DEADLINE)) {
             Ok(Some(First::Taken)) => Ok(Taken(stream)),
             Ok(Some(First::Refused(error))) => Err(error),

@@ -14,9 +14,17 @@ pub const FRAME_LIMIT: usize = 128 * 1024 * 1024;
 
 // Grown in such steps while bytes really come, so that a length alone reserves nothing.
 const STEP: usize = 1024 * 1024;
+// The slowest pace at which a large frame may come, in bytes a millisecond (256 KiB/s).
+const SLOWEST: usize = 256;
 
 /// Writes one frame.
 pub(super) fn write<T: Serialize>(mut out: impl Write, value: &T) -> io::Result<()> {
+    out.write_all(&frame(value)?)?;
+    out.flush()
+}
+
+/// One frame, to be written later.
+pub(super) fn frame<T: Serialize>(value: &T) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut counted = Counter(0);
     serde_json::to_writer(&mut counted, value)?;
     if counted.0 > FRAME_LIMIT {
@@ -26,12 +34,15 @@ pub(super) fn write<T: Serialize>(mut out: impl Write, value: &T) -> io::Result<
     let mut frame = Zeroizing::new(Vec::with_capacity(4 + counted.0));
     frame.extend_from_slice(&u32::try_from(counted.0).map_err(io::Error::other)?.to_be_bytes());
     serde_json::to_writer(&mut *frame, value)?;
-    out.write_all(&frame)?;
-    out.flush()
+    Ok(frame)
 }
 
-/// Reads one frame; `None` where the other end is done. All of it has to come before `deadline`.
-pub(super) fn read<T: DeserializeOwned>(from: &Stream, deadline: Option<Instant>) -> io::Result<Option<T>> {
+/// Reads one frame; `None` where the other end is done. All of it has to come before `deadline`, which what has come moves on
+/// at the pace of [`SLOWEST`]: a large frame on a busy machine gets through, a byte now and then wins no time.
+pub(super) fn read<T: DeserializeOwned>(
+    from: &Stream,
+    mut deadline: Option<Instant>,
+) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     if !fill(from, &mut length, deadline)? {
         return Ok(None);
@@ -48,6 +59,7 @@ pub(super) fn read<T: DeserializeOwned>(from: &Stream, deadline: Option<Instant>
         if !fill(from, &mut content[start..], deadline)? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        deadline = deadline.map(|at| at + Duration::from_millis((step / SLOWEST) as u64));
     }
     serde_json::from_slice(&content).map(Some).map_err(|e| {
         // The text of the error could quote a secret.
