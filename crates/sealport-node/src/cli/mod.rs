@@ -397,6 +397,13 @@ fn fields(response: &Response) -> Result<String, Error> {
         Response::Invited(view) => serde_json::to_string_pretty(view),
         Response::Joined(view) => serde_json::to_string_pretty(view),
         Response::Nodes(view) => serde_json::to_string_pretty(view),
+        Response::Preflight(view) => serde_json::to_string_pretty(view),
+        Response::Promoted(view) => serde_json::to_string_pretty(view),
+        Response::Stranded(view) => serde_json::to_string_pretty(view),
+        Response::StrandedDiff(view) => serde_json::to_string_pretty(view),
+        Response::StrandedDone(view) => serde_json::to_string_pretty(view),
+        Response::Versions(view) => serde_json::to_string_pretty(view),
+        Response::Rotation(view) => serde_json::to_string_pretty(view),
         Response::Alerts(view) => serde_json::to_string_pretty(view),
         Response::Config(view) => serde_json::to_string_pretty(view),
     }
