@@ -69,6 +69,11 @@ pub fn main(opener: Opener) -> ExitCode {
     }
 }
 
+/// The command line as it is typed: for whoever checks one without running it.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
     let Cli { global, command } = cli;
     if let Command::Completions { shell } = command {
