@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeSet,
-    path::{Component, Path, PathBuf},
+    path::{Component, PathBuf},
 };
 
 use clap::error::ErrorKind;
 
-use super::{ending, files, read, root};
+use super::{ending, files, read};
 
-/// Every page of the repository, without what is between code fences where `prose` is asked for.
+/// Every page of the repository, with its text.
 fn pages() -> Vec<(String, String)> {
     let pages = ending(&[".md"]);
     assert!(pages.iter().filter(|(file, _)| file.starts_with("docs/")).count() >= 8);
@@ -47,13 +47,12 @@ fn spans(prose: &str) -> Vec<(usize, String)> {
     spans
 }
 
-/// `docs/a.md` and `../b.md#c` give `b.md` and `c`.
+/// Where a link of a page leads: `docs/a.md` and `../b.md#c` give `b.md` and `c`.
 fn target(page: &str, link: &str) -> (PathBuf, String) {
     let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
-    let mut whole =
-        if path.is_empty() { PathBuf::from(page) } else { PathBuf::from(page).join("..").join(path) };
+    let whole = if path.is_empty() { PathBuf::from(page) } else { PathBuf::from(page).join("..").join(path) };
     let mut plain = PathBuf::new();
-    for part in std::mem::take(&mut whole).components() {
+    for part in whole.components() {
         match part {
             Component::ParentDir => drop(plain.pop()),
             Component::Normal(name) => plain.push(name),
@@ -150,13 +149,12 @@ fn wrong(words: &[String], named: bool) -> Option<String> {
     let mut error = tried(&words);
     if error.as_ref().is_some_and(|error| error.kind() == ErrorKind::ValueValidation) {
         // A number that the reader has to know: `destroy VERSION`.
-        let stands_for = |word: &String| word.chars().all(|c| c.is_ascii_uppercase());
-        error = tried(
-            &words
-                .iter()
-                .map(|word| if stands_for(word) { "1".to_owned() } else { word.clone() })
-                .collect::<Vec<_>>(),
-        );
+        for word in &mut words {
+            if word.chars().all(|c| c.is_ascii_uppercase()) {
+                *word = "1".to_owned();
+            }
+        }
+        error = tried(&words);
     }
     let error = error?;
     let bare = words.iter().all(|word| word.chars().all(|c| c.is_ascii_lowercase()));
@@ -179,9 +177,17 @@ fn every_command_in_the_pages_can_be_typed() {
     let (mut tried, mut faults) = (0, Vec::new());
     for (page, text) in pages() {
         let (fenced, prose) = apart(&text);
-        // A line that goes on in the next one keeps its number.
-        let joined = fenced.replace("\\\n", "");
-        let blocks = joined.lines().enumerate().map(|(at, line)| (at + 1, line.to_owned(), false));
+        let mut blocks: Vec<(usize, String)> = Vec::new();
+        for (at, line) in fenced.lines().enumerate() {
+            match blocks.last_mut() {
+                Some((_, before)) if before.ends_with('\\') => {
+                    before.pop();
+                    before.push_str(line);
+                }
+                _ => blocks.push((at + 1, line.to_owned())),
+            }
+        }
+        let blocks = blocks.into_iter().map(|(at, line)| (at, line, false));
         let named = spans(&prose).into_iter().map(|(at, span)| (at, span, true));
         for (at, line, named) in blocks.chain(named) {
             let line = line.split(" # ").next().unwrap_or_default();
@@ -218,7 +224,6 @@ fn every_test_that_the_threat_model_names_is_there() {
         let there = code.contains(&format!("fn {name}(")) || code.contains(&format!("\"{name}\""));
         assert!(there, "docs/threat-model.md names {name}, and there is no such test");
     }
-    assert!(Path::new(&root().join("docs/README.md")).is_file());
 }
 
 /// Sabotage: add a page and leave it out of the index.
