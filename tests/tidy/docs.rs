@@ -190,7 +190,9 @@ fn every_command_in_the_pages_can_be_typed() {
         let blocks = blocks.into_iter().map(|(at, line)| (at, line, false));
         let named = spans(&prose).into_iter().map(|(at, span)| (at, span, true));
         for (at, line, named) in blocks.chain(named) {
-            let line = line.split(" # ").next().unwrap_or_default();
+            // What a page says beside a command, set off by a sign or by space.
+            let line = line.trim().split(" # ").next().unwrap_or_default();
+            let line = line.split("   ").next().unwrap_or_default();
             for words in commands(line).iter().filter_map(|words| ours(words)) {
                 tried += 1;
                 if let Some(why) = wrong(&words, named) {
