@@ -182,7 +182,7 @@ fn every_command_in_the_pages_can_be_typed() {
             match blocks.last_mut() {
                 Some((_, before)) if before.ends_with('\\') => {
                     before.pop();
-                    before.push_str(line);
+                    before.push_str(line.trim_start());
                 }
                 _ => blocks.push((at + 1, line.to_owned())),
             }
