@@ -39,6 +39,9 @@ use sealport_tests::{
     view,
 };
 
+#[path = "backup/by_hand.rs"]
+mod by_hand;
+
 const PASSPHRASE: &str = "correct horse battery staple";
 const PASSWORD: &str = "vectors-keep-this-password";
 const VECTOR: &str = "vectors/backup-v1.sealport";
@@ -470,71 +473,6 @@ fn the_frozen_backup_opens_for_ever() {
     assert_eq!((row.name.as_str(), row.revision, former.revision), ("P", Revision(2), Revision(1)));
     assert_eq!(audit.hash, audit.derive_hash(""));
     assert_eq!(contents.node.name, "node");
-}
-
-/// The way back without Sealport, word for word as the header of the file gives it.
-#[test]
-fn age_opens_a_backup_where_sealport_no_longer_exists() {
-    let (folder, file) = small(11);
-    let text = fs::read_to_string(&file).unwrap();
-    let command = text.lines().find_map(|line| line.strip_prefix("Without Sealport: ")).unwrap();
-    let opened = folder.path().join("opened");
-    let command = command.replace("THIS_FILE", &file.display().to_string());
-    with_passphrase(&format!("{command} > '{}'", opened.display()), PASSPHRASE);
-    let opened = fs::read_to_string(&opened).unwrap();
-    let lines: Vec<Line> = opened.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let [
-        Line::Start(start),
-        Line::Record(record),
-        Line::Revision(former),
-        Line::Audit(audit),
-        Line::End(end),
-    ] = &lines[..]
-    else {
-        panic!("five lines of our own, not {opened}")
-    };
-    assert_eq!((end.records, end.revisions, end.audit), (1, 1, 1));
-    assert_eq!((former.revision, audit.seq), (Revision(1), 1));
-    // With nothing but these lines and FORMATS.md the password comes out.
-    let keys = Keys::derive(&Bundle::from_text(start.bundle.expose()).unwrap());
-    let kind = RecordKind::named(&record.kind).unwrap().body();
-    let context =
-        Context { record: record.id, application: &record.application, kind, revision: record.revision };
-    let plain = keys.open(context, &STANDARD.decode(&record.envelope).unwrap()).unwrap();
-    assert!(String::from_utf8_lossy(&plain).contains(PASSWORD));
-}
-
-/// Runs a shell command on a terminal of its own, since `age` takes a passphrase from nowhere else.
-fn with_passphrase(command: &str, passphrase: &str) {
-    let there = Command::new("age").arg("--version").stdout(Stdio::null()).status();
-    assert!(there.is_ok(), "this test needs the real `age`: apt-get install age");
-    let mut child = Command::new("script")
-        .args(["--quiet", "--return", "--command", command, "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("this test needs `script`: apt-get install bsdutils");
-    let mut said = child.stdout.take().unwrap();
-    let (mut seen, mut buffer) = (String::new(), [0; 256]);
-    while !seen.contains("passphrase") {
-        let count = said.read(&mut buffer).unwrap();
-        assert!(count > 0, "age ended before it asked: {seen}");
-        seen += &String::from_utf8_lossy(&buffer[..count]);
-    }
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(format!("{passphrase}\n").as_bytes()).unwrap();
-    let end = Instant::now() + Duration::from_secs(60);
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if Instant::now() > end {
-            let _ = child.kill();
-            panic!("age took longer than a minute: {seen}");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    assert!(status.success(), "{command} ended with {status}: {seen}");
 }
 
 /// Drills and restores through the engine: a drill changes nothing, a foreign backup does not count as one's own.

@@ -317,6 +317,17 @@ fn line(request: &Request) -> &'static str {
         Request::NodeList => "node list",
         Request::NodeRevoke { .. } => "node revoke n",
         Request::NodeRename { .. } => "node rename n m",
+        Request::PromotePreflight { .. } => "promote n --dry-run",
+        Request::Promote { .. } => "promote n --expect-epoch 1",
+        Request::StrandedList => "stranded list",
+        Request::StrandedShow { .. } => "stranded show 1",
+        Request::StrandedAccept { .. } => "stranded accept 1",
+        Request::StrandedDiscard { .. } => "stranded discard --all",
+        Request::SecretList => "secret list",
+        Request::SecretRotate { .. } => "secret rotate --backup new-2.sealport --passphrase-file -",
+        Request::SecretRotation => "secret rotate --status",
+        Request::SecretSteer { .. } => "secret rotate --pause",
+        Request::SecretDestroy { .. } => "secret destroy 1 --confirm n",
         Request::AlertList => "alert list",
         Request::AlertTest => "alert test",
         Request::ConfigGet { .. } => "config get",
@@ -334,7 +345,8 @@ fn one_of_each() -> Vec<Request> {
         "if_revision": null, "note": null, "path": "", "secret": false, "rows": [], "out": "", "secrets": "mask",
         "document": null, "from": 1, "to": 1, "file": "", "reminder": null, "secret_only": false, "before": null,
         "role": "standby", "administrator": false, "url": "", "token": "", "cache": "keyring", "node": "", "key": "",
-        "value": "",
+        "value": "", "mode": "planned", "from_backup": null, "expect_epoch": null, "id": 1, "ids": null, "steer": "pause",
+        "version": 1, "confirm": "",
     });
     let make = |name: &str| {
         let mut request = fields.clone();

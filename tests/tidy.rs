@@ -11,6 +11,9 @@ use std::{
     process::Command,
 };
 
+#[path = "tidy/docs.rs"]
+mod docs;
+
 /// What the core may be built from. Nothing here reads a clock, a file, a socket or the environment.
 const CORE_MAY_USE: &[&str] = &[
     "aes-gcm",

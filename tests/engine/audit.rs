@@ -22,6 +22,11 @@ fn leaves(request: &Request) -> &'static [&'static str] {
         | Request::BackupInspect { .. }
         | Request::AuditList { .. }
         | Request::NodeList
+        | Request::PromotePreflight { .. }
+        | Request::StrandedList
+        | Request::StrandedShow { .. }
+        | Request::SecretList
+        | Request::SecretRotation
         | Request::AlertList
         | Request::AlertTest
         | Request::ConfigGet { .. } => &[],

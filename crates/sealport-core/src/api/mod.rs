@@ -1,6 +1,6 @@
 //! The one contract of command line, local socket and window: requests, responses, notices and the views in them.
 //!
-//! A view never holds a secret value. The three fields that must carry one say so with `crossing`.
+//! A view never holds a secret value. The fields that must carry one say so with `crossing`.
 //! Field names and spellings are public: others script against them.
 
 #![allow(missing_docs, reason = "the names of the contract speak; what they do not say stands beside them")]
@@ -8,15 +8,19 @@
 use serde::{Deserialize, Serialize};
 
 pub use fleet::*;
+pub use promotion::*;
+pub use rotation::*;
 pub use views::*;
 
 use crate::{
     Error,
-    id::{Generation, RecordId, Revision},
+    id::{Epoch, Generation, KeyVersion, RecordId, Revision},
     secret::{SecretText, crossing},
 };
 
 mod fleet;
+mod promotion;
+mod rotation;
 mod views;
 
 /// A path on the machine of the service. The window never holds one: the shell swaps its tokens for paths with
@@ -161,6 +165,41 @@ pub enum Request {
     NodeRevoke { node: String },
     /// Gives a node another name.
     NodeRename { node: String, name: String },
+    /// What a promotion would do, and whether it can; changes nothing. `node` is an id, a name, or `self`.
+    PromotePreflight { node: String, mode: PromotionMode, from_backup: Option<BackupSource> },
+    /// Makes another node the master. Refused unless the system is still in the epoch that the administrator saw.
+    Promote {
+        node: String,
+        mode: PromotionMode,
+        /// As the preflight told it; `None` takes the epoch that this node knows.
+        expect_epoch: Option<Epoch>,
+        /// The candidate restores the master secret from it first; for a node that lacks what a master needs.
+        from_backup: Option<BackupSource>,
+    },
+    /// Writes that only a former master had.
+    StrandedList,
+    /// One of them beside what stands now.
+    StrandedShow { id: u64 },
+    /// Writes stranded changes again, each as a new revision on what stands now; all of them without `ids`.
+    StrandedAccept { ids: Option<Vec<u64>> },
+    /// Lets stranded changes go; all of them without `ids`.
+    StrandedDiscard { ids: Option<Vec<u64>> },
+    /// The versions of the master secret, with what each still seals.
+    SecretList,
+    /// Begins a rotation: a new version, its backup, its distribution, and every record sealed anew.
+    SecretRotate {
+        file: LocalPath,
+        #[serde(with = "crossing")]
+        #[cfg_attr(feature = "types", ts(type = "string"))]
+        passphrase: SecretText,
+        reminder: Option<String>,
+    },
+    /// The rotation that is under way, or the last one.
+    SecretRotation,
+    /// Pauses, resumes or cancels it.
+    SecretSteer { steer: RotationAct },
+    /// Wipes a retired version from every node. `confirm` is the name of the system, typed.
+    SecretDestroy { version: KeyVersion, confirm: String },
     /// What needs a person now, and where alerts go.
     AlertList,
     /// Sends a test alert to every sink, and says how it went.
@@ -195,6 +234,13 @@ pub enum Response {
     Invited(InviteView),
     Joined(JoinView),
     Nodes(NodeListView),
+    Preflight(PreflightView),
+    Promoted(PromotedView),
+    Stranded(StrandedListView),
+    StrandedDiff(StrandedDiffView),
+    StrandedDone(StrandedDoneView),
+    Versions(VersionListView),
+    Rotation(RotationStatusView),
     Alerts(AlertListView),
     Config(ConfigView),
 }
@@ -252,6 +298,16 @@ pub enum FirstBackup {
     },
     /// The administrator put it off; the status stays red until it is done.
     Later,
+}
+
+/// A backup file with what opens it.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+pub struct BackupSource {
+    pub file: LocalPath,
+    #[serde(with = "crossing")]
+    #[cfg_attr(feature = "types", ts(type = "string"))]
+    pub passphrase: SecretText,
 }
 
 /// One binding file as it is on disk.
@@ -317,7 +373,10 @@ impl Request {
             | Request::BackupCreate { file, .. }
             | Request::BackupInspect { file }
             | Request::BackupDrill { file, .. }
-            | Request::BackupRestore { file, .. } => Some(file),
+            | Request::BackupRestore { file, .. }
+            | Request::PromotePreflight { from_backup: Some(BackupSource { file, .. }), .. }
+            | Request::Promote { from_backup: Some(BackupSource { file, .. }), .. }
+            | Request::SecretRotate { file, .. } => Some(file),
             Request::PortExport { out, .. } => Some(out),
             Request::Init { backup: FirstBackup::Later, .. }
             | Request::Status
@@ -342,6 +401,16 @@ impl Request {
             | Request::NodeList
             | Request::NodeRevoke { .. }
             | Request::NodeRename { .. }
+            | Request::PromotePreflight { from_backup: None, .. }
+            | Request::Promote { from_backup: None, .. }
+            | Request::StrandedList
+            | Request::StrandedShow { .. }
+            | Request::StrandedAccept { .. }
+            | Request::StrandedDiscard { .. }
+            | Request::SecretList
+            | Request::SecretRotation
+            | Request::SecretSteer { .. }
+            | Request::SecretDestroy { .. }
             | Request::AlertList
             | Request::AlertTest
             | Request::ConfigGet { .. }

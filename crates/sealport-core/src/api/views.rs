@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlertView, CustodyKind, ExportSecrets, KeptView, MasterView, NodeState, NodeView, PortKind, SyncView,
+    AlertView, CustodyKind, ExportSecrets, KeptView, MasterView, NodeState, NodeView, PortKind, RotationView,
+    SyncView,
 };
 use crate::{
     Code,
@@ -30,6 +31,10 @@ pub struct StatusView {
     pub sealing: SealingView,
     pub backup: BackupStatusView,
     pub counts: CountsView,
+    /// Stranded changes that wait for an administrator.
+    pub stranded: u64,
+    /// The rotation that is under way.
+    pub rotation: Option<RotationView>,
     pub alerts: Vec<AlertView>,
     pub data_dir: String,
     pub version: String,

@@ -69,6 +69,11 @@ pub fn main(opener: Opener) -> ExitCode {
     }
 }
 
+/// The command line as it is typed: for whoever checks one without running it.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
     let Cli { global, command } = cli;
     if let Command::Completions { shell } = command {
@@ -397,6 +402,13 @@ fn fields(response: &Response) -> Result<String, Error> {
         Response::Invited(view) => serde_json::to_string_pretty(view),
         Response::Joined(view) => serde_json::to_string_pretty(view),
         Response::Nodes(view) => serde_json::to_string_pretty(view),
+        Response::Preflight(view) => serde_json::to_string_pretty(view),
+        Response::Promoted(view) => serde_json::to_string_pretty(view),
+        Response::Stranded(view) => serde_json::to_string_pretty(view),
+        Response::StrandedDiff(view) => serde_json::to_string_pretty(view),
+        Response::StrandedDone(view) => serde_json::to_string_pretty(view),
+        Response::Versions(view) => serde_json::to_string_pretty(view),
+        Response::Rotation(view) => serde_json::to_string_pretty(view),
         Response::Alerts(view) => serde_json::to_string_pretty(view),
         Response::Config(view) => serde_json::to_string_pretty(view),
     }

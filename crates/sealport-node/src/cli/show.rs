@@ -95,6 +95,13 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
             count(view.records, "record"),
         ),
         Response::Audit(view) => audit(view),
+        Response::Preflight(_)
+        | Response::Promoted(_)
+        | Response::Stranded(_)
+        | Response::StrandedDiff(_)
+        | Response::StrandedDone(_)
+        | Response::Versions(_)
+        | Response::Rotation(_) => String::new(),
         Response::Invited(_)
         | Response::Joined(_)
         | Response::Nodes(_)

@@ -278,6 +278,17 @@ impl Handle for Engine {
             Request::NodeList => self.nodes().map(Response::Nodes),
             Request::NodeRevoke { node } => self.revoke(&node, call),
             Request::NodeRename { node, name } => self.rename(&node, &name, call),
+            Request::PromotePreflight { .. }
+            | Request::Promote { .. }
+            | Request::StrandedList
+            | Request::StrandedShow { .. }
+            | Request::StrandedAccept { .. }
+            | Request::StrandedDiscard { .. } => Err(Error::new(Code::Internal, "promotion is not built")),
+            Request::SecretList
+            | Request::SecretRotate { .. }
+            | Request::SecretRotation
+            | Request::SecretSteer { .. }
+            | Request::SecretDestroy { .. } => Err(Error::new(Code::Internal, "rotation is not built")),
             Request::AlertList => self.alerts().map(Response::Alerts),
             Request::AlertTest => self.test_alert().map(Response::Alerts),
             Request::ConfigGet { key } => self.config_get(key.as_deref()).map(Response::Config),

@@ -50,6 +50,8 @@ impl Engine {
             },
             backup: BackupStatusView { proven_age_seconds: None, history: Vec::new() },
             counts: no_counts(),
+            stranded: 0,
+            rotation: None,
             alerts: Vec::new(),
             data_dir: self.config.data_dir.display().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -165,6 +167,8 @@ fn fill(
         sealing,
         backup: BackupStatusView { proven_age_seconds: age, history: history.collect() },
         counts,
+        stranded: 0,
+        rotation: None,
         alerts,
         ..base
     })
