@@ -84,7 +84,7 @@ fn open_window(data_dir: Option<PathBuf>) -> Result<(), Error> {
     // The page is told once there is one; what happens before, it asks for when it starts.
     let page: Arc<OnceLock<tauri::AppHandle>> = Arc::default();
     let to_page = page.clone();
-    let changed = door::Changed::new(move |notice| {
+    let changed: engine::Hear = Arc::new(move |notice| {
         if let Some(app) = to_page.get() {
             events::notice(app, notice);
         }
