@@ -16,7 +16,7 @@ use axum::{
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sealport_core::{
@@ -33,6 +33,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     authority::{CLOCK_SLACK, Said},
+    openapi,
     tls::{self, Shown},
     wire::{Problem, SyncAsk, SyncLine},
 };
@@ -57,10 +58,19 @@ const WRITE_LIMIT: usize = 64 << 20;
 /// The largest batch of audit entries.
 const SPOOL_LIMIT: usize = 1 << 20;
 
-/// One endpoint: its path, what it asks of its caller, and how large a request may be.
+/// How an endpoint is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names speak")]
+pub enum Verb {
+    Get,
+    Post,
+}
+
+/// One endpoint: how it is asked, what it asks of its caller, and how large a request may be.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "the names speak")]
 pub struct Endpoint {
+    pub verb: Verb,
     pub path: &'static str,
     pub right: Right,
     pub limit: usize,
@@ -82,10 +92,21 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/v1/nodes", Right::Sync, BODY_LIMIT, "Lists the nodes and how they are."),
     endpoint("/v1/writes", Right::Write, WRITE_LIMIT, "Takes sealed records."),
     endpoint("/v1/administer", Right::Administer, BODY_LIMIT, "Invites, renames, revokes nodes."),
+    // What stands in it stands in the source too: whoever may connect may know how to ask.
+    Endpoint {
+        verb: Verb::Get,
+        path: DESCRIPTION,
+        right: Right::Anyone,
+        limit: 0,
+        about: "This description, also on the loopback address of health and metrics.",
+    },
 ];
 
+/// Where the description of the interface is.
+pub(super) const DESCRIPTION: &str = "/openapi.json";
+
 const fn endpoint(path: &'static str, right: Right, limit: usize, about: &'static str) -> Endpoint {
-    Endpoint { path, right, limit, about }
+    Endpoint { verb: Verb::Post, path, right, limit, about }
 }
 
 /// Who is at the other end of a connection, as far as its certificate says.
@@ -192,7 +213,11 @@ fn router(shared: Shared) -> Router {
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
         let handler = move |state, request| handle(*endpoint, state, request);
-        router = router.route(endpoint.path, post(handler).layer(DefaultBodyLimit::max(endpoint.limit)));
+        let method = match endpoint.verb {
+            Verb::Get => get(handler),
+            Verb::Post => post(handler),
+        };
+        router = router.route(endpoint.path, method.layer(DefaultBodyLimit::max(endpoint.limit)));
     }
     router
         .fallback(|| async { problem(&Error::new(Code::NotFound, "There is no such endpoint."), None) })
@@ -237,6 +262,9 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
             return answer_with(StatusCode::REQUEST_TIMEOUT, &error, None);
         }
     };
+    if endpoint.path == DESCRIPTION {
+        return openapi::answer();
+    }
     if endpoint.path == "/v1/join" {
         return blocking(move || engine.join_from(&read(&body)?)).await;
     }
