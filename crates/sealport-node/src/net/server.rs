@@ -1,7 +1,7 @@
 //! The service: one TLS port for nodes. Who may do what is read from the registry on each request.
 //!
 //! An unauthenticated caller costs little: handshakes have a deadline and a bound in number, bodies a limit, and a peer that
-//! neither reads nor writes is let go.
+//! neither reads nor writes is let go. Callers that are not known yet never fill the places of those who are.
 
 use std::{
     convert::Infallible,
@@ -27,12 +27,13 @@ use sealport_core::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     authority::{CLOCK_SLACK, Said},
+    crowd::{Crowd, PutOut},
     openapi,
     tls::{self, Shown},
     wire::{Problem, SyncAsk, SyncLine},
@@ -47,10 +48,10 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a node may keep a connection without a request on it.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Connections whose caller is not known yet.
+/// Connections whose caller has begun to speak and is not known yet: in a handshake, or without a certificate.
 const UNKNOWN_LIMIT: usize = 256;
 /// Connections in all.
-const CONNECTION_LIMIT: usize = 20_000;
+pub(super) const CONNECTION_LIMIT: usize = 20_000;
 /// The largest body of any request but a write.
 const BODY_LIMIT: usize = 64 << 10;
 /// The largest write. A bigger import is done on the master itself.
@@ -164,6 +165,7 @@ impl Drop for Server {
 
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, all: Arc<Semaphore>) {
     let unknown = Arc::new(Semaphore::new(UNKNOWN_LIMIT));
+    let mut crowd = Crowd::default();
     // Ends with this task: connections are let go when the server is.
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -178,23 +180,60 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, al
         };
         let Ok(place) = all.clone().try_acquire_owned() else { continue };
         let (acceptor, router, unknown) = (acceptor.clone(), router.clone(), unknown.clone());
+        let put_out = crowd.enter();
         connections.spawn(async move {
-            serve(stream, acceptor, router, unknown).await;
+            serve(stream, acceptor, router, unknown, put_out).await;
             drop(place);
         });
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, router: Router, unknown: Arc<Semaphore>) {
+async fn serve(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    router: Router,
+    unknown: Arc<Semaphore>,
+    mut put_out: PutOut,
+) {
+    let introduced = tokio::select! {
+        introduced = introduce(stream, acceptor, unknown) => introduced,
+        _ = &mut put_out => return,
+    };
+    let Some((stream, peer, waiting)) = introduced else { return };
+    if peer.0.is_some() {
+        drop(put_out);
+        return talk(stream, peer, router, SILENCE).await;
+    }
+    // One without a certificate stays among the unknown ones until it is gone, so it may not be silent for long.
+    tokio::select! {
+        () = talk(stream, peer, router, PATIENCE) => {}
+        _ = put_out => {}
+    }
+    drop(waiting);
+}
+
+/// The handshake. Whoever shows no certificate keeps a place of those who are not known.
+async fn introduce(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    unknown: Arc<Semaphore>,
+) -> Option<(TlsStream<TcpStream>, Peer, Option<OwnedSemaphorePermit>)> {
     let _ = stream.set_nodelay(true);
     // Whoever says nothing at all takes no place from those who do.
-    let Ok(Ok(())) = tokio::time::timeout(PATIENCE, stream.readable()).await else { return };
-    let Ok(waiting) = unknown.acquire_owned().await else { return };
-    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await else { return };
+    // A look at its first byte, as a socket may seem readable without one.
+    let spoken = tokio::time::timeout(PATIENCE, stream.peek(&mut [0])).await.ok()?.ok()?;
+    if spoken == 0 {
+        return None;
+    }
+    let waiting = unknown.acquire_owned().await.ok()?;
+    let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await.ok()?.ok()?;
     let peer = Peer(tls::peer(stream.get_ref().1.peer_certificates()));
-    // One without a certificate stays among the unknown ones until it is gone, so it may not be silent for long.
-    let silence = if peer.0.is_some() { SILENCE } else { PATIENCE };
-    let _waiting = peer.0.is_none().then_some(waiting);
+    let waiting = peer.0.is_none().then_some(waiting);
+    Some((stream, peer, waiting))
+}
+
+/// Answers requests until the peer has said nothing for `silence`.
+async fn talk(stream: TlsStream<TcpStream>, peer: Peer, router: Router, silence: Duration) {
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer);
         let router = router.clone();
