@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{Engine, held, now, system::System};
 use crate::{
-    alert::{ALERTS, Alarm, Happened, SINKS, Telling, canary, log, webhook},
+    alert::{ALERTS, Alarm, Happened, Last, SINKS, Telling, canary, log, webhook},
     meter::Meters,
 };
 
@@ -215,8 +215,8 @@ impl Engine {
             SinkView {
                 name: (*name).to_owned(),
                 on: self.sink_on(name),
-                delivered: last.as_ref().map(|last| last.delivered),
-                last: last.map(|last| last.words).unwrap_or_default(),
+                delivered: last.as_ref().map(Last::delivered),
+                last: last.map(|last| last.words(now())).unwrap_or_default(),
             }
         };
         SINKS.iter().map(view).collect()
