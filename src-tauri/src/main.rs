@@ -27,6 +27,13 @@ mod events;
 mod single;
 mod tray;
 
+#[cfg(all(test, target_os = "linux"))]
+#[path = "../../tests/harness/panel.rs"]
+#[allow(dead_code, reason = "a test looks at what it needs")]
+mod panel;
+#[cfg(all(test, target_os = "linux"))]
+mod told;
+
 const USAGE: &str = "\
 usage: sealport-desktop [--data-dir DIR]
 

@@ -79,7 +79,8 @@ impl Tray {
         }
     }
 
-    fn show(&self, look: Look) {
+    /// Shows a look, unless it is shown already.
+    pub fn show(&self, look: Look) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if *shown != look && self.looks.try_send(look.clone()).is_ok() {
             *shown = look;
