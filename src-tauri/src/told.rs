@@ -97,8 +97,7 @@ fn child() {
     }
 }
 
-/// Sabotage: pass no alert on; tell it twice; take no number of a former one; let markup through; show in spite of the
-/// setting.
+/// Sabotage: take no number of a former one; let markup through; show in spite of the setting.
 #[test]
 fn a_raise_and_its_end_are_shown_once_each_and_in_one_place() {
     let bus = Bus::start();
@@ -126,12 +125,14 @@ fn a_raise_and_its_end_are_shown_once_each_and_in_one_place() {
     assert_eq!(notes[1].body, message);
 }
 
-/// Sabotage: let the icon keep its first look; give up where no tray is there yet; leave the state out of the menu.
+/// Sabotage: let the icon keep its first look; give up where no tray is there yet; let the line of the state be chosen.
 #[test]
 fn the_tray_shows_each_look_also_where_it_comes_later() {
     let bus = Bus::start();
     let mut teller = Teller::start(&bus.address);
     teller.tell("sound");
+    // It has looked for a tray, in vain.
+    bus.has("org.kde.StatusNotifierItem-");
     let panel = Panel::start(&bus);
     let sound = panel.icon("is sound", |icon| icon.tooltip == "All is well.");
     assert_eq!((sound.status.as_str(), sound.pixels.0, sound.pixels.1), ("Active", 64, 64));
@@ -149,7 +150,7 @@ fn the_tray_shows_each_look_also_where_it_comes_later() {
     assert_eq!(panel.icon("is sound again", |icon| icon.tooltip == "All is well."), sound);
 }
 
-/// Sabotage: show alerts, or make the icon, on the thread that tells.
+/// Sabotage: show alerts on the thread that tells.
 #[test]
 fn a_desktop_that_is_not_there_or_does_not_answer_holds_nobody_up() {
     // No bus; a bus with nobody on it; a daemon that takes notifications and never answers.

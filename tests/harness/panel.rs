@@ -15,7 +15,11 @@ use std::{
 };
 
 use zbus::{
-    blocking::{Connection, Proxy, connection},
+    blocking::{
+        Connection, Proxy,
+        connection::{self, Builder},
+        fdo::DBusProxy,
+    },
     interface,
     proxy::CacheProperties,
     zvariant::{OwnedValue, Structure, Value},
@@ -80,6 +84,16 @@ impl Bus {
         let said = daemon.stdout.take().expect("its output is piped");
         BufReader::new(said).read_line(&mut address).expect("the address of the bus");
         Self { daemon, address: address.trim().to_owned() }
+    }
+}
+
+impl Bus {
+    /// Waits until somebody has a name on it that begins so.
+    pub fn has(&self, start: &str) {
+        let connection = connection::Builder::address(self.address.as_str()).and_then(Builder::build);
+        let names = DBusProxy::new(&connection.expect("the bus answers")).expect("the bus has a proxy");
+        let is_there = || names.list_names().ok()?.iter().any(|name| name.starts_with(start)).then_some(());
+        until(&format!("a name that begins with {start}"), is_there);
     }
 }
 
@@ -205,9 +219,13 @@ impl Panel {
     /// The icon that was put up last, if it still answers.
     fn look(&self) -> Option<Icon> {
         let item = self.item("/StatusNotifierItem", "org.kde.StatusNotifierItem")?;
+        type ToolTip = (String, Vec<(i32, i32, Vec<u8>)>, String, String);
+        let tip: ToolTip = item.get_property("ToolTip").ok()?;
         let pixels: Vec<(i32, i32, Vec<u8>)> = item.get_property("IconPixmap").ok()?;
-        let tip: (String, Vec<(i32, i32, Vec<u8>)>, String, String) = item.get_property("ToolTip").ok()?;
         let status = item.get_property("Status").ok()?;
+        // One that changed while it was read is read once more.
+        let again: ToolTip = item.get_property("ToolTip").ok()?;
+        (again.3 == tip.3).then_some(())?;
         Some(Icon { pixels: pixels.into_iter().next()?, tooltip: tip.3, status })
     }
 
