@@ -8,8 +8,9 @@ use std::{
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::Path,
     sync::{
-        Arc, Condvar, Mutex,
+        Arc, Condvar, Mutex, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -17,16 +18,20 @@ use std::{
 
 use sealport_core::{
     Code, Error,
-    api::{AuditListView, ImportFile, Notice, PortKind, Request, Response, RevealView, SaveView},
-    id::{RecordId, Revision},
+    api::{
+        AuditListView, CustodyChoice, FirstBackup, ImportFile, NodeState, Notice, PortKind, Request,
+        Response, RevealView, SaveView,
+    },
+    id::{Generation, RecordId, Revision},
     secret::SecretText,
 };
 use sealport_node::{
-    call::{Call, Handle, Origin},
+    call::{Call, Handle, Hear, Origin},
     config::Config,
     door,
     local::{CONNECTION_LIMIT, Client, Server, socket_path},
     lock::DirectoryLock,
+    service::Service,
 };
 
 #[path = "harness/served.rs"]
@@ -43,6 +48,16 @@ struct Fake {
     cancelled: AtomicUsize,
     open: Mutex<bool>,
     opened: Condvar,
+    listeners: Mutex<Vec<Weak<dyn Fn(Notice) + Send + Sync>>>,
+}
+
+impl Fake {
+    /// Says something of its own accord, as an engine does after a write. How many hear it.
+    fn say(&self, generation: u64) -> usize {
+        let hearing: Vec<Hear> = self.listeners.lock().unwrap().iter().filter_map(Weak::upgrade).collect();
+        hearing.iter().for_each(|hear| hear(Notice::Changed { generation: Generation(generation) }));
+        hearing.len()
+    }
 }
 
 impl Handle for Fake {
@@ -91,6 +106,12 @@ impl Handle for Fake {
             }
             _ => Err(Error::new(Code::RevisionConflict, "refused by the test").hint("as it should")),
         }
+    }
+
+    fn subscribe(&self, hear: &Hear) -> Result<(), Error> {
+        self.listeners.lock().unwrap().push(Arc::downgrade(hear));
+        hear(Notice::State { state: NodeState::Synced });
+        Ok(())
     }
 }
 
@@ -169,7 +190,8 @@ fn requests_answers_notices_and_errors_come_through() {
 
 #[test]
 fn a_large_request_comes_through_and_one_over_the_limit_is_refused() {
-    let served = serve();
+    // On a machine that is busy with other tests, 64 MiB take their time.
+    let served = Served::start_with(Fake::default(), 6 * DEADLINE);
     let start = Instant::now();
     let answer = ask(&served.client(), import(64 * 1024 * 1024)).unwrap();
     println!("64 MiB over the socket in {:?}", start.elapsed());
@@ -452,6 +474,105 @@ fn what_was_taken_is_never_sent_again() {
             Some(code) => assert_eq!((answer.unwrap_err().code, done_here), (code, 0), "{says:?}"),
         }
     }
+}
+
+/// One that keeps what it hears.
+fn listener() -> (Hear, mpsc::Receiver<Notice>) {
+    let (say, said) = mpsc::channel();
+    (Arc::new(move |notice| say.send(notice).unwrap_or_default()), said)
+}
+
+/// A window beside a service hears at once what happens there, and again after the service was started anew.
+/// Sabotage: end the client's thread where the server goes; say nothing to who begins to listen; keep a listener that is
+/// gone.
+#[test]
+fn who_listens_hears_what_happens_and_finds_a_server_that_was_away() {
+    let mut served = serve();
+    let (hear, heard) = listener();
+    let client = served.client();
+    client.subscribe(&hear).unwrap();
+    let next = || heard.recv_timeout(DEADLINE).expect("a notice");
+    assert!(matches!(next(), Notice::State { state: NodeState::Synced }));
+    for generation in 1..=3 {
+        assert_eq!(served.fake.say(generation), 1);
+        assert!(matches!(next(), Notice::Changed { generation: Generation(told) } if told == generation));
+    }
+    // A request of the same client goes its own way meanwhile.
+    assert!(ask(&client, Request::PortMissing).is_ok());
+
+    let begun = Instant::now();
+    served.server = None;
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(served.fake.say(4), 0, "nobody hears it any more");
+    served.server = Some(Server::start(served.fake.clone(), &served.data_dir()).unwrap());
+    // It missed something, so it is told how it is now.
+    assert!(matches!(next(), Notice::State { .. }));
+    assert_eq!(served.fake.say(5), 1);
+    assert!(matches!(next(), Notice::Changed { generation: Generation(5) }));
+
+    // Who went is not told, and holds no place.
+    drop(hear);
+    served.fake.say(6);
+    wait_until("it is forgotten", || served.fake.say(7) == 0);
+    assert!(heard.try_recv().is_err());
+}
+
+/// A window that stands still must not hold up the writes of others, nor fill the memory of the service.
+/// Sabotage: wait in `hear` until the listener has room.
+#[test]
+fn a_listener_that_takes_nothing_holds_nobody_up_and_is_hung_up_on() {
+    let served = serve();
+    let mut still = served.raw();
+    still.write_all(&framed(br#"{"actor":"a","listen":true}"#)).unwrap();
+    wait_until("it listens", || served.fake.say(0) == 1);
+    let begun = Instant::now();
+    let mut said: u64 = 0;
+    // Until its buffers are full, those of the system too.
+    while served.fake.say(said) == 1 {
+        said += 1;
+        assert!(begun.elapsed() < DEADLINE, "{said} notices and no end");
+    }
+    println!("{said} notices went before it was hung up on, in {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    // What went out before is whole, and then the connection ends.
+    assert!(heard(&mut still).contains("taken"));
+    assert!(ask(&served.client(), Request::PortMissing).is_ok());
+}
+
+/// The real engine behind the real socket: a write by one command is heard by a window of another process.
+/// Sabotage: let `Service::subscribe` hear nothing.
+#[test]
+fn a_write_by_a_command_is_heard_by_a_listener_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let passphrase = || SecretText::new("custody words".to_owned());
+    let config =
+        Config { data_dir: data_dir.clone(), custody_passphrase: Some(passphrase()), interactive: false };
+    let service = Service::start(config, Some("127.0.0.1:0".to_owned())).unwrap();
+    let client = Client::connect(&data_dir).unwrap().unwrap();
+    let (hear, heard) = listener();
+    client.subscribe(&hear).unwrap();
+    let next = || heard.recv_timeout(DEADLINE).expect("a notice");
+    assert!(matches!(next(), Notice::State { state: NodeState::NoSystem }));
+    let custody = CustodyChoice::Passphrase { passphrase: passphrase() };
+    let init = Request::Init { name: "Hub".to_owned(), custody, backup: FirstBackup::Later };
+    let Response::Status(status) = ask(&client, init).unwrap() else { panic!("not a status") };
+    let node = status.node.unwrap().id.to_string();
+    let begun = Instant::now();
+    ask(&client, Request::NodeRename { node, name: "HUB-1".to_owned() }).unwrap();
+    // The missing backup is an alert, which the watch tells in its own time and over the same way.
+    let (mut changed, mut alerted) = (false, false);
+    while !(changed && alerted) {
+        match next() {
+            Notice::Changed { .. } if !changed => {
+                changed = true;
+                println!("heard {:?} after the write was asked for", begun.elapsed());
+            }
+            Notice::Alert { raised: true, alert, notify: true } => alerted |= alert.id == "no_proven_backup",
+            _ => {}
+        }
+    }
+    drop(service);
 }
 
 fn framed(content: &[u8]) -> Vec<u8> {

@@ -25,7 +25,7 @@ use sealport_node::{
     custody::Custody,
     net::{
         authority::{self, LEAF_LASTS, Leaf, Token, master_name},
-        server::ENDPOINTS,
+        server::{ENDPOINTS, Verb},
     },
     service::Service,
 };
@@ -229,6 +229,11 @@ fn expected(path: &str) -> Option<[End; 10]> {
             [none, Shut, Shut, none, none, none, none, none, none, none]
         }
         "/v1/renew" => row(Reached(200), Reached(200), Reached(200)),
+        // It tells nothing that the source does not tell.
+        "/openapi.json" => {
+            let all = Reached(200);
+            [all, Shut, Shut, all, all, all, all, all, all, all]
+        }
         "/v1/sync" | "/v1/secret" | "/v1/spool" | "/v1/nodes" => row(expired, Reached(200), Reached(200)),
         // An empty write is none.
         "/v1/writes" => row(expired, Reached(400), Reached(400)),
@@ -288,9 +293,15 @@ fn every_endpoint_answers_every_kind_of_caller_as_the_table_says() {
                     json!({ "actor": "someone", "request": invite })
                 }
                 "/v1/nodes" => json!({ "actor": "", "request": Request::NodeList }),
+                "/openapi.json" => Value::Null,
                 other => panic!("no body for {other}"),
             };
-            let end = match master.line(who.as_ref()).post(endpoint.path, &body) {
+            let mut line = master.line(who.as_ref());
+            let answer = match endpoint.verb {
+                Verb::Get => line.get(endpoint.path),
+                Verb::Post => line.post(endpoint.path, &body),
+            };
+            let end = match answer {
                 Err(_) => End::Shut,
                 Ok((status, answer)) => match answer["denial"].as_str() {
                     Some(word) => {
@@ -309,6 +320,11 @@ fn every_endpoint_answers_every_kind_of_caller_as_the_table_says() {
             assert_eq!(end, expected, "{} asked by one {kind}", endpoint.path);
         }
     }
+    // What is served to nodes and to this machine is the one description, and it is asked for in one way.
+    let mut line = master.line(None);
+    let (_, described) = line.get("/openapi.json").unwrap();
+    assert_eq!(described["paths"].as_object().unwrap().len(), ENDPOINTS.len() + 3, "{described}");
+    assert_eq!(line.post("/openapi.json", &Value::Null).unwrap().0, 405);
     // Whatever is no endpoint is not there, for anybody.
     for path in ["/", "/v1", "/v1/sync/", "/v2/sync", "/v1/../v1/secret", "/V1/SYNC", "//v1/sync", "/metrics"]
     {

@@ -36,7 +36,7 @@ const CORE_MAY_USE: &[&str] = &[
 
 /// Libraries that one package alone may name as a dependency.
 const ONLY_IN: &[(&str, &[&str])] = &[
-    ("sealport-desktop", &["arboard", "rfd", "tauri", "tauri-build"]),
+    ("sealport-desktop", &["arboard", "ksni", "notify-rust", "rfd", "tauri", "tauri-build"]),
     (
         "sealport-node",
         &[

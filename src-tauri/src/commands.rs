@@ -18,6 +18,7 @@ use crate::{
     dialogs::{self, Choice},
     door::Door,
     engine, events,
+    tray::Tray,
 };
 
 /// Longest binding file and fill list, in bytes; real ones have some megabytes.
@@ -147,7 +148,12 @@ async fn send(
     make_request: impl FnOnce() -> Result<Request, Error> + Send + 'static,
 ) -> Result<Response, Error> {
     let door = app.state::<Arc<Door>>().inner().clone();
-    on_a_thread(move || door.call(make_request()?, &|notice| events::notice(&app, notice))).await
+    on_a_thread(move || {
+        let answer = door.call(make_request()?, &|notice| events::notice(&app, notice));
+        app.state::<Tray>().heard(&answer, door.is_sample());
+        answer
+    })
+    .await
 }
 
 async fn on_a_thread<T: Send + 'static>(

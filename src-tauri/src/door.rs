@@ -16,28 +16,13 @@ use sealport_core::{
     api::{Notice, Request, Response},
 };
 
-use crate::engine::{self, Call, Opened, Origin};
-
-/// Hears of every write, whoever made it.
-#[derive(Clone)]
-pub struct Changed(Arc<dyn Fn(Notice) + Send + Sync>);
-
-impl Changed {
-    /// Passes notices to `hear`.
-    pub fn new(hear: impl Fn(Notice) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(hear))
-    }
-
-    /// Passes one on.
-    pub fn tell(&self, notice: Notice) {
-        (self.0)(notice);
-    }
-}
+use crate::engine::{self, Call, Hear, Opened, Origin};
 
 /// The way in.
 pub struct Door {
     data_dir: PathBuf,
-    changed: Changed,
+    /// Hears of every write, whoever made it.
+    changed: Hear,
     own: Mutex<Option<Opened>>,
     sample: Mutex<Option<Opened>>,
     running: Mutex<Vec<Weak<AtomicBool>>>,
@@ -46,7 +31,7 @@ pub struct Door {
 
 impl Door {
     /// Opens nothing yet.
-    pub fn new(data_dir: PathBuf, changed: Changed) -> Self {
+    pub fn new(data_dir: PathBuf, changed: Hear) -> Self {
         Self {
             data_dir,
             changed,
@@ -70,7 +55,7 @@ impl Door {
         let mut own = held(&self.own);
         match own.as_ref() {
             Some(open) => Ok(open.clone()),
-            None => Ok(own.insert(engine::open(&self.data_dir, self.changed.clone())?).clone()),
+            None => Ok(own.insert(engine::open(&self.data_dir, &self.changed)?).clone()),
         }
     }
 
@@ -100,7 +85,7 @@ impl Door {
 
     /// Puts the sample system, in memory only, in the place of the own one.
     pub fn explore(&self) -> Result<(), Error> {
-        let sample = engine::explore(self.changed.clone())?;
+        let sample = engine::explore(&self.changed)?;
         *held(&self.sample) = Some(sample);
         Ok(())
     }
@@ -147,7 +132,7 @@ mod tests {
     /// Sabotage: keep one flag for all work, and the second assertion fails.
     #[test]
     fn cancelling_reaches_what_runs_and_nothing_later() {
-        let door = Door::new("nowhere".into(), Changed::new(|_| {}));
+        let door = Door::new("nowhere".into(), Arc::new(|_| {}));
         let running = door.begin();
         door.cancel();
         assert!(running.load(Ordering::Relaxed));
@@ -157,7 +142,7 @@ mod tests {
     /// Sabotage: lock `own` in `close`, and the test stands still.
     #[test]
     fn closing_does_not_wait_for_a_keyring() {
-        let door = Door::new("nowhere".into(), Changed::new(|_| {}));
+        let door = Door::new("nowhere".into(), Arc::new(|_| {}));
         let opening = held(&door.own);
         door.close();
         drop(opening);
@@ -166,7 +151,7 @@ mod tests {
     /// Sabotage: drop the `retain`, and the list grows with every request.
     #[test]
     fn work_that_ended_is_forgotten() {
-        let door = Door::new("nowhere".into(), Changed::new(|_| {}));
+        let door = Door::new("nowhere".into(), Arc::new(|_| {}));
         (0..100).for_each(|_| drop(door.begin()));
         assert_eq!(held(&door.running).len(), 1);
     }

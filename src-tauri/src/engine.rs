@@ -6,7 +6,7 @@ use std::{
 };
 
 pub use sealport_node::{
-    call::{Call, Handle, Origin, actor},
+    call::{Call, Handle, Hear, Origin, actor},
     cli::protect_memory,
     files::read_limited,
     fill::read_rows,
@@ -15,14 +15,12 @@ pub use sealport_node::{
 use sealport_core::Error;
 use sealport_node::{config, door, engine::Engine, files, local, service::Service};
 
-use crate::door::Changed;
-
 /// What is open: the engine, or the way to the process that holds the directory, with what must live as long.
 pub type Opened = Arc<dyn Handle>;
 
 /// Opens the data directory and runs its service as long as the handle lives: the local socket, and the network. Where a
 /// service has it open already, talks to that. `changed` hears of every write, also of those that commands make.
-pub fn open(data_dir: &Path, changed: Changed) -> Result<Opened, Error> {
+pub fn open(data_dir: &Path, changed: &Hear) -> Result<Opened, Error> {
     let config = || {
         let file = config::custody_passphrase_file(None);
         let passphrase = file.map(|(file, _)| files::read_passphrase(&file)).transpose()?;
@@ -32,20 +30,21 @@ pub fn open(data_dir: &Path, changed: Changed) -> Result<Opened, Error> {
             interactive: true,
         })
     };
-    door::open(data_dir, config, |config| {
-        let changed = changed.clone();
+    let opened = door::open(data_dir, config, |config| {
         let service = Service::start(config, None)?;
         // Metrics are off here unless the setting says where; a port that is taken must not keep the window shut.
         let _ = service.serve_ops(None, None);
-        service.engine().subscribe(move |notice| changed.tell(notice));
         Ok(Arc::new(service))
-    })
+    })?;
+    // A service of an older version says nothing of its own accord; the page asks every few seconds all the same.
+    let _ = opened.subscribe(changed);
+    Ok(opened)
 }
 
 /// Opens the sample system, in memory only.
-pub fn explore(changed: Changed) -> Result<Opened, Error> {
+pub fn explore(changed: &Hear) -> Result<Opened, Error> {
     let engine = Engine::explore()?;
-    engine.subscribe(move |notice| changed.tell(notice));
+    engine.subscribe(changed)?;
     Ok(Arc::new(engine))
 }
 

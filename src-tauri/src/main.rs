@@ -9,13 +9,14 @@
 use std::{
     path::PathBuf,
     process::ExitCode,
-    sync::{Arc, OnceLock, mpsc},
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
 use sealport_core::{Code, Error};
 use tauri::{Manager, RunEvent};
 
+mod alerts;
 mod chosen;
 mod clipboard;
 mod commands;
@@ -24,6 +25,14 @@ mod door;
 mod engine;
 mod events;
 mod single;
+mod tray;
+
+#[cfg(all(test, target_os = "linux"))]
+#[path = "../../tests/harness/panel.rs"]
+#[allow(dead_code, reason = "a test looks at what it needs")]
+mod panel;
+#[cfg(all(test, target_os = "linux"))]
+mod told;
 
 const USAGE: &str = "\
 usage: sealport-desktop [--data-dir DIR]
@@ -82,9 +91,11 @@ fn open_window(data_dir: Option<PathBuf>) -> Result<(), Error> {
         }
     };
     // The page is told once there is one; what happens before, it asks for when it starts.
-    let page: Arc<OnceLock<tauri::AppHandle>> = Arc::default();
+    let page: tray::App = Arc::default();
     let to_page = page.clone();
-    let changed = door::Changed::new(move |notice| {
+    let alerts = alerts::Alerts::start();
+    let changed: engine::Hear = Arc::new(move |notice| {
+        alerts.heard(&notice);
         if let Some(app) = to_page.get() {
             events::notice(app, notice);
         }
@@ -104,6 +115,7 @@ fn open_window(data_dir: Option<PathBuf>) -> Result<(), Error> {
         .manage(door)
         .manage(chosen::Table::default())
         .manage(clipboard::Clipboard::default())
+        .manage(tray::Tray::start(page.clone()))
         .invoke_handler(tauri::generate_handler![
             commands::about,
             commands::call,

@@ -50,7 +50,8 @@ pub fn serve(listener: Listener, app: AppHandle) {
     });
 }
 
-fn show(app: &AppHandle) {
+/// Brings the window to the front.
+pub fn show(app: &AppHandle) {
     if let Some(window) = app.get_webview_window("main") {
         // Some desktops don't let a window come forward by itself; they mark it in their bar instead.
         let _ = window.unminimize().and_then(|()| window.show()).and_then(|()| window.set_focus());

@@ -73,6 +73,12 @@ impl Line {
         self.answer()
     }
 
+    /// The same without a body.
+    pub fn get(&mut self, path: &str) -> io::Result<(u16, Value)> {
+        self.raw(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())?;
+        self.answer()
+    }
+
     /// Sends a request.
     pub fn ask(&mut self, path: &str, body: &Value) -> io::Result<()> {
         let body = body.to_string();

@@ -290,6 +290,43 @@ fn what_is_no_handshake_is_refused_while_good_nodes_go_on() {
     });
 }
 
+/// Whether the master still holds a connection on which nothing was said.
+fn is_held(tcp: &TcpStream) -> bool {
+    tcp.set_nonblocking(true).unwrap();
+    matches!(tcp.peek(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+/// More callers than there are places for handshakes connect and say nothing: while they are there, a node joins and
+/// another one polls.
+/// Sabotage: take the handshake's place before the first byte, and both wait until the silent ones are let go.
+#[test]
+fn silent_callers_take_no_place_from_those_who_speak() {
+    const SILENT: usize = 300;
+    let master = Master::start();
+    let good = master.node("standby", false, false, now());
+    // A machine that is too busy to serve two in 10 s shows nothing; then once more.
+    let rounds = 3;
+    for round in 1..=rounds {
+        let token = master.invite(&format!("round {round}"));
+        let body = super::join_body(token.secret().expose(), &authority::make_key().unwrap());
+        let silent: Vec<_> = (0..SILENT).map(|_| TcpStream::connect(master.at).unwrap()).collect();
+        let begun = Instant::now();
+        let mut line = master.line(Some(&good.who));
+        assert_eq!(line.post("/v1/sync", &master.ask(0)).unwrap().0, 200);
+        let mut joining = master.line(None);
+        assert_eq!(joining.get("/openapi.json").unwrap().0, 200);
+        let took = begun.elapsed();
+        let held = silent.iter().filter(|tcp| is_held(tcp)).count();
+        println!("{held} of {SILENT} silent callers were there when two were served after {took:?}");
+        // The join itself opens custody, which takes as long as it takes.
+        assert_eq!(joining.post("/v1/join", &body).unwrap().0, 200);
+        if held == SILENT {
+            return;
+        }
+    }
+    panic!("in {rounds} rounds nobody was served while silent callers were there");
+}
+
 /// A server that shows this chain and answers everything with a join that would be taken.
 fn rogue(shown: &Identity, tls12: bool) -> SocketAddr {
     let versions = if tls12 { [&TLS12] } else { [&TLS13] };

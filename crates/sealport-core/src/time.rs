@@ -24,6 +24,28 @@ impl Timestamp {
     pub fn seconds_since(self, earlier: Timestamp) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0) / 1000).unwrap_or(0)
     }
+
+    /// As people read it at the moment `now`: the time of day in UTC, and the day too where it is another one.
+    pub fn at_a_glance(self, now: Timestamp) -> String {
+        const DAY: i64 = 86_400_000;
+        let text = self.to_string();
+        let readable = text.get(..10).zip(text.get(11..19));
+        match readable {
+            Some((_, time)) if self.0.div_euclid(DAY) == now.0.div_euclid(DAY) => format!("{time} UTC"),
+            Some((day, time)) => format!("{day} {time} UTC"),
+            None => text,
+        }
+    }
+}
+
+/// A length of time in a few words, such as "40 s" or "3 h".
+pub fn in_words(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        7200..=172_799 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -59,6 +81,20 @@ mod tests {
         let json = serde_json::to_string(&moment).unwrap();
         assert_eq!(json, "\"2026-11-23T00:23:45.007Z\"");
         assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), moment);
+    }
+
+    /// Sabotage: leave the day out where it is another one.
+    #[test]
+    fn people_read_the_time_and_the_day_only_where_it_is_another() {
+        let moment = Timestamp::from_millis(1_795_393_425_007);
+        let later = |millis| moment.at_a_glance(Timestamp::from_millis(moment.as_millis() + millis));
+        assert_eq!(later(3_600_000), "00:23:45 UTC");
+        assert_eq!(later(-2_000_000), "2026-11-23 00:23:45 UTC");
+        assert_eq!(later(86_400_000), "2026-11-23 00:23:45 UTC");
+        assert_eq!(in_words(5), "5 s");
+        assert_eq!(in_words(120), "2 min");
+        assert_eq!(in_words(7200), "2 h");
+        assert_eq!(in_words(400_000), "4 days");
     }
 
     #[test]

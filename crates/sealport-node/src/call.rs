@@ -1,7 +1,10 @@
 //! What every door leads to: one request in, one response or error out. The engine and the client of the local
 //! socket both answer it, so the command line and the window need not know which of the two they talk to.
 
-use std::{fmt, sync::atomic::AtomicBool};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use sealport_core::{
     Error,
@@ -13,7 +16,16 @@ pub trait Handle: Send + Sync {
     /// Does what the request asks. Notices go to `call.notify` while it works; when `call.cancel` turns true, long work
     /// stops at the next safe place with `Code::Cancelled` and leaves nothing half done.
     fn handle(&self, request: Request, call: &Call<'_>) -> Result<Response, Error>;
+
+    /// Tells `hear` how it is now, and then of every write, change of state and alert, as long as somebody else holds it.
+    /// One that says nothing of its own accord tells nothing.
+    fn subscribe(&self, _hear: &Hear) -> Result<(), Error> {
+        Ok(())
+    }
 }
+
+/// Hears what a service says of its own accord. It must not wait: a write waits for it.
+pub type Hear = Arc<dyn Fn(Notice) + Send + Sync>;
 
 /// Who asks, from where, and how to reach them while the work goes on.
 pub struct Call<'a> {

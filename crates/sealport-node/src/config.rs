@@ -62,12 +62,24 @@ pub struct Settings {
     /// Days after which a proven backup is old.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_days: Option<u16>,
+    /// Whether windows show alerts on the desktop: `on` or `off`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<Switch>,
     /// Where alerts are posted as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
     /// File with the key that signs what is posted (HMAC-SHA256), on its first line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_key_file: Option<PathBuf>,
+}
+
+/// What is on or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names speak")]
+pub enum Switch {
+    On,
+    Off,
 }
 
 /// One setting that can be read and changed: its key, its default, and what it does.
@@ -133,6 +145,20 @@ pub const SETTINGS: &[Setting] = &[
         write: |s, v| {
             let days = v.parse().ok().filter(|days| (1..=3_650).contains(days));
             s.backup_days = Some(days.ok_or("it must be a number from 1 to 3650")?);
+            Ok(())
+        },
+    },
+    Setting {
+        key: "notifications",
+        default: "on",
+        about: "Whether the window shows alerts as notifications of the desktop, `on` or `off`. The tray and the window itself show them always.",
+        read: |s| s.notifications.map(|switch| if switch == Switch::On { "on" } else { "off" }.to_owned()),
+        write: |s, v| {
+            s.notifications = Some(match v {
+                "on" => Switch::On,
+                "off" => Switch::Off,
+                _ => return Err("it must be on or off".to_owned()),
+            });
             Ok(())
         },
     },
@@ -225,6 +251,7 @@ impl Settings {
             metrics: None,
             sync_interval: None,
             backup_days: None,
+            notifications: None,
             webhook: None,
             webhook_key_file: None,
         }
@@ -292,6 +319,11 @@ impl Settings {
     /// Days after which a proven backup is old (Enterprise SSO advises monthly).
     pub fn backup_days(&self) -> u64 {
         self.backup_days.unwrap_or(35).into()
+    }
+
+    /// Whether windows show alerts on the desktop.
+    pub fn notifications(&self) -> bool {
+        self.notifications != Some(Switch::Off)
     }
 
     /// Where the service listens.

@@ -13,7 +13,7 @@ use sealport_core::{
 
 use crate::{
     alert::watch::Watch,
-    call::{Call, Handle},
+    call::{Call, Handle, Hear},
     config::Config,
     engine::Engine,
     local,
@@ -81,5 +81,9 @@ impl Service {
 impl Handle for Service {
     fn handle(&self, request: Request, call: &Call<'_>) -> Result<Response, Error> {
         self.engine.handle(request, call)
+    }
+
+    fn subscribe(&self, hear: &Hear) -> Result<(), Error> {
+        self.engine.subscribe(hear)
     }
 }

@@ -4,7 +4,7 @@ import { CircleSlash, Hourglass, TriangleAlert, Unplug } from 'lucide-react';
 
 import type { NodeState, StatusView } from '../platform';
 import { Button } from '../shared/controls';
-import { exactly } from '../shared/format';
+import { began, exactly } from '../shared/format';
 import { Lasting } from '../shared/fleet';
 import { useSession } from '../shared/session';
 import { Words } from '../shared/Words';
@@ -48,7 +48,7 @@ export function OutageBanner({ status }: { status: StatusView }) {
           {since && (
             <span aria-hidden title={exactly(since)}>
               {' '}
-              (<Lasting since={since} />)
+              (for <Lasting since={since} />, since {began(since)})
             </span>
           )}
           .

@@ -420,7 +420,7 @@ administrator: boolean, };
 /**
  * What the service says of its own accord.
  */
-export type Notice = { "notice": "progress", doing: string, done: number, total: number, seconds_left: number | null, } | { "notice": "changed", generation: Generation, } | { "notice": "state", state: NodeState, } | { "notice": "alert", raised: boolean, alert: AlertView, };
+export type Notice = { "notice": "progress", doing: string, done: number, total: number, seconds_left: number | null, } | { "notice": "changed", generation: Generation, } | { "notice": "state", state: NodeState, } | { "notice": "alert", raised: boolean, alert: AlertView, notify: boolean, };
 
 /**
  * A place in a document: line and column, both from 1, the column in characters.

@@ -38,6 +38,7 @@ export class MockFleet {
     { key: 'listen', value: '127.0.0.1:7410', source: 'default', about: 'Where other nodes reach this one, as ADDR:PORT; counts from the next start.' },
     { key: 'sync_interval', value: '60s', source: 'default', about: 'Longest time between two syncs, from 5s to 1h. Changes arrive at once all the same.' },
     { key: 'backup_days', value: '35', source: 'default', about: 'Days after which a proven backup is old, from 1 to 3650.' },
+    { key: 'notifications', value: 'on', source: 'default', about: 'Whether the window shows alerts as notifications of the desktop, `on` or `off`. The tray and the window itself show them always.' },
     { key: 'webhook', value: 'off', source: 'default', about: 'Where alerts are posted as JSON: an http or https address, or `off`.' },
   ];
   private lastContact = Date.now();

@@ -5,6 +5,7 @@ import type { CustodyKind, PortKind } from '../platform';
 const numbers = new Intl.NumberFormat('en');
 const days = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', year: 'numeric' });
 const times = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hour12: false });
+const clock = new Intl.DateTimeFormat('en', { timeStyle: 'medium', hour12: false });
 const exact = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'medium', hour12: false });
 
 export const count = (n: number): string => numbers.format(n);
@@ -41,6 +42,12 @@ export function when(timestamp: string, now = new Date()): string {
 export function exactly(timestamp: string): string {
   const at = new Date(timestamp);
   return Number.isNaN(at.getTime()) ? timestamp : exact.format(at);
+}
+
+/** "10:02:07" today, the day with it before: when something began that still goes on. */
+export function began(timestamp: string, now = new Date()): string {
+  const at = new Date(timestamp);
+  return at.toDateString() === now.toDateString() ? clock.format(at) : exactly(timestamp);
 }
 
 export function day(timestamp: string): string {

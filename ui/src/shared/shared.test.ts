@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { asFault } from '../platform';
 import { backupFileName } from './backupName';
-import { age, bytes, counted } from './format';
+import { age, began, bytes, counted } from './format';
 import { makePassphrase, strength } from './passphrase';
 
 describe('passphrase', () => {
@@ -26,6 +26,13 @@ test('words for numbers', () => {
   expect(counted(10_000, 'port')).toBe('10,000 ports');
   expect(bytes(1_500_000)).toBe('1.4 MB');
   expect(age(3 * 86_400)).toBe('3 days ago');
+});
+
+// Sabotage: show the time of another day without the day; show the stamp in UTC.
+test('when something began is told in the time of this place, with the day where it is another', () => {
+  const at = new Date(2026, 10, 23, 6, 56, 59);
+  expect(began(at.toISOString(), new Date(2026, 10, 23, 23, 0, 0))).toBe('06:56:59');
+  expect(began(at.toISOString(), new Date(2026, 10, 24, 0, 0, 1))).toBe('Nov 23, 2026, 06:56:59');
 });
 
 test('a backup is named after system and day', () => {

@@ -56,7 +56,7 @@ test('an outage shows on every screen without a reload, and goes by itself', asy
   expect(screen.queryByText(/does not answer/)).toBeNull();
   act(() => mock.turn('degraded', 70));
   const banner = await screen.findByRole('alert');
-  expect(banner).toHaveTextContent(/The master HUB-2 does not answer \(1 min 1\d s\)\./);
+  expect(banner).toHaveTextContent(/The master HUB-2 does not answer \(for 1 min 1\d s, since .*\d:\d\d:\d\d\)\./);
   expect(banner).toHaveTextContent('Opening goes on, also after a restart.');
   expect(screen.getByText('Opening only')).toBeVisible();
   await user.click(screen.getByRole('link', { name: 'Nodes' }));

@@ -256,8 +256,9 @@ pub enum Notice {
     Changed { generation: Generation },
     /// The state of this node, its master or its alerts changed: the status is old.
     State { state: NodeState },
-    /// An alert was raised, or ended; once each. A test alert is raised and never ends.
-    Alert { raised: bool, alert: AlertView },
+    /// An alert was raised, or ended; once each. A test alert is raised and never ends. `notify` says whether the settings
+    /// want it on the desktop.
+    Alert { raised: bool, alert: AlertView, notify: bool },
 }
 
 /// An answer on the local socket: notices come first, then one of the other two.

@@ -79,10 +79,24 @@ pub enum Happened {
 /// How the last delivery to a sink went.
 #[derive(Clone, Debug)]
 pub struct Last {
+    at: Timestamp,
+    failure: Option<String>,
+}
+
+impl Last {
     /// Whether it arrived.
-    pub delivered: bool,
-    /// In words.
-    pub words: String,
+    pub fn delivered(&self) -> bool {
+        self.failure.is_none()
+    }
+
+    /// In words, to who looks at the moment `now`.
+    pub fn words(&self, now: Timestamp) -> String {
+        let at = self.at.at_a_glance(now);
+        match &self.failure {
+            None => format!("The last alert was delivered at {at}."),
+            Some(why) => format!("The last alert was not delivered at {at}: {why}"),
+        }
+    }
 }
 
 /// What a service remembers of its alerts.
@@ -132,12 +146,8 @@ impl Alarm {
 
     /// Takes note of how a delivery went.
     pub fn went(&self, sink: &'static str, result: &Result<(), Error>) {
-        let at = crate::clock::wall();
-        let (delivered, words) = match result {
-            Ok(()) => (true, format!("The last alert was delivered at {at}.")),
-            Err(error) => (false, format!("The last alert was not delivered at {at}: {}", error.message)),
-        };
-        held(&self.last).insert(sink, Last { delivered, words });
+        let failure = result.as_ref().err().map(|error| error.message.clone());
+        held(&self.last).insert(sink, Last { at: crate::clock::wall(), failure });
     }
 
     /// How the last delivery to a sink went; `None` where there was none.

@@ -10,14 +10,10 @@ use sealport_core::{
         NodeRole, NodeState, Request, Response, Severity,
     },
     secret::SecretText,
+    time::in_words,
 };
 
-use super::{
-    args::CustodyArgs,
-    ask::Input,
-    interrupt,
-    show::{duration, table},
-};
+use super::{args::CustodyArgs, ask::Input, interrupt, show::table};
 use crate::{config::Config, files, net::ops, service::Service};
 
 #[derive(Debug, Args)]
@@ -292,7 +288,7 @@ fn nodes(view: &NodeListView) -> String {
             format!("{}{rights}", node.role.name()),
             if node.revoked { "revoked".to_owned() } else { state(node.state) },
             node.last_sync_age_seconds
-                .map(|age| format!("{} ago", duration(age)))
+                .map(|age| format!("{} ago", in_words(age)))
                 .unwrap_or_else(|| "-".to_owned()),
             node.generation.map(|generation| generation.to_string()).unwrap_or_else(|| "-".to_owned()),
             node.address.clone().unwrap_or_default(),

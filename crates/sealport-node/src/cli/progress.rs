@@ -6,9 +6,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sealport_core::api::Notice;
-
-use super::show;
+use sealport_core::{api::Notice, time::in_words};
 
 /// The bar that is on the screen: what is said meanwhile stands above it.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -36,7 +34,7 @@ impl Progress {
             _ => "{msg} [{wide_bar}] {human_pos}/{human_len}{prefix}",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let left = seconds_left.map(|seconds| format!(", about {} left", show::duration(seconds)));
+        let left = seconds_left.map(|seconds| format!(", about {} left", in_words(seconds)));
         // All of it, and only then a look: each `set_` draws.
         let bar = self.0.clone().with_style(style.progress_chars("=> ")).with_message(doing.clone());
         let bar = bar.with_prefix(left.unwrap_or_default()).with_position(*done);

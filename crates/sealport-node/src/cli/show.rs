@@ -15,7 +15,7 @@ use sealport_core::{
         ImportOutcome, ImportView, PortKind, PortListView, PortView, PropertyView, Response, SaveView,
         SecretState, Severity, StatusView,
     },
-    time::Timestamp,
+    time::{Timestamp, in_words},
 };
 use zeroize::Zeroizing;
 
@@ -116,16 +116,6 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// Seconds in words: "40 s", "12 min", "3 h", "2 days".
-pub fn duration(seconds: u64) -> String {
-    match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7199 => format!("{} min", seconds / 60),
-        7200..=172_799 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
 fn status(view: &StatusView, data_dir: &Path, source: &Source) -> String {
     let mut lines = Vec::new();
     let mut line = |name: &str, value: String| lines.push(format!("{name:<16}{value}"));
@@ -148,7 +138,7 @@ fn status(view: &StatusView, data_dir: &Path, source: &Source) -> String {
         let epoch = view.epoch.map(|epoch| format!(", epoch {epoch}")).unwrap_or_default();
         let heard = match sync.age_seconds {
             _ if node.id == master.id => "this node".to_owned(),
-            Some(age) => format!("{}, heard {} ago", master.name, duration(age)),
+            Some(age) => format!("{}, heard {} ago", master.name, in_words(age)),
             None => format!("{}, not heard since this start", master.name),
         };
         let at = master.address.as_ref().map(|address| format!(", {address}")).unwrap_or_default();
@@ -181,7 +171,7 @@ fn status(view: &StatusView, data_dir: &Path, source: &Source) -> String {
         let proven = view.backup.proven_age_seconds;
         line(
             "Backup",
-            proven.map_or("never proven".to_owned(), |age| format!("proven {} ago", duration(age))),
+            proven.map_or("never proven".to_owned(), |age| format!("proven {} ago", in_words(age))),
         );
         let counts = &view.counts;
         line(
@@ -496,7 +486,7 @@ fn count(number: u64, what: &str) -> String {
 fn age(moment: Timestamp) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let now = Timestamp::from_millis(i64::try_from(now).unwrap_or(i64::MAX));
-    format!("{} ago", duration(now.seconds_since(moment)))
+    format!("{} ago", in_words(now.seconds_since(moment)))
 }
 
 #[cfg(test)]
@@ -505,10 +495,6 @@ mod tests {
 
     #[test]
     fn times_are_in_words() {
-        assert_eq!(duration(5), "5 s");
-        assert_eq!(duration(120), "2 min");
-        assert_eq!(duration(7200), "2 h");
-        assert_eq!(duration(400_000), "4 days");
         assert_eq!(age(Timestamp::from_millis(i64::MAX)), "0 s ago");
     }
 

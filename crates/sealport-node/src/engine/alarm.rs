@@ -1,9 +1,6 @@
 //! What the service sees of itself: the canary, whether it is ready, what it tells to whom, and its figures.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use sealport_core::{
     Code, Error,
@@ -13,7 +10,7 @@ use serde::Serialize;
 
 use super::{Engine, held, now, system::System};
 use crate::{
-    alert::{ALERTS, Alarm, Happened, SINKS, Telling, canary, log, webhook},
+    alert::{ALERTS, Alarm, Happened, Last, SINKS, Telling, canary, log, webhook},
     meter::Meters,
 };
 
@@ -201,9 +198,10 @@ impl Engine {
     /// The sinks that take an alert at once.
     fn tell_here(&self, telling: &Telling) {
         self.delivered("log", &log::tell(telling));
-        if self.sink_on("desktop") {
-            let raised = telling.event != Happened::Ended;
-            self.tell(|| Notice::Alert { raised, alert: telling.alert.clone() });
+        let (raised, notify) = (telling.event != Happened::Ended, self.sink_on("desktop"));
+        // A window shows it in itself also where it may not on the desktop.
+        self.tell(|| Notice::Alert { raised, alert: telling.alert.clone(), notify });
+        if notify {
             self.delivered("desktop", &Ok(()));
         }
         if self.sink_on("metrics") {
@@ -217,8 +215,8 @@ impl Engine {
             SinkView {
                 name: (*name).to_owned(),
                 on: self.sink_on(name),
-                delivered: last.as_ref().map(|last| last.delivered),
-                last: last.map(|last| last.words).unwrap_or_default(),
+                delivered: last.as_ref().map(Last::delivered),
+                last: last.map(|last| last.words(now())).unwrap_or_default(),
             }
         };
         SINKS.iter().map(view).collect()
@@ -228,7 +226,7 @@ impl Engine {
         match name {
             "webhook" => self.settings().is_ok_and(|settings| settings.webhook.is_some()),
             // Only a window listens to an engine.
-            "desktop" => !self.listeners.read().unwrap_or_else(PoisonError::into_inner).is_empty(),
+            "desktop" => self.is_heard() && self.settings().is_ok_and(|settings| settings.notifications()),
             "metrics" => self.alarm.metrics_on(),
             _ => true,
         }

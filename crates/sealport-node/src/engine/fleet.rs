@@ -157,11 +157,9 @@ impl Engine {
             .hint("Make another node the master first."));
         }
         let entry = act(call, "node.revoke", row.name.clone(), row.id.to_string());
-        system.write(Change {
-            acts: vec![entry],
-            nodes: vec![NodeChange::Revoke(row.id)],
-            ..Change::default()
-        })?;
+        let nodes = vec![NodeChange::Revoke(row.id)];
+        let written = system.write(Change { acts: vec![entry], nodes, ..Change::default() })?;
+        self.changed(written.generation);
         if let Some(seat) = &system.seat {
             seat.revoked(row.id);
         }
@@ -181,7 +179,8 @@ impl Engine {
         }
         let entry = act(call, "node.rename", row.name, format!("now {name}"));
         let nodes = vec![NodeChange::Rename(row.id, name)];
-        system.write(Change { acts: vec![entry], nodes, ..Change::default() })?;
+        let written = system.write(Change { acts: vec![entry], nodes, ..Change::default() })?;
+        self.changed(written.generation);
         self.nodes_here(&system).map(Response::Nodes)
     }
 

@@ -6,7 +6,7 @@ use sealport_core::{
     Code, Error,
     api::NodeState,
     machine::{Cause, Contradiction, Refusal, derive_state, may_open, may_seal},
-    time::Timestamp,
+    time::{Timestamp, in_words},
 };
 
 use super::system::System;
@@ -63,7 +63,9 @@ impl System {
     /// A refusal as an error.
     pub fn refusal(&self, refusal: &Refusal) -> Error {
         let master = self.follower().map_or_else(String::new, |follower| follower.url());
-        let since = refusal.since.map(|ms| format!(" since {}", ago(ms))).unwrap_or_default();
+        let lasting =
+            |ms| format!(" for {}, since {}", in_words(ms / 1_000), ago(ms).at_a_glance(clock::wall()));
+        let since = refusal.since.map(lasting).unwrap_or_default();
         let why = self.follower().and_then(|follower| follower.last_error());
         let (message, hint) = match refusal.cause {
             Cause::Starting => (

@@ -32,7 +32,7 @@ use sealport_core::{
 };
 
 use crate::{
-    call::{Call, Handle},
+    call::{Call, Handle, Hear},
     config::Config,
     lock::DirectoryLock,
     membership::Membership,
@@ -42,8 +42,8 @@ pub use alarm::Readiness;
 pub(crate) use heard::{KEY_CHECK, TIME};
 pub(crate) use system::System;
 
-/// Tells of writes as they happen.
-type Listener = Box<dyn Fn(Notice) + Send + Sync>;
+/// One that is told, as long as it lives.
+type Listener = Weak<dyn Fn(Notice) + Send + Sync>;
 
 /// One data directory, open and held.
 pub struct Engine {
@@ -88,11 +88,6 @@ impl Engine {
             _sample: sample,
             _lock: lock,
         })
-    }
-
-    /// Tells `listener` of every write from now on.
-    pub fn subscribe(&self, listener: impl Fn(Notice) + Send + Sync + 'static) {
-        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
     }
 
     /// Opens a data directory and, on a node whose master is elsewhere, begins to follow it.
@@ -175,9 +170,14 @@ impl Engine {
     }
 
     fn tell(&self, notice: impl Fn() -> Notice) {
-        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            listener(notice());
-        }
+        let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
+        listeners.iter().filter_map(Weak::upgrade).for_each(|hear| hear(notice()));
+    }
+
+    /// Whether anybody listens.
+    fn is_heard(&self) -> bool {
+        let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
+        listeners.iter().any(|hear| hear.strong_count() > 0)
     }
 
     /// The system, or the error that says that there is none.
@@ -294,6 +294,16 @@ impl Handle for Engine {
             Request::ConfigGet { key } => self.config_get(key.as_deref()).map(Response::Config),
             Request::ConfigSet { key, value } => self.config_set(&key, &value, call).map(Response::Config),
         }
+    }
+
+    fn subscribe(&self, hear: &Hear) -> Result<(), Error> {
+        let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|hear| hear.strong_count() > 0);
+        listeners.push(Arc::downgrade(hear));
+        drop(listeners);
+        // Whoever lost the way here for a while missed what was said meanwhile.
+        hear(Notice::State { state: self.node_state() });
+        Ok(())
     }
 }
 

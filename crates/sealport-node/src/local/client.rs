@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::{atomic::Ordering, mpsc},
+    sync::{Arc, atomic::Ordering, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -16,10 +16,12 @@ use sealport_core::{
 use serde::Serialize;
 
 use super::{FRAME_LIMIT, First, check_peer, frame, socket_name, socket_path};
-use crate::call::{Call, Handle};
+use crate::call::{Call, Handle, Hear, actor};
 
 // For the server to take the request's bytes, and then to say that it has them.
 const TAKE_DEADLINE: Duration = Duration::from_secs(30);
+// Between tries to listen again after the server went.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 // How soon a cancel goes out.
 const CANCEL_LOOK: Duration = Duration::from_millis(50);
 
@@ -32,7 +34,9 @@ pub struct Client {
 #[derive(Serialize)]
 struct Ask<'a> {
     actor: &'a str,
-    request: &'a Request,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<&'a Request>,
+    listen: bool,
 }
 
 impl Client {
@@ -54,34 +58,7 @@ impl Client {
     /// Sends a request and waits until the server has taken it. Where it fails nothing was done; `Busy` says that it
     /// may be tried again: the server is closing, or has its hands full.
     pub fn send(&self, actor: &str, request: &Request) -> Result<Taken, Error> {
-        // Made before the server is kept waiting for it.
-        let request = frame::frame(&Ask { actor, request }).map_err(|error| {
-            Error::new(Code::Refused, format!("the request is longer than {} MiB", FRAME_LIMIT / 1024 / 1024))
-                .hint("Send fewer files at a time.")
-                .because(error)
-        })?;
-        let stream = connect(&self.path)?.ok_or_else(closing)?;
-        match (&stream).write_all(&request) {
-            // The server may have said why it hung up: that is read below.
-            Ok(()) => {}
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {}
-            Err(error) => return Err(silent().because(error)),
-        }
-        drop(request);
-        match frame::read(&stream, Some(Instant::now() + TAKE_DEADLINE)) {
-            Ok(Some(First::Taken)) => Ok(Taken(stream)),
-            Ok(Some(First::Refused(error))) => Err(error),
-            Ok(None) => Err(closing()),
-            Err(error) => Err(match error.kind() {
-                io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted => closing().because(error),
-                io::ErrorKind::TimedOut => silent().because(error),
-                _ => broken("says what this version does not understand").because(error),
-            }),
-        }
+        send(&self.path, &Ask { actor, request: Some(request), listen: false }).map(Taken)
     }
 }
 
@@ -90,6 +67,67 @@ impl Handle for Client {
         let taken = self.send(&call.actor, &request)?;
         drop(request);
         taken.answer(call)
+    }
+
+    /// Listens on a thread of its own. Where the server goes, it is waited for, and listened to again.
+    fn subscribe(&self, hear: &Hear) -> Result<(), Error> {
+        let mut stream = listen(&self.path)?;
+        let (path, hear) = (self.path.clone(), Arc::downgrade(hear));
+        let listening = move || {
+            loop {
+                while let Ok(Some(Reply::Notice(notice))) = frame::read(&stream, None) {
+                    let Some(hear) = hear.upgrade() else { return };
+                    hear(notice);
+                }
+                stream = loop {
+                    thread::sleep(LISTEN_AGAIN);
+                    if hear.strong_count() == 0 {
+                        return;
+                    }
+                    if let Ok(again) = listen(&path) {
+                        break again;
+                    }
+                };
+            }
+        };
+        let spawned = thread::Builder::new().name("local notices".to_owned()).spawn(listening);
+        spawned
+            .map(drop)
+            .map_err(|e| Error::new(Code::Unavailable, "can't start a thread for notices").because(e))
+    }
+}
+
+fn listen(path: &Path) -> Result<Stream, Error> {
+    send(path, &Ask { actor: &actor(), request: None, listen: true })
+}
+
+fn send(path: &Path, ask: &Ask<'_>) -> Result<Stream, Error> {
+    // Made before the server is kept waiting for it.
+    let request = frame::frame(ask).map_err(|error| {
+        Error::new(Code::Refused, format!("the request is longer than {} MiB", FRAME_LIMIT / 1024 / 1024))
+            .hint("Send fewer files at a time.")
+            .because(error)
+    })?;
+    let stream = connect(path)?.ok_or_else(closing)?;
+    match (&stream).write_all(&request) {
+        // The server may have said why it hung up: that is read below.
+        Ok(()) => {}
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {}
+        Err(error) => return Err(silent().because(error)),
+    }
+    drop(request);
+    match frame::read(&stream, Some(Instant::now() + TAKE_DEADLINE)) {
+        Ok(Some(First::Taken)) => Ok(stream),
+        Ok(Some(First::Refused(error))) => Err(error),
+        Ok(None) => Err(closing()),
+        Err(error) => Err(match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted => closing().because(error),
+            io::ErrorKind::TimedOut => silent().because(error),
+            _ => broken("says what this version does not understand").because(error),
+        }),
     }
 }
 

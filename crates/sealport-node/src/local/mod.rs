@@ -5,6 +5,9 @@
 //! then one response or error. Another frame from the client, or its end, means "cancel". Both ends look at the user of
 //! the other one before they say anything.
 //!
+//! With `{"actor","listen":true}` in the request's place, notices come until one of the two ends the connection: how it is
+//! now, then what the service says of its own accord. A listener that does not keep up is hung up on; it comes again.
+//!
 //! Nothing is done before "taken" went out, so a request without it may be sent again, also one that writes.
 //!
 //! Not run yet: the named pipe of Windows. It has no peer check but the pipe's own access list, and reads there have no deadline.

@@ -6,6 +6,7 @@ use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{First, check_peer, frame, socket_name, socket_path};
 use crate::{
-    call::{Call, Handle, Origin},
+    call::{Call, Handle, Hear, Origin},
     lock::DirectoryLock,
 };
 
@@ -34,6 +35,8 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 const SEND_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 const ACTOR_LIMIT: usize = 256;
+/// Notices that wait for a listener which is slow to take them.
+const NOTICE_LIMIT: usize = 256;
 
 /// Serves a data directory until it is dropped; then it cancels what is under way and takes its socket away.
 pub struct Server {
@@ -61,7 +64,9 @@ struct Connection {
 #[derive(Deserialize)]
 struct Ask {
     actor: String,
-    request: Request,
+    request: Option<Request>,
+    #[serde(default)]
+    listen: bool,
 }
 
 impl Server {
@@ -214,6 +219,11 @@ fn serve(listed: &Listed) {
             );
         }
     };
+    let request = match ask.request {
+        Some(request) => request,
+        None if ask.listen => return tell(connection, shared),
+        None => return connection.refuse(Error::new(Code::Usage, "the request is missing")),
+    };
     let watched = Arc::clone(connection);
     let watching = thread::Builder::new().name("local cancel".to_owned()).spawn(move || {
         // Another frame, the end, or nonsense: each means that nobody waits for the answer.
@@ -238,11 +248,43 @@ fn serve(listed: &Listed) {
         },
         cancel: &connection.cancel,
     };
-    let reply = match handle.handle(ask.request, &call) {
+    let reply = match handle.handle(request, &call) {
         Ok(response) => Reply::Response(Box::new(response)),
         Err(error) => Reply::Error(error),
     };
     connection.send(&reply);
+}
+
+/// Hands on what the service says of its own accord, until the client goes or does not keep up.
+fn tell(connection: &Arc<Connection>, shared: &Shared) {
+    let (say, said) = mpsc::sync_channel(NOTICE_LIMIT);
+    let slow = Arc::clone(connection);
+    let hear: Hear = Arc::new(move |notice| {
+        if let Err(mpsc::TrySendError::Full(_)) = say.try_send(notice) {
+            hang_up_reading(&slow.stream);
+        }
+    });
+    let Some(handle) = shared.handle.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return };
+    let subscribed = handle.subscribe(&hear);
+    drop(handle);
+    if let Err(error) = subscribed {
+        return connection.refuse(error);
+    }
+    let telling = Arc::clone(connection);
+    let writing = thread::Builder::new().name("local notices".to_owned()).spawn(move || {
+        // Only after it listens: what happens once the client knows is told.
+        let mut heard = telling.send(&First::Taken);
+        while let (true, Ok(notice)) = (heard, said.recv()) {
+            heard = telling.send(&Reply::Notice(notice));
+        }
+        hang_up(&telling.stream);
+    });
+    if let Err(error) = writing {
+        return connection
+            .refuse(Error::new(Code::Unavailable, "can't start a thread for notices").because(error));
+    }
+    // Whatever comes, or nothing more: nobody listens. With `hear` goes the thread above.
+    let _ = frame::read::<serde::de::IgnoredAny>(&connection.stream, None);
 }
 
 /// A connection in the list; dropping it takes it off.

@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod client;
+mod crowd;
 pub mod openapi;
 pub mod ops;
 pub mod server;

@@ -1,5 +1,12 @@
 //! The description of what goes over the wire, as OpenAPI 3.1, made from the types and the table that serve it.
 
+use std::sync::LazyLock;
+
+use axum::{
+    body::Bytes,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use sealport_core::machine::Right;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -12,7 +19,7 @@ use utoipa::{
 
 use super::{
     ops,
-    server::{ENDPOINTS, Endpoint},
+    server::{DESCRIPTION, ENDPOINTS, Endpoint, Verb},
     wire,
 };
 
@@ -57,13 +64,20 @@ struct Shape(&'static str, &'static str);
 
 const JSON: &str = "application/json";
 
+/// The whole description as it is served: made once, since nobody has to show who they are for it.
+pub(super) fn answer() -> Response {
+    static TEXT: LazyLock<Bytes> =
+        LazyLock::new(|| serde_json::to_vec(&document()).unwrap_or_default().into());
+    ([(header::CONTENT_TYPE, JSON)], TEXT.clone()).into_response()
+}
+
 /// The whole description.
 pub fn document() -> OpenApi {
     let mut paths = PathsBuilder::new();
     for endpoint in ENDPOINTS {
-        paths = paths.path(endpoint.path, post(endpoint));
+        paths = paths.path(endpoint.path, item(endpoint));
     }
-    for (path, about) in ops::PATHS {
+    for (path, about) in ops::PATHS.iter().filter(|(path, _)| *path != DESCRIPTION) {
         let answer = ResponseBuilder::new().description(*about).build();
         let operation = OperationBuilder::new()
             .tag("this machine only")
@@ -103,6 +117,7 @@ fn shapes(path: &str) -> Option<(Option<Shape>, Shape)> {
         "/v1/nodes" => (None, Shape("Nodes", JSON)),
         "/v1/writes" => (Some(Shape("WriteAsk", JSON)), Shape("WriteAnswer", JSON)),
         "/v1/administer" => (Some(Shape("Administer", JSON)), Shape("Answer", JSON)),
+        DESCRIPTION => (None, Shape("Answer", JSON)),
         _ => return None,
     })
 }
@@ -133,8 +148,9 @@ fn schemas() -> Vec<(String, RefOr<Schema>)> {
     all
 }
 
-fn post(endpoint: &Endpoint) -> PathItem {
+fn item(endpoint: &Endpoint) -> PathItem {
     let right = match endpoint.right {
+        Right::Anyone if endpoint.verb == Verb::Get => "Anyone.",
         Right::Anyone => "Anyone; the token decides.",
         Right::Renew => "A member, also with a certificate that is over.",
         Right::Sync => "A member.",
@@ -144,7 +160,7 @@ fn post(endpoint: &Endpoint) -> PathItem {
     };
     let mut operation = OperationBuilder::new()
         .tag("between nodes")
-        .operation_id(Some(endpoint.path.trim_start_matches("/v1/")))
+        .operation_id(Some(endpoint.path.trim_start_matches("/v1").trim_start_matches('/')))
         .summary(Some(endpoint.about))
         .description(Some(format!("Who may: {right} At most {} KiB.", endpoint.limit >> 10)))
         .response("default", refusal());
@@ -156,7 +172,11 @@ fn post(endpoint: &Endpoint) -> PathItem {
         let answer = ResponseBuilder::new().description("Done.").content(answer.1, content(answer));
         operation = operation.response("200", answer.build());
     }
-    PathItem::new(HttpMethod::Post, operation.build())
+    let method = match endpoint.verb {
+        Verb::Get => HttpMethod::Get,
+        Verb::Post => HttpMethod::Post,
+    };
+    PathItem::new(method, operation.build())
 }
 
 fn refusal() -> utoipa::openapi::Response {
@@ -184,13 +204,15 @@ mod tests {
         assert!(document["openapi"].as_str().unwrap().starts_with("3."), "{}", document["openapi"]);
         for endpoint in ENDPOINTS {
             assert!(shapes(endpoint.path).is_some(), "{} has no shape in openapi.rs", endpoint.path);
-            let operation = &document["paths"][endpoint.path]["post"];
+            let verb = if endpoint.verb == Verb::Get { "get" } else { "post" };
+            let operation = &document["paths"][endpoint.path][verb];
             assert!(operation["responses"]["200"]["content"].is_object(), "{}: {operation}", endpoint.path);
             let refused = &operation["responses"]["default"]["content"]["application/problem+json"];
             assert!(refused.is_object(), "{}", endpoint.path);
         }
         let described = document["paths"].as_object().unwrap().len();
-        assert_eq!(described, ENDPOINTS.len() + ops::PATHS.len());
+        // One path is there on both ports.
+        assert_eq!(described, ENDPOINTS.len() + ops::PATHS.len() - 1);
     }
 
     /// Sabotage: take a row out of `schemas`.

@@ -23,7 +23,10 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::{openapi, server::problem};
+use super::{
+    openapi,
+    server::{DESCRIPTION, problem},
+};
 use crate::engine::Engine;
 
 /// Where `sealport serve` shows them unless told otherwise.
@@ -33,7 +36,7 @@ pub const PATHS: &[(&str, &str)] = &[
     ("/healthz", "Whether the process answers."),
     ("/readyz", "Whether the node seals and opens and agrees with its master; 503 with the reason if not."),
     ("/metrics", "Figures for Prometheus."),
-    ("/openapi.json", "This description."),
+    (DESCRIPTION, "This description."),
 ];
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -124,7 +127,7 @@ fn router(engine: Weak<Engine>) -> Router {
         .route("/healthz", get(|| async { axum::Json(serde_json::json!({ "alive": true })) }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/openapi.json", get(|| async { axum::Json(openapi::document()) }))
+        .route(DESCRIPTION, get(|| async { openapi::answer() }))
         .fallback(|| async { problem(&Error::new(Code::NotFound, "There is no such page."), None) })
         .layer(middleware::from_fn(own_name))
         .with_state(engine)

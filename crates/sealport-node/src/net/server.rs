@@ -1,7 +1,7 @@
 //! The service: one TLS port for nodes. Who may do what is read from the registry on each request.
 //!
 //! An unauthenticated caller costs little: handshakes have a deadline and a bound in number, bodies a limit, and a peer that
-//! neither reads nor writes is let go.
+//! neither reads nor writes is let go. Callers that are not known yet never fill the places of those who are.
 
 use std::{
     convert::Infallible,
@@ -16,7 +16,7 @@ use axum::{
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sealport_core::{
@@ -27,12 +27,14 @@ use sealport_core::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     authority::{CLOCK_SLACK, Said},
+    crowd::{Crowd, PutOut},
+    openapi,
     tls::{self, Shown},
     wire::{Problem, SyncAsk, SyncLine},
 };
@@ -46,10 +48,10 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a node may keep a connection without a request on it.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Connections whose caller is not known yet.
+/// Connections whose caller has begun to speak and is not known yet: in a handshake, or without a certificate.
 const UNKNOWN_LIMIT: usize = 256;
 /// Connections in all.
-const CONNECTION_LIMIT: usize = 20_000;
+pub(super) const CONNECTION_LIMIT: usize = 20_000;
 /// The largest body of any request but a write.
 const BODY_LIMIT: usize = 64 << 10;
 /// The largest write. A bigger import is done on the master itself.
@@ -57,10 +59,19 @@ const WRITE_LIMIT: usize = 64 << 20;
 /// The largest batch of audit entries.
 const SPOOL_LIMIT: usize = 1 << 20;
 
-/// One endpoint: its path, what it asks of its caller, and how large a request may be.
+/// How an endpoint is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names speak")]
+pub enum Verb {
+    Get,
+    Post,
+}
+
+/// One endpoint: how it is asked, what it asks of its caller, and how large a request may be.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "the names speak")]
 pub struct Endpoint {
+    pub verb: Verb,
     pub path: &'static str,
     pub right: Right,
     pub limit: usize,
@@ -82,10 +93,21 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/v1/nodes", Right::Sync, BODY_LIMIT, "Lists the nodes and how they are."),
     endpoint("/v1/writes", Right::Write, WRITE_LIMIT, "Takes sealed records."),
     endpoint("/v1/administer", Right::Administer, BODY_LIMIT, "Invites, renames, revokes nodes."),
+    // What stands in it stands in the source too: whoever may connect may know how to ask.
+    Endpoint {
+        verb: Verb::Get,
+        path: DESCRIPTION,
+        right: Right::Anyone,
+        limit: 0,
+        about: "This description, also on the loopback address of health and metrics.",
+    },
 ];
 
+/// Where the description of the interface is.
+pub(super) const DESCRIPTION: &str = "/openapi.json";
+
 const fn endpoint(path: &'static str, right: Right, limit: usize, about: &'static str) -> Endpoint {
-    Endpoint { path, right, limit, about }
+    Endpoint { verb: Verb::Post, path, right, limit, about }
 }
 
 /// Who is at the other end of a connection, as far as its certificate says.
@@ -143,6 +165,7 @@ impl Drop for Server {
 
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, all: Arc<Semaphore>) {
     let unknown = Arc::new(Semaphore::new(UNKNOWN_LIMIT));
+    let mut crowd = Crowd::default();
     // Ends with this task: connections are let go when the server is.
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -157,23 +180,60 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, al
         };
         let Ok(place) = all.clone().try_acquire_owned() else { continue };
         let (acceptor, router, unknown) = (acceptor.clone(), router.clone(), unknown.clone());
+        let put_out = crowd.enter();
         connections.spawn(async move {
-            serve(stream, acceptor, router, unknown).await;
+            serve(stream, acceptor, router, unknown, put_out).await;
             drop(place);
         });
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, router: Router, unknown: Arc<Semaphore>) {
+async fn serve(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    router: Router,
+    unknown: Arc<Semaphore>,
+    mut put_out: PutOut,
+) {
+    let introduced = tokio::select! {
+        introduced = introduce(stream, acceptor, unknown) => introduced,
+        _ = &mut put_out => return,
+    };
+    let Some((stream, peer, waiting)) = introduced else { return };
+    if peer.0.is_some() {
+        drop(put_out);
+        return talk(stream, peer, router, SILENCE).await;
+    }
+    // One without a certificate stays among the unknown ones until it is gone, so it may not be silent for long.
+    tokio::select! {
+        () = talk(stream, peer, router, PATIENCE) => {}
+        _ = put_out => {}
+    }
+    drop(waiting);
+}
+
+/// The handshake. Whoever shows no certificate keeps a place of those who are not known.
+async fn introduce(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    unknown: Arc<Semaphore>,
+) -> Option<(TlsStream<TcpStream>, Peer, Option<OwnedSemaphorePermit>)> {
     let _ = stream.set_nodelay(true);
     // Whoever says nothing at all takes no place from those who do.
-    let Ok(Ok(())) = tokio::time::timeout(PATIENCE, stream.readable()).await else { return };
-    let Ok(waiting) = unknown.acquire_owned().await else { return };
-    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await else { return };
+    // A look at its first byte, as a socket may seem readable without one.
+    let spoken = tokio::time::timeout(PATIENCE, stream.peek(&mut [0])).await.ok()?.ok()?;
+    if spoken == 0 {
+        return None;
+    }
+    let waiting = unknown.acquire_owned().await.ok()?;
+    let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await.ok()?.ok()?;
     let peer = Peer(tls::peer(stream.get_ref().1.peer_certificates()));
-    // One without a certificate stays among the unknown ones until it is gone, so it may not be silent for long.
-    let silence = if peer.0.is_some() { SILENCE } else { PATIENCE };
-    let _waiting = peer.0.is_none().then_some(waiting);
+    let waiting = peer.0.is_none().then_some(waiting);
+    Some((stream, peer, waiting))
+}
+
+/// Answers requests until the peer has said nothing for `silence`.
+async fn talk(stream: TlsStream<TcpStream>, peer: Peer, router: Router, silence: Duration) {
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer);
         let router = router.clone();
@@ -192,7 +252,11 @@ fn router(shared: Shared) -> Router {
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
         let handler = move |state, request| handle(*endpoint, state, request);
-        router = router.route(endpoint.path, post(handler).layer(DefaultBodyLimit::max(endpoint.limit)));
+        let method = match endpoint.verb {
+            Verb::Get => get(handler),
+            Verb::Post => post(handler),
+        };
+        router = router.route(endpoint.path, method.layer(DefaultBodyLimit::max(endpoint.limit)));
     }
     router
         .fallback(|| async { problem(&Error::new(Code::NotFound, "There is no such endpoint."), None) })
@@ -237,6 +301,9 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
             return answer_with(StatusCode::REQUEST_TIMEOUT, &error, None);
         }
     };
+    if endpoint.path == DESCRIPTION {
+        return openapi::answer();
+    }
     if endpoint.path == "/v1/join" {
         return blocking(move || engine.join_from(&read(&body)?)).await;
     }

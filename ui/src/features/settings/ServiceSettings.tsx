@@ -3,7 +3,7 @@
 import { useState } from 'react';
 
 import type { SettingView } from '../../platform';
-import { Busy, Button, FaultMessage, Field } from '../../shared/controls';
+import { Busy, Button, FaultMessage, Field, Segments } from '../../shared/controls';
 import { ask, useSession } from '../../shared/session';
 import { useDoing, useReading } from '../../shared/use';
 import { Words } from '../../shared/Words';
@@ -14,10 +14,13 @@ const TITLE: Record<string, string> = {
   listen: 'Listen address',
   metrics: 'Health and metrics address',
   backup_days: 'Backup is old after (days)',
+  notifications: 'Notifications of the desktop',
   webhook: 'Webhook for alerts',
   webhook_key_file: 'Key file of the webhook',
 };
 const ORDER = Object.keys(TITLE);
+/** What is on or off is switched, not typed. */
+const SWITCHES = new Set(['notifications']);
 const place = (key: string) => (ORDER.includes(key) ? ORDER.indexOf(key) : ORDER.length);
 
 export function ServiceSettings() {
@@ -35,9 +38,9 @@ function Setting({ setting, onSet }: { setting: SettingView; onSet: () => void }
   const work = useDoing();
   const title = TITLE[setting.key] ?? setting.key;
   const changed = draft !== null && draft.trim() !== setting.value && draft.trim() !== '';
-  const save = () =>
+  const save = (value: string) =>
     void work.run(async () => {
-      await ask(platform, { act: 'config_set', key: setting.key, value: (draft ?? '').trim() }, 'config');
+      await ask(platform, { act: 'config_set', key: setting.key, value: value.trim() }, 'config');
       setDraft(null);
       say(`${title} is set.`);
       onSet();
@@ -48,7 +51,7 @@ function Setting({ setting, onSet }: { setting: SettingView; onSet: () => void }
       className="setting"
       onSubmit={(event) => {
         event.preventDefault();
-        if (changed && !work.busy) save();
+        if (changed && !work.busy) save(draft);
       }}
     >
       <div className="grow">
@@ -59,12 +62,24 @@ function Setting({ setting, onSet }: { setting: SettingView; onSet: () => void }
         </p>
         {work.fault && <FaultMessage fault={work.fault} />}
       </div>
-      <div className="row setting-value">
-        <Field label={title} hideLabel value={draft ?? setting.value} onChange={setDraft} mono isDisabled={work.busy} />
-        <Button small type="submit" isDisabled={!changed || work.busy} aria-label={`Save ${title}`}>
-          Save
-        </Button>
-      </div>
+      {SWITCHES.has(setting.key) ? (
+        <Segments
+          label={title}
+          value={setting.value}
+          onChange={(value) => value !== setting.value && !work.busy && save(value)}
+          options={[
+            { value: 'on', title: 'On' },
+            { value: 'off', title: 'Off' },
+          ]}
+        />
+      ) : (
+        <div className="row setting-value">
+          <Field label={title} hideLabel value={draft ?? setting.value} onChange={setDraft} mono isDisabled={work.busy} />
+          <Button small type="submit" isDisabled={!changed || work.busy} aria-label={`Save ${title}`}>
+            Save
+          </Button>
+        </div>
+      )}
     </form>
   );
 }
