@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde_json::Value;
@@ -105,6 +105,13 @@ fn trail(fleet: &Fleet) -> Vec<String> {
         .prepare("SELECT act FROM audit WHERE act LIKE 'secret.%' AND act <> 'secret.issue' OR act LIKE 'rotation.%' ORDER BY seq")
         .unwrap();
     query.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// As `cargo xtask campaign rotation`.
+#[test]
+#[ignore = "a campaign: `cargo xtask campaign rotation`"]
+fn campaign() {
+    long::campaign();
 }
 
 /// One machine at work on its own port while the secret is rotated.

@@ -26,9 +26,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 }
 
 /// Counts: `SEALPORT_RECORDS` (100,000), `SEALPORT_KILLS` (20), `SEALPORT_SEED`.
-#[test]
-#[ignore = "a campaign: `cargo xtask campaign rotation`"]
-fn campaign() {
+pub(crate) fn campaign() {
     let records = number("SEALPORT_RECORDS", 100_000) as usize;
     let kills = number("SEALPORT_KILLS", 20);
     let seed = number("SEALPORT_SEED", Instant::now().elapsed().subsec_nanos().into());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    fleet::{Fleet, PATIENCE, wait},
+    fleet::{Fleet, Machine, PATIENCE, wait},
     master, parts, phase, rotate, trail, until_phase,
 };
 
@@ -136,6 +136,8 @@ fn it_is_cancelled_paused_and_resumed_and_what_is_retired_can_be_destroyed() {
     let at = fleet.master();
     let node = fleet.join("--role standby --administrator", "", &at);
     fleet.until_equal(&[node]);
+    fleet.machines.push(Machine::new("middle"));
+    let restored = fleet.machines.len() - 1;
     // Cancelled when nodes have the new version already: they let it go.
     hold_before(&fleet, "resealing");
     assert_eq!(rotate(&fleet, "given-up.sealport", "--no-wait").0, 0);
@@ -180,11 +182,14 @@ fn it_is_cancelled_paused_and_resumed_and_what_is_retired_can_be_destroyed() {
 
     // It is restored elsewhere, and seals on there.
     restore(&fleet, "middle", &file, &backup);
+    assert!(parts(&fleet, restored).contains_key(&1), "it is of the middle");
+    fleet.start(restored);
     wait("the restored one is sealed anew", PATIENCE, || {
-        let list = fleet.desk.json("middle", "secret list", &[]);
-        let old = list["versions"].as_array().unwrap().iter().find(|v| v["version"] == 1).cloned().unwrap();
-        if old["state"] == "retired" { Ok(()) } else { Err(list.to_string()) }
+        let status = fleet.json(restored, "secret rotate --status", &[]);
+        if status["rotation"]["phase"] == "done" { Ok(()) } else { Err(status.to_string()) }
     });
+    assert_eq!(parts(&fleet, restored).into_keys().collect::<Vec<_>>(), [3]);
+    fleet.kill(restored);
 
     // Destroyed: not the active one, not without the name, and then everywhere.
     let list = fleet.json(0, "secret list", &[]);

@@ -363,3 +363,77 @@ fn damaged(what: &str) -> Error {
     Error::new(Code::Integrity, format!("The kept master secret is damaged: {what}."))
         .hint("Restore the master secret from a backup.")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+    use std::convert::Infallible;
+
+    use rand_core::{TryCryptoRng, TryRng};
+
+    use super::*;
+
+    /// Bytes that differ each time.
+    struct Counting(u8);
+
+    impl TryRng for Counting {
+        type Error = Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            self.try_next_u64().map(|next| next as u32)
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            self.0 += 1;
+            Ok(self.0.into())
+        }
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+            self.0 += 1;
+            bytes.fill(self.0);
+            Ok(())
+        }
+    }
+
+    impl TryCryptoRng for Counting {}
+
+    const LIMIT: usize = 2560;
+
+    fn full() -> Bundle {
+        let mut rng = Counting(0);
+        let mut bundle = Bundle::make_new(SystemId::make_new(&mut rng), Timestamp::from_millis(0), &mut rng);
+        // Ed25519 in PKCS #8 with its public key.
+        let key = || SecretBytes::from_slice(&[7; 83]);
+        bundle.node_key = Some(key());
+        bundle.authority = Some(Authority { ca: key(), grant: key() });
+        bundle
+    }
+
+    /// Sabotage: leave the comma or the longest number out of `room`.
+    #[test]
+    fn as_many_versions_fit_as_it_says_and_a_dozen_do() {
+        let mut rng = Counting(100);
+        let mut bundle = full();
+        assert!(bundle.room(LIMIT) >= 12, "{}", bundle.room(LIMIT));
+        while bundle.versions().count() < bundle.room(LIMIT) {
+            bundle.make_version(bundle.highest().next(), Timestamp::from_millis(0), &mut rng);
+            assert!(bundle.to_text(Holder::Own).len() <= LIMIT);
+        }
+        bundle.make_version(bundle.highest().next(), Timestamp::from_millis(0), &mut rng);
+        assert!(bundle.to_text(Holder::Own).len() > LIMIT, "one more fits");
+    }
+
+    #[test]
+    fn several_versions_come_back_with_the_active_one_that_was_said() {
+        let mut rng = Counting(100);
+        let mut bundle = full();
+        bundle.make_version(KeyVersion(2), Timestamp::from_millis(1), &mut rng);
+        bundle.make_version(KeyVersion(4), Timestamp::from_millis(2), &mut rng);
+        assert_eq!(bundle.active(), KeyVersion(1));
+        assert!(!bundle.activate(KeyVersion(3)) && bundle.activate(KeyVersion(4)));
+        let again = Bundle::from_text(&bundle.to_text(Holder::Own)).unwrap();
+        assert_eq!((again.active(), again.checks()), (KeyVersion(4), bundle.checks()));
+        // The active one stays, whatever is let go; another bundle gives back what is wanted.
+        bundle.retain(|version| version == KeyVersion(2));
+        assert_eq!(bundle.versions().map(|held| held.version.0).collect::<Vec<_>>(), [2, 4]);
+        bundle.adopt(again, |version| version == KeyVersion(1));
+        assert_eq!(bundle.versions().map(|held| held.version.0).collect::<Vec<_>>(), [1, 2, 4]);
+    }
+}

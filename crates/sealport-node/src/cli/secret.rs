@@ -144,7 +144,7 @@ pub fn watch(engine: &dyn Handle, call: &Call<'_>) -> Result<Response, Error> {
         for _ in 0..8 {
             if call.cancel.load(Ordering::SeqCst) {
                 progress::say(
-                    "It goes on by itself. `sealport secret rotate --status` shows how far it is, --pause stops it.",
+                    "It goes on in the service, also after a restart. `sealport secret rotate --status` shows how far it is.",
                 );
                 return Ok(response);
             }
@@ -224,6 +224,12 @@ fn rotation(view: &RotationView) -> String {
         None => text.push('\n'),
     }
     text
+}
+
+/// A rotation in one line.
+pub fn in_short(view: &RotationView) -> String {
+    let done = if view.total > 0 { format!(", {} of {}", view.done, view.total) } else { String::new() };
+    format!("to version {}: {}{done}", view.to, doing(view))
 }
 
 fn doing(view: &RotationView) -> String {

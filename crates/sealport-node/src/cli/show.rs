@@ -177,6 +177,9 @@ fn status(view: &StatusView, data_dir: &Path, source: &Source) -> String {
             (false, reason) => format!("refused: {}", reason.as_deref().unwrap_or("no reason given")),
         };
         line("Sealing", sealing);
+        if let Some(rotation) = &view.rotation {
+            line("Rotation", super::secret::in_short(rotation));
+        }
         let proven = view.backup.proven_age_seconds;
         line(
             "Backup",

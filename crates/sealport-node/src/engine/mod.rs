@@ -118,7 +118,6 @@ impl Engine {
         let _ = engine.me.set(Arc::downgrade(&engine));
         // Where custody refuses, the status says so, and `unlock` begins to follow.
         let _ = engine.follow();
-        engine.begin_rotating();
         Ok(engine)
     }
 
@@ -330,7 +329,11 @@ impl Handle for Engine {
             Request::SecretRotate { file: LocalPath(file), passphrase, reminder } => {
                 self.rotate(file.as_ref(), &passphrase, reminder, call).map(Response::Rotation)
             }
-            Request::SecretRotation => self.rotation().map(Response::Rotation),
+            Request::SecretRotation => {
+                // Whoever watches one where no service runs carries it out.
+                self.begin_rotating();
+                self.rotation().map(Response::Rotation)
+            }
             Request::SecretSteer { steer } => self.steer(steer, call),
             Request::SecretDestroy { version, confirm } => self.destroy(version, &confirm, call),
             Request::AlertList => self.alerts().map(Response::Alerts),

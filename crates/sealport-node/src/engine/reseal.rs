@@ -241,15 +241,23 @@ mod tests {
 
     fn ask(engine: &Engine, request: Request) -> Result<Response, Error> {
         let cancel = AtomicBool::new(false);
-        let call = Call { actor: "tester".to_owned(), origin: Origin::CommandLine, notify: &|_| {}, cancel: &cancel };
+        let call = Call {
+            actor: "tester".to_owned(),
+            origin: Origin::CommandLine,
+            notify: &|_| {},
+            cancel: &cancel,
+        };
         engine.handle(request, &call)
     }
 
     fn set(engine: &Engine, port: &str, retries: u32) {
-        let changes =
-            vec![Assignment { path: "RetryCount".to_owned(), value: SecretText::new(retries.to_string()) }];
+        let changes = vec![Assignment {
+            path: "PrimaryTransport/RetryCount".to_owned(),
+            value: SecretText::new(retries.to_string()),
+        }];
         let port = port.to_owned();
-        ask(engine, Request::PortSet { port, changes, if_revision: None, note: None, dry_run: false }).unwrap();
+        ask(engine, Request::PortSet { port, changes, if_revision: None, note: None, dry_run: false })
+            .unwrap();
     }
 
     fn retries(engine: &Engine, port: &str) -> String {
@@ -258,7 +266,11 @@ mod tests {
         else {
             panic!("a port is shown")
         };
-        let found = view.properties.iter().find(|property| property.path.ends_with("RetryCount")).unwrap();
+        let found = view
+            .properties
+            .iter()
+            .find(|property| property.path.ends_with("PrimaryTransport/RetryCount"))
+            .unwrap();
         found.value.clone().unwrap()
     }
 

@@ -193,7 +193,7 @@ impl Engine {
         };
         move_on(&system, change, act(call, word, version_name(to), ""))?;
         if steer == RotationAct::Cancel {
-            tidy(&system)?;
+            self.tidy_for(&system, call)?;
         }
         *held(&self.rotating.note) = None;
         *held(&self.rotating.pace) = None;
@@ -230,8 +230,20 @@ impl Engine {
         };
         let detail = own.map(|own| format!("check value {}", own.kcv)).unwrap_or_default();
         move_on(&system, destroy, act(call, "secret.destroy", version_name(version), detail))?;
-        tidy(&system)?;
+        self.tidy_for(&system, call)?;
         self.versions().map(Response::Versions)
+    }
+
+    /// Wipes what is not given any more: before the answer where somebody asks here, who may end this process next; in
+    /// the background where another node asks, whose patience is shorter than a slow custody.
+    fn tidy_for(&self, system: &System, call: &Call) -> Result<(), Error> {
+        if call.origin == Origin::Network {
+            self.begin_rotating();
+            self.rotating.kick.notify_one();
+            return Ok(());
+        }
+        let _step = held(&self.rotating.step);
+        tidy(system)
     }
 
     /// Carries a rotation out from now on, wherever there is one. Does nothing where it does so already.
@@ -276,7 +288,8 @@ impl Engine {
         let row = system.read(|store| store.rotation())?;
         let Some(row) = row.filter(|row| row.rotation().under_way()) else { return Ok(Pace::Idle) };
         let (to, position) = (row.to, system.position().borrow().clone());
-        let holds_to = system.unlocked()?.keys.holds(to);
+        // Where custody refuses it waits, and asks nobody.
+        let holds_to = system.known()?.keys.holds(to);
         let members =
             if row.phase == RotationPhase::Distributing { self.members(system)? } else { Vec::new() };
         let older = match row.phase {
