@@ -12,6 +12,8 @@ use sealport_core::api::CustodyChoice;
 mod backup;
 #[path = "ratios/list.rs"]
 mod list;
+#[path = "ratios/rotation.rs"]
+mod rotation;
 #[path = "ratios/seal.rs"]
 mod seal;
 #[path = "ratios/start.rs"]
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     list::measure(&mut table, &engine, 100_000);
     store::measure_custody(&mut table, &place);
     drop(engine);
+    rotation::measure(&mut table, folder.path());
     start::measure(&mut table, folder.path());
     table.end();
     ExitCode::SUCCESS

@@ -64,7 +64,7 @@ impl Desk {
         command
     }
 
-    fn json(&self, data: &str, line: &str, extra: &[&str]) -> Value {
+    pub(crate) fn json(&self, data: &str, line: &str, extra: &[&str]) -> Value {
         let output = finish(&mut self.command(data, &format!("--json {line}"), extra), "");
         let words = || format!("{data} {line} {extra:?}: {}{}", out(&output), err(&output));
         assert_eq!(output.status.code(), Some(0), "{}", words());
@@ -246,7 +246,7 @@ impl Fleet {
 }
 
 impl Machine {
-    fn new(data: &str) -> Self {
+    pub(crate) fn new(data: &str) -> Self {
         Self {
             data: data.to_owned(),
             listen: Mutex::new("127.0.0.1:0".to_owned()),

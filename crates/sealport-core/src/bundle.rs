@@ -159,6 +159,71 @@ impl Bundle {
         self.versions.iter()
     }
 
+    /// Whether it holds a version.
+    pub fn holds(&self, version: KeyVersion) -> bool {
+        self.versions.iter().any(|v| v.version == version)
+    }
+
+    /// The version with the highest number.
+    pub fn highest(&self) -> KeyVersion {
+        self.versions.last().map_or(self.active, |last| last.version)
+    }
+
+    /// Versions with their check values, oldest first.
+    pub fn checks(&self) -> Vec<(KeyVersion, KeyCheck)> {
+        self.versions.iter().map(|v| (v.version, self.check(v))).collect()
+    }
+
+    /// Adds a new version, which opens only until it is activated.
+    ///
+    /// # Panics
+    /// If its number is not above all others: `may_prepare` gives one that is.
+    pub fn make_version(&mut self, version: KeyVersion, now: Timestamp, rng: &mut impl CryptoRng) {
+        assert!(version > self.highest(), "a new version has the highest number");
+        self.versions.push(SecretVersion { version, secret: MasterSecret::make_new(rng), created: now });
+    }
+
+    /// Makes a version that it holds the active one. The database says which is active: what stands in the text may be
+    /// older. Whether it holds it.
+    pub fn activate(&mut self, version: KeyVersion) -> bool {
+        let holds = self.holds(version);
+        if holds {
+            self.active = version;
+        }
+        holds
+    }
+
+    /// Lets versions go; never the active one.
+    pub fn retain(&mut self, keep: impl Fn(KeyVersion) -> bool) {
+        let active = self.active;
+        self.versions.retain(|v| v.version == active || keep(v.version));
+    }
+
+    /// Takes versions over from another bundle of the system that it does not hold itself.
+    pub fn adopt(&mut self, other: Bundle, wanted: impl Fn(KeyVersion) -> bool) {
+        for version in other.versions {
+            if wanted(version.version) && !self.holds(version.version) {
+                self.versions.push(version);
+            }
+        }
+        self.versions.sort_by_key(|v| v.version);
+    }
+
+    /// How many versions fit into a custody that takes `limit` bytes.
+    pub fn room(&self, limit: usize) -> usize {
+        let text = self.to_text(Holder::Own).len();
+        let most = u32::MAX.to_string().len();
+        let one = VersionText {
+            version: KeyVersion(u32::MAX),
+            created: self.versions[0].created,
+            check: "0".repeat(32),
+            secret: "0".repeat(44),
+        };
+        // With the comma before it; numbers of few digits are shorter.
+        let one = serde_json::to_string(&one).expect("a version is plain JSON").len() + 1 - most + 3;
+        self.versions.len() + limit.saturating_sub(text) / one
+    }
+
     /// What may be shown of the versions.
     pub fn views(&self) -> Vec<KeyVersionView> {
         let view = |v: &SecretVersion| KeyVersionView {
@@ -205,10 +270,9 @@ impl Bundle {
         }
     }
 
-    /// Whether both hold the same versions of the same secret.
+    /// Whether both hold the same versions of the same secret. Which one is active the database says.
     pub fn same_secret(&self, other: &Self) -> bool {
         self.system == other.system
-            && self.active == other.active
             && self.versions.len() == other.versions.len()
             && self
                 .versions
@@ -298,4 +362,78 @@ fn read_versions(
 fn damaged(what: &str) -> Error {
     Error::new(Code::Integrity, format!("The kept master secret is damaged: {what}."))
         .hint("Restore the master secret from a backup.")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+    use std::convert::Infallible;
+
+    use rand_core::{TryCryptoRng, TryRng};
+
+    use super::*;
+
+    /// Bytes that differ each time.
+    struct Counting(u8);
+
+    impl TryRng for Counting {
+        type Error = Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            self.try_next_u64().map(|next| next as u32)
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            self.0 += 1;
+            Ok(self.0.into())
+        }
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+            self.0 += 1;
+            bytes.fill(self.0);
+            Ok(())
+        }
+    }
+
+    impl TryCryptoRng for Counting {}
+
+    const LIMIT: usize = 2560;
+
+    fn full() -> Bundle {
+        let mut rng = Counting(0);
+        let mut bundle = Bundle::make_new(SystemId::make_new(&mut rng), Timestamp::from_millis(0), &mut rng);
+        // Ed25519 in PKCS #8 with its public key.
+        let key = || SecretBytes::from_slice(&[7; 83]);
+        bundle.node_key = Some(key());
+        bundle.authority = Some(Authority { ca: key(), grant: key() });
+        bundle
+    }
+
+    /// Sabotage: leave the comma or the longest number out of `room`.
+    #[test]
+    fn as_many_versions_fit_as_it_says_and_a_dozen_do() {
+        let mut rng = Counting(100);
+        let mut bundle = full();
+        assert!(bundle.room(LIMIT) >= 12, "{}", bundle.room(LIMIT));
+        while bundle.versions().count() < bundle.room(LIMIT) {
+            bundle.make_version(bundle.highest().next(), Timestamp::from_millis(0), &mut rng);
+            assert!(bundle.to_text(Holder::Own).len() <= LIMIT);
+        }
+        bundle.make_version(bundle.highest().next(), Timestamp::from_millis(0), &mut rng);
+        assert!(bundle.to_text(Holder::Own).len() > LIMIT, "one more fits");
+    }
+
+    #[test]
+    fn several_versions_come_back_with_the_active_one_that_was_said() {
+        let mut rng = Counting(100);
+        let mut bundle = full();
+        bundle.make_version(KeyVersion(2), Timestamp::from_millis(1), &mut rng);
+        bundle.make_version(KeyVersion(4), Timestamp::from_millis(2), &mut rng);
+        assert_eq!(bundle.active(), KeyVersion(1));
+        assert!(!bundle.activate(KeyVersion(3)) && bundle.activate(KeyVersion(4)));
+        let again = Bundle::from_text(&bundle.to_text(Holder::Own)).unwrap();
+        assert_eq!((again.active(), again.checks()), (KeyVersion(4), bundle.checks()));
+        // The active one stays, whatever is let go; another bundle gives back what is wanted.
+        bundle.retain(|version| version == KeyVersion(2));
+        assert_eq!(bundle.versions().map(|held| held.version.0).collect::<Vec<_>>(), [2, 4]);
+        bundle.adopt(again, |version| version == KeyVersion(1));
+        assert_eq!(bundle.versions().map(|held| held.version.0).collect::<Vec<_>>(), [1, 2, 4]);
+    }
 }

@@ -65,6 +65,9 @@ pub struct Settings {
     /// Whether windows show alerts on the desktop: `on` or `off`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notifications: Option<Switch>,
+    /// Days after which a new version of the master secret is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation_days: Option<u16>,
     /// Where alerts are posted as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
@@ -163,6 +166,17 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "rotation_days",
+        default: "365",
+        about: "Days after which a new version of the master secret is due, from 1 to 3650.",
+        read: |s| s.rotation_days.map(|days| days.to_string()),
+        write: |s, v| {
+            let days = v.parse().ok().filter(|days| (1..=3_650).contains(days));
+            s.rotation_days = Some(days.ok_or("it must be a number from 1 to 3650")?);
+            Ok(())
+        },
+    },
+    Setting {
         key: "webhook",
         default: "off",
         about: "Where alerts are posted as JSON: an http or https address, or `off`.",
@@ -252,6 +266,7 @@ impl Settings {
             sync_interval: None,
             backup_days: None,
             notifications: None,
+            rotation_days: None,
             webhook: None,
             webhook_key_file: None,
         }
@@ -324,6 +339,11 @@ impl Settings {
     /// Whether windows show alerts on the desktop.
     pub fn notifications(&self) -> bool {
         self.notifications != Some(Switch::Off)
+    }
+
+    /// Days after which a new version of the master secret is due (Enterprise SSO: once a year).
+    pub fn rotation_days(&self) -> u64 {
+        self.rotation_days.unwrap_or(365).into()
     }
 
     /// Where the service listens.

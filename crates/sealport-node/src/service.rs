@@ -41,6 +41,7 @@ impl Service {
         let engine = Engine::shared(config)?;
         let local = local::Server::start(engine.clone(), &data_dir)?;
         let _ = engine.listen(listen);
+        engine.begin_rotating();
         let watch = Watch::start(&engine)?;
         Ok(Self { engine, _watch: watch, ops: Mutex::default(), _local: local })
     }

@@ -99,9 +99,8 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
         | Response::Promoted(_)
         | Response::Stranded(_)
         | Response::StrandedDiff(_)
-        | Response::StrandedDone(_)
-        | Response::Versions(_)
-        | Response::Rotation(_) => String::new(),
+        | Response::StrandedDone(_) => String::new(),
+        Response::Versions(_) | Response::Rotation(_) => super::secret::text(response).unwrap_or_default(),
         Response::Invited(_)
         | Response::Joined(_)
         | Response::Nodes(_)
@@ -168,6 +167,9 @@ fn status(view: &StatusView, data_dir: &Path, source: &Source) -> String {
             (false, reason) => format!("refused: {}", reason.as_deref().unwrap_or("no reason given")),
         };
         line("Sealing", sealing);
+        if let Some(rotation) = &view.rotation {
+            line("Rotation", super::secret::in_short(rotation));
+        }
         let proven = view.backup.proven_age_seconds;
         line(
             "Backup",
@@ -483,7 +485,7 @@ fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-fn age(moment: Timestamp) -> String {
+pub fn age(moment: Timestamp) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let now = Timestamp::from_millis(i64::try_from(now).unwrap_or(i64::MAX));
     format!("{} ago", in_words(now.seconds_since(moment)))
