@@ -185,7 +185,8 @@ impl World<'_> {
         let unsynced = self.sabotaged(Sabotage::AnswersBeforeSync).then(|| self.db_with_unsynced()).flatten();
         let db = unsynced.as_ref().unwrap_or(&self.db);
         let known = db.hash(poll.ask.audit.line);
-        let mut facts = MasterFacts { at: db.at, version: db.active, audit: db.trail.len() as u64, known };
+        let mut facts =
+            MasterFacts { at: db.at, version: db.active, audit: db.trail.len() as u64, known, shared: None };
         if self.sabotaged(Sabotage::AnyHistory) {
             facts.known = Some(poll.ask.audit.hash.clone());
         }
@@ -213,7 +214,9 @@ impl World<'_> {
                 self.count("polls of another history");
                 Body::Nothing
             }
-            Answer::Superseded => return Err(crate::world::panicked("an epoch out of nowhere".into())),
+            Answer::Superseded | Answer::Grant => {
+                return Err(crate::world::panicked("an epoch out of nowhere".into()));
+            }
         };
         self.truth.i10_revoked_gets_nothing(&self.db, poll.from)?;
         let db = unsynced.as_ref().unwrap_or(&self.db);

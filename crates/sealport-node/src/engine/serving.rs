@@ -53,7 +53,7 @@ impl System {
         let (answer, facts) = judge(&store, ask, &position)?;
         let body = match answer {
             Answer::Now(body) => body,
-            Answer::Hold(_) | Answer::Differs | Answer::Superseded => Body::Nothing,
+            Answer::Hold(_) | Answer::Differs | Answer::Grant | Answer::Superseded => Body::Nothing,
         };
         each(SyncLine::Head(self.head(&position, facts.known, body)))?;
         let (after, line) = match body {
@@ -289,8 +289,13 @@ fn judge(store: &Store, ask: &Ask, position: &Position) -> Result<(Answer, Maste
         line if line == position.audit.line => Some(position.audit.hash.clone()),
         line => store.audit_hash(line)?,
     };
-    let facts =
-        MasterFacts { at: position.at, version: position.active_version, audit: position.audit.line, known };
+    let facts = MasterFacts {
+        at: position.at,
+        version: position.active_version,
+        audit: position.audit.line,
+        known,
+        shared: None,
+    };
     Ok((answer(ask, &facts), facts))
 }
 
