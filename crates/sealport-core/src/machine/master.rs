@@ -155,7 +155,8 @@ pub fn answer(ask: &Ask, facts: &MasterFacts) -> Answer {
     let same_epoch = ask.at.epoch == facts.at.epoch;
     let same_trail = facts.known.as_ref() == Some(&ask.audit.hash);
     let other_history = same_epoch && ask.audit.line > 0 && !same_trail;
-    let set_back = ask.seen > facts.at || ask.version.is_some_and(|version| version > facts.version);
+    let newer = same_epoch && ask.version.is_some_and(|version| version > facts.version);
+    let set_back = ask.seen > facts.at || newer;
     if set_back || other_history {
         return Answer::Differs;
     }

@@ -236,6 +236,9 @@ impl Node {
             return self.fail(Failure::Refused, rng);
         }
         self.contradiction = None;
+        if head.at.epoch > self.held.at.epoch {
+            self.wanted = Some(head.version);
+        }
         if self.wanted < Some(head.version) {
             self.wanted = Some(head.version);
             self.hopes = self.in_flight.as_ref().map(|flight| flight.sent);
@@ -504,7 +507,9 @@ pub fn contradicts(head: &Head, held: &Held) -> Option<Contradiction> {
     if head.at.epoch < held.seen.epoch {
         return Some(Contradiction::LowerEpoch);
     }
-    if held.version.is_some_and(|version| head.version < version) {
+    let same_epoch = held.at.epoch == head.at.epoch;
+    // A new reign may not have what the former one made active: then that is stranded with it.
+    if same_epoch && held.version.is_some_and(|version| head.version < version) {
         return Some(Contradiction::LowerVersion);
     }
     // An epoch that is not granted yet is refused before this; in a new one the history may be another.
@@ -515,7 +520,6 @@ pub fn contradicts(head: &Head, held: &Held) -> Option<Contradiction> {
         return Some(Contradiction::LowerGeneration);
     }
     // A trail that ends before ours is another one too: audit entries are never taken away.
-    let same_epoch = held.at.epoch == head.at.epoch;
     let continues = held.audit.line == 0 || head.known.as_ref() == Some(&held.audit.hash);
     (same_epoch && !continues).then_some(Contradiction::OtherHistory)
 }
