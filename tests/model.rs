@@ -29,6 +29,7 @@ fn probe() {
         epochs: env("E", 3) as u8,
         versions: env("V", 3) as u8,
         writes: env("W", 2) as u8,
+        late: env("L", 0) == 1,
     };
     let checker = model
         .checker()

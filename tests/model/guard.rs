@@ -118,7 +118,7 @@ impl Rules {
             contradiction: None,
             master_here,
         };
-        (may_seal(&facts).is_ok() && !site.doubts).then_some(site.db.active)
+        may_seal(&facts).is_ok().then_some(site.db.active)
     }
 
     /// Whether a write is let in, asked in its transaction.
@@ -219,7 +219,7 @@ impl Rules {
 
     /// Whether custody holds what all that the node has is sealed under.
     fn holds_all(self, site: &Site) -> bool {
-        let needed = site.db.needed().with(site.db.active);
+        let needed = site.needed().with(site.db.active);
         self.lacks(Guard::AllVersions) || needed.all().all(|key| site.keys.has(key))
     }
 
@@ -324,12 +324,18 @@ impl Rules {
     }
 
     /// The number of the next version, if a rotation may begin.
-    pub fn may_prepare(self, site: &Site) -> Option<u8> {
+    pub fn may_prepare(self, site: &Site, issued: &[Issued]) -> Option<u8> {
+        // A former master may have made versions that nobody else knows.
+        let emergencies = issued.iter().filter(|issued| {
+            let ours = site.db.reigns.iter().any(|begun| begun.reign == issued.reign);
+            ours && issued.votes.is_some()
+        });
+        let known = site.keys.and(site.db.destroyed).highest() + emergencies.count() as u8;
         let last = site.db.rotation.map(|rotation| rotation.of_core());
         let facts = PrepareFacts {
             last,
             active: site.db.active.version(),
-            highest: KeyVersion(site.keys.and(site.db.destroyed).highest().into()),
+            highest: KeyVersion(known.into()),
             held: 1,
             room: 12,
         };

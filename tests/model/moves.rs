@@ -1,7 +1,10 @@
 //! The steps: what can happen next, and what comes of it. A step is one transaction of one node, or one message that
 //! arrives; in between anything else can happen.
 
-use sealport_core::machine::{Admitted, Answer as Decided, Body, Tally, WriteRefusal, rotation::Step as Rotate};
+use sealport_core::machine::{
+    Admitted, Answer as Decided, Body, Tally, WriteRefusal,
+    rotation::{self, Step as Rotate},
+};
 use stateright::{Model, Property};
 
 use crate::{
@@ -20,8 +23,6 @@ pub enum Move {
     Write { node: u8 },
     /// A write arrives; `again` lets it arrive once more.
     Take { at: usize, again: bool },
-    /// A write is lost.
-    Lose { at: usize },
     /// A node asks who answers as a master at the address that it has, which may be another one, and an answer is on its way.
     Ask { node: u8, to: u8 },
     /// The answer arrives.
@@ -72,6 +73,8 @@ pub struct Protocol {
     pub epochs: u8,
     pub versions: u8,
     pub writes: u8,
+    /// Whether answers are under way for a time, and writes come twice.
+    pub late: bool,
 }
 
 impl Model for Protocol {
@@ -100,7 +103,10 @@ impl Model for Protocol {
             return;
         }
         for at in 0..world.writes.len() {
-            moves.extend([Move::Take { at, again: false }, Move::Take { at, again: true }, Move::Lose { at }]);
+            moves.push(Move::Take { at, again: false });
+            if self.late {
+                moves.push(Move::Take { at, again: true });
+            }
         }
         for node in 0..self.nodes {
             moves.extend([
@@ -150,17 +156,13 @@ impl Protocol {
         match step {
             Move::Write { node } => self.write(world, node),
             Move::Take { at, again } => self.take_write(world, at, again),
-            Move::Lose { at } => {
-                world.writes.remove(at);
-                Some(())
-            }
             Move::Ask { node, to } => self.ask(world, node, to),
             Move::Hear { node } => self.hear(world, node),
             Move::Crash { node } => {
                 let site = &mut world.sites[usize::from(node)];
-                let before = (site.doubts, site.ballot, site.batch, site.answer.is_some());
+                let before = (site.ballot, site.batch, site.answer.is_some());
                 site.crash();
-                (before != (false, None, None, false)).then_some(())
+                (before != (None, None, false)).then_some(())
             }
             Move::Stand { node } => self.stand(world, node),
             Move::Vote { candidate, voter } => self.vote(world, candidate, voter),
@@ -200,8 +202,9 @@ impl Protocol {
         let key = self.rules.seals_under(node, site)?;
         let row = Row { write: world.begun, key };
         let revision = site.db.rows.len() as u8 + 1;
+        let follows = site.db.rows.last().map(|row| row.write);
         let write =
-            Write { to: site.grant.node, epoch: site.grant.epoch, revision, row, checked: false };
+            Write { to: site.grant.node, epoch: site.at().epoch.0 as u8, revision, row, follows, checked: false };
         world.writes.push(write);
         world.begun += 1;
         Some(())
@@ -275,21 +278,19 @@ impl Protocol {
             return None;
         }
         site.answer = Some(answer);
-        Some(())
+        if self.late { Some(()) } else { self.hear(world, node) }
     }
 
     fn hear(&self, world: &mut World, node: u8) -> Option<()> {
         let site = &mut world.sites[usize::from(node)];
         let answer = site.answer.take()?;
         if !self.rules.takes_answer(site, &answer) || answer.nothing {
-            site.doubts = true;
             // A new reign is another history: what was seen of the former one is no reason to doubt it.
             if answer.db.reign() == site.grant && site.db.reign() != site.grant {
                 world.wrong = Some("a_granted_master_is_followed");
             }
             return Some(());
         }
-        site.doubts = false;
         site.seen = site.seen.max((answer.db.reign().epoch, answer.db.generation));
         let lacking: Vec<Stranded> = site
             .db
@@ -416,10 +417,15 @@ impl Protocol {
         if !site.reigns(node) {
             return None;
         }
-        if world.made == self.versions {
+        let reign = site.db.reign();
+        let forced = world.issued.iter().any(|issued| issued.reign == reign && !issued.regular());
+        let followed = world.sites.iter().all(|site| site.grant == reign);
+        // Another master could be forced in this epoch, and make another secret of the same number.
+        if world.made == self.versions || (forced && !followed) {
             return None;
         }
-        let to = Key { number: self.rules.may_prepare(site)?, by: site.db.reign() };
+        let site = &mut world.sites[usize::from(node)];
+        let to = Key { number: self.rules.may_prepare(site, &world.issued)?, by: site.db.reign() };
         world.made += 1;
         site.keys = site.keys.with(to);
         site.db.rotation = Some(Rotation { from: site.db.active, to, phase: Phase::Prepared });
@@ -515,8 +521,6 @@ impl Protocol {
         if !site.reigns(node) || !self.rules.may_retire(site, rotation) {
             return None;
         }
-        let older: Vec<Key> = site.keys.all().filter(|key| key.number < rotation.to.number).collect();
-        site.db.retired = older.into_iter().fold(site.db.retired, Keys::with);
         site.db.rotation = Some(Rotation { phase: Phase::Done, ..rotation });
         site.db.generation += 1;
         Some(())
@@ -542,7 +546,7 @@ fn commit_write(world: &mut World, write: &Write) {
     let site = &mut world.sites[usize::from(write.to)];
     if write.epoch != site.db.reign().epoch || !site.reigns(write.to) {
         world.wrong = Some("a_reign_has_one_writer");
-    } else if usize::from(write.revision) != site.db.rows.len() + 1 {
+    } else if site.db.rows.last().map(|row| row.write) != write.follows {
         world.wrong = Some("no_edit_is_lost");
     } else if write.row.key != site.db.active {
         world.wrong = Some("only_the_active_version_seals");
@@ -558,7 +562,10 @@ fn cancel(world: &mut World, node: u8) -> Option<()> {
     if !site.reigns(node) {
         return None;
     }
-    site.keys = site.keys.without(rotation.to);
+    // What was stranded under it by another reign is still to be opened.
+    if !rotation::keeps(false, false, u64::from(site.needed().has(rotation.to))) {
+        site.keys = site.keys.without(rotation.to);
+    }
     site.db.rotation = Some(Rotation { phase: Phase::Cancelled, ..rotation });
     site.db.generation += 1;
     Some(())

@@ -187,8 +187,6 @@ pub struct Db {
     pub rows: Vec<Row>,
     pub active: Key,
     pub rotation: Option<Rotation>,
-    /// Said to be needed by no record.
-    pub retired: Keys,
     pub destroyed: Keys,
 }
 
@@ -200,7 +198,6 @@ impl Db {
             rows: Vec::new(),
             active: Key::FIRST,
             rotation: None,
-            retired: Keys::default(),
             destroyed: Keys::default(),
         }
     }
@@ -296,8 +293,6 @@ pub struct Site {
     pub superseded: bool,
     /// Rows that the history it follows lacks.
     pub stranded: Vec<Stranded>,
-    /// Volatile: an answer was refused.
-    pub doubts: bool,
     /// Volatile.
     pub ballot: Option<Ballot>,
     /// Volatile.
@@ -317,7 +312,6 @@ impl Site {
             promised: None,
             superseded: false,
             stranded: Vec::new(),
-            doubts: false,
             ballot: None,
             batch: None,
             answer: None,
@@ -346,7 +340,7 @@ impl Site {
     }
 
     pub fn crash(&mut self) {
-        (self.doubts, self.ballot, self.batch, self.answer) = (false, None, None, None);
+        (self.ballot, self.batch, self.answer) = (None, None, None);
     }
 
     /// All that it must be able to open.
@@ -359,9 +353,12 @@ impl Site {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Write {
     pub to: u8,
+    /// The epoch of the replica that it was made on.
     pub epoch: u8,
     pub revision: u8,
     pub row: Row,
+    /// Ghost: the write that its writer saw.
+    pub follows: Option<u8>,
     /// Sabotage: it was let in before its transaction.
     pub checked: bool,
 }
