@@ -3,19 +3,21 @@
 use sealport_core::{
     id::{Epoch, KeyVersion, Revision},
     machine::{
-        self, Admitted, Answer as Decided, Ask, BecomeFacts, Body, Certificate, Contact, CustodyFact, Facts, Grant,
-        GrantKind, HandoverAsk, HandoverFacts, Head, Held, MasterFacts, Member, Promise, ProvenGrant, Rank, Role,
-        SecretFact, SignedGrant, Standing, Tally, VoteFacts, VoteRefusal, WriteFacts, WriteHead, WriteRefusal,
-        admit_write, answer, contradicts, may_become_master, may_hand_over, may_seal,
+        self, Admitted, Answer as Decided, Ask, BecomeFacts, Body, Certificate, Contact, CustodyFact, Facts,
+        Grant, GrantKind, HandoverAsk, HandoverFacts, Head, Held, MasterFacts, Member, Promise, ProvenGrant,
+        Rank, Role, SecretFact, SignedGrant, Standing, Tally, VoteFacts, VoteRefusal, WriteFacts, WriteHead,
+        WriteRefusal, admit_write, answer, contradicts, may_become_master, may_hand_over, may_seal,
         rotation::{
-            self, ActivateFacts, DestroyFacts, MemberFact, PrepareFacts, ResealFacts, ResealHead, RetireFacts,
-            RotationFacts, Step, admit_reseal, may_activate, may_destroy, may_prepare, may_retire,
+            self, ActivateFacts, DestroyFacts, MemberFact, PrepareFacts, ResealFacts, ResealHead,
+            RetireFacts, RotationFacts, Step, admit_reseal, may_activate, may_destroy, may_prepare,
+            may_retire,
         },
         shared_until, tally, vote,
     },
     time::Timestamp,
 };
 
+use crate::moves::Protocol;
 use crate::world::{Answer, Ballot, Batch, Issued, Key, Keys, Reign, Site, Write, marks, node_id, system};
 
 /// Every node of the model is one.
@@ -73,29 +75,45 @@ pub enum Guard {
     ResealCompare,
 }
 
-/// All guards.
-pub const GUARDS: &[Guard] = &[
-    Guard::FenceOnWrites,
-    Guard::CheckInside,
-    Guard::WriteRevision,
-    Guard::NoStaleKey,
-    Guard::LowerEpoch,
-    Guard::LowerGrant,
-    Guard::GrantSignature,
-    Guard::OnePromise,
-    Guard::AllVersions,
-    Guard::HandOverAtTheEnd,
-    Guard::EpochCompare,
-    Guard::Strands,
-    Guard::BackupFirst,
-    Guard::KeepAll,
-    Guard::CountFirst,
-    Guard::DestroyUnneeded,
-    Guard::ResealCompare,
+/// Every guard with what may be seen to break where it is not there, the first one found does.
+pub const SABOTAGES: &[(Guard, &[&str])] = &[
+    (Guard::FenceOnWrites, &["a_reign_has_one_writer"]),
+    (Guard::CheckInside, &["a_reign_has_one_writer", "only_the_active_version_seals", "no_edit_is_lost"]),
+    (Guard::WriteRevision, &["no_edit_is_lost"]),
+    (Guard::NoStaleKey, &["only_the_active_version_seals"]),
+    (Guard::LowerEpoch, &["nothing_goes_down"]),
+    (Guard::LowerGrant, &["nothing_goes_down"]),
+    (Guard::GrantSignature, &["grants_by_the_grant_key_alone", "a_granted_master_is_followed"]),
+    (Guard::OnePromise, &["one_master_in_an_epoch"]),
+    (Guard::AllVersions, &["a_master_opens_all"]),
+    (Guard::HandOverAtTheEnd, &["a_hand_over_loses_nothing"]),
+    (Guard::EpochCompare, &["epochs_increase", "nothing_goes_down"]),
+    (Guard::Strands, &["acknowledged_is_there_or_stranded"]),
+    (Guard::BackupFirst, &["sealed_under_what_a_backup_holds"]),
+    (Guard::KeepAll, &["a_node_opens_all", "a_master_opens_all"]),
+    (Guard::CountFirst, &["retired_is_not_needed"]),
+    (Guard::DestroyUnneeded, &["retired_is_not_needed", "a_master_opens_all", "a_node_opens_all"]),
+    (Guard::ResealCompare, &["acknowledged_is_there_or_stranded"]),
 ];
 
+impl Guard {
+    /// The smallest protocol in which it is missed.
+    pub fn shows_in(self, least: Protocol) -> Protocol {
+        let protocol = Protocol { rules: Rules { off: Some(self) }, ..least };
+        match self {
+            Guard::WriteRevision | Guard::CheckInside => Protocol { writes: 2, ..protocol },
+            Guard::OnePromise => Protocol { nodes: 3, versions: 1, writes: 0, ..protocol },
+            Guard::AllVersions => Protocol { mishaps: 1, ..protocol },
+            Guard::EpochCompare => Protocol { epochs: 3, versions: 1, ..protocol },
+            Guard::KeepAll => Protocol { versions: 3, ..protocol },
+            Guard::ResealCompare => Protocol { epochs: 1, writes: 2, late: true, ..protocol },
+            _ => protocol,
+        }
+    }
+}
+
 /// The rules, but for one.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Rules {
     pub off: Option<Guard>,
 }
@@ -308,7 +326,8 @@ impl Rules {
             by: String::new(),
         };
         let signature = if signed { "by the grant key" } else { "by another" }.to_owned();
-        let check = |_: &[u8], signature: &str| signature == "by the grant key" || self.lacks(Guard::GrantSignature);
+        let check =
+            |_: &[u8], signature: &str| signature == "by the grant key" || self.lacks(Guard::GrantSignature);
         SignedGrant { grant, signature }.prove(system(), check)
     }
 

@@ -8,11 +8,11 @@ use sealport_core::machine::{
 use stateright::{Model, Property};
 
 use crate::{
-    guard::{Rules, member},
+    guard::{Guard, Rules, member},
     truth::properties,
     world::{
-        Answer, Ballot, Batch, Begun, EPOCHS, Issued, Key, Keys, Phase, Reign, Rotation, Row, Site, Stranded, VERSIONS,
-        World, Write,
+        Answer, Ballot, Batch, Begun, EPOCHS, Issued, Key, Keys, Phase, Reign, Rotation, Row, Site, Stranded,
+        VERSIONS, World, Write,
     },
 };
 
@@ -75,6 +75,8 @@ pub struct Protocol {
     pub writes: u8,
     /// Whether answers are under way for a time, and writes come twice.
     pub late: bool,
+    /// How often the custody of a node is put back to an old backup.
+    pub mishaps: u8,
 }
 
 impl Model for Protocol {
@@ -121,18 +123,21 @@ impl Model for Protocol {
                 Move::Reseal { node },
                 Move::Retire { node },
                 Move::Cancel { node },
-                Move::WrongBackup { node },
                 Move::SendUp { node },
                 Move::Accept { node },
                 Move::Discard { node },
             ]);
+            if world.misfortunes < self.mishaps {
+                moves.push(Move::WrongBackup { node });
+            }
             moves.extend((0..self.nodes).map(|voter| Move::Vote { candidate: node, voter }));
             moves.extend((0..self.nodes).map(|to| Move::Ask { node, to }));
             moves.extend((0..self.nodes).map(|from| Move::HandOver { from, candidate: node }));
             moves.extend(world.issued.iter().map(|issued| Move::Grant { node, grant: issued.reign }));
             let epoch = world.sites[usize::from(node)].seen.0 + 1;
             if epoch <= self.epochs {
-                moves.extend((0..self.nodes).map(|to| Move::Forge { node, grant: Reign { epoch, node: to } }));
+                moves
+                    .extend((0..self.nodes).map(|to| Move::Forge { node, grant: Reign { epoch, node: to } }));
             }
             moves.extend((0..1 << self.nodes).map(|away| Move::Activate { node, away }));
             moves.extend(world.sites[usize::from(node)].keys.all().map(|key| Move::Destroy { node, key }));
@@ -143,6 +148,10 @@ impl Model for Protocol {
         let mut world = before.clone();
         self.take(&mut world, step)?;
         never_down(before, &mut world);
+        for site in world.sites.iter_mut().filter(|_| self.rules.off != Some(Guard::EpochCompare)) {
+            // A promise for an epoch that was seen binds nobody: the epoch is refused before it is looked at.
+            site.promised = site.promised.filter(|promised| promised.epoch > site.seen.0);
+        }
         Some(world)
     }
 
@@ -203,8 +212,14 @@ impl Protocol {
         let row = Row { write: world.begun, key };
         let revision = site.db.rows.len() as u8 + 1;
         let follows = site.db.rows.last().map(|row| row.write);
-        let write =
-            Write { to: site.grant.node, epoch: site.at().epoch.0 as u8, revision, row, follows, checked: false };
+        let write = Write {
+            to: site.grant.node,
+            epoch: site.at().epoch.0 as u8,
+            revision,
+            row,
+            follows,
+            checked: false,
+        };
         world.writes.push(write);
         world.begun += 1;
         Some(())
@@ -319,7 +334,8 @@ impl Protocol {
         if site.ballot.is_some() {
             return None;
         }
-        let burnt = site.promised.filter(|promised| promised.node != node).map_or(0, |promised| promised.epoch);
+        let burnt =
+            site.promised.filter(|promised| promised.node != node).map_or(0, |promised| promised.epoch);
         let reign = Reign { epoch: site.seen.0.max(burnt) + 1, node };
         if reign.epoch > self.epochs || self.rules.votes(node, site, reign).is_err() {
             return None;
@@ -341,10 +357,15 @@ impl Protocol {
         if answer.is_ok() {
             site.promised = Some(reign);
         }
-        let ballot = world.sites[usize::from(candidate)].ballot.as_mut()?;
+        let ballot = &mut world.sites[usize::from(candidate)].ballot;
+        let counted = ballot.as_mut()?;
         match answer {
-            Ok(()) => ballot.votes |= 1 << voter,
-            Err(_) => ballot.objections |= 1 << voter,
+            Ok(()) => counted.votes |= 1 << voter,
+            Err(_) => counted.objections |= 1 << voter,
+        }
+        // What is lost stays lost: the epoch is burnt.
+        if matches!(self.rules.counts(counted, self.nodes), Tally::Lost(_)) {
+            *ballot = None;
         }
         Some(())
     }
@@ -401,13 +422,23 @@ impl Protocol {
             return None;
         }
         let crowned = reign.node == node && self.rules.becomes(node, site, issued, None);
-        site.crash();
+        // What is under way comes from the former master. A candidate goes on, and will be refused.
+        (site.batch, site.answer) = (None, None);
         if crowned {
             site.begin(reign);
         } else {
             site.grant = reign;
             site.seen = (reign.epoch, issued.begins.1);
             site.superseded = false;
+        }
+        if let Some(ballot) = site.ballot {
+            let reign = Reign { epoch: ballot.epoch, node };
+            let begins = (site.db.reign().epoch, site.db.generation);
+            let issued = Issued { reign, begins, votes: Some(1), of: self.nodes };
+            // Once refused for its epoch it is refused for ever.
+            if !self.rules.becomes(node, site, &issued, Some(ballot.expected)) {
+                site.ballot = None;
+            }
         }
         Some(())
     }
@@ -452,7 +483,7 @@ impl Protocol {
                 let (row, revision) = rows.find(|(row, _)| row.key.number < rotation.to.number)?;
                 let epoch = site.db.reign().epoch;
                 site.batch = Some(Batch { epoch, revision, row: *row, to: rotation.to });
-                return Some(());
+                return if self.late { Some(()) } else { self.reseal(world, node) };
             }
             // Made together with its preparation; the others are steps of their own.
             Rotate::Make
@@ -571,10 +602,10 @@ fn cancel(world: &mut World, node: u8) -> Option<()> {
     Some(())
 }
 
-/// Once in a run; not at a master, which would not serve then.
+/// Not at a master, which would not serve then.
 fn wrong_backup(world: &mut World, node: u8) -> Option<()> {
     let site = &mut world.sites[usize::from(node)];
-    if world.misfortunes > 0 || site.reigns(node) || site.keys == Keys::only(Key::FIRST) {
+    if site.reigns(node) || site.keys == Keys::only(Key::FIRST) {
         return None;
     }
     world.misfortunes += 1;
@@ -595,7 +626,9 @@ fn send_up(world: &mut World, node: u8) -> Option<()> {
         return None;
     }
     // It alone may hold what opens them: they go up sealed anew.
-    if site.stranded.iter().any(|stranded| !site.keys.has(stranded.row.key)) || !site.keys.has(master.db.active) {
+    if site.stranded.iter().any(|stranded| !site.keys.has(stranded.row.key))
+        || !site.keys.has(master.db.active)
+    {
         return None;
     }
     let active = master.db.active;
@@ -626,8 +659,9 @@ fn never_down(before: &World, after: &mut World) {
         let history = (after.db.reign(), after.db.generation) < (before.db.reign(), before.db.generation);
         // Of two masters of one epoch the higher one may have begun earlier.
         let seen = (after.grant, after.seen) < (before.grant, before.seen);
-        let version = after.db.reign() == before.db.reign() && after.db.active.number < before.db.active.number;
-        let promised = after.promised < before.promised;
+        let version =
+            after.db.reign() == before.db.reign() && after.db.active.number < before.db.active.number;
+        let promised = after.promised < before.promised && after.seen.0 < EPOCHS && after.promised.is_some();
         after.grant < before.grant || seen || history || version || promised
     });
     if down {

@@ -28,9 +28,10 @@ pub fn properties() -> Vec<Property<Protocol>> {
     ]);
     all.extend([
         Property::always("epochs_increase", |_, world: &World| {
-            world.sites.iter().all(|site| {
-                site.db.reigns.windows(2).all(|pair| pair[0].reign.epoch < pair[1].reign.epoch)
-            })
+            world
+                .sites
+                .iter()
+                .all(|site| site.db.reigns.windows(2).all(|pair| pair[0].reign.epoch < pair[1].reign.epoch))
         }),
         Property::always("grants_by_the_grant_key_alone", |_, world: &World| {
             let signed = |grant| world.issued.iter().any(|issued| issued.reign == grant);

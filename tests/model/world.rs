@@ -68,10 +68,9 @@ impl Keys {
     }
 
     pub fn all(self) -> impl DoubleEndedIterator<Item = Key> {
-        (0..63u8).filter(move |bit| self.0 & (1 << bit) != 0).map(|bit| Key {
-            number: bit / 9 + 1,
-            by: Reign { epoch: bit % 9 / 3 + 1, node: bit % 3 },
-        })
+        (0..63u8)
+            .filter(move |bit| self.0 & (1 << bit) != 0)
+            .map(|bit| Key { number: bit / 9 + 1, by: Reign { epoch: bit % 9 / 3 + 1, node: bit % 3 } })
     }
 
     /// The highest number among them.
@@ -221,7 +220,10 @@ impl Db {
     }
 
     pub fn counts(&self) -> Counts {
-        Counts { records: u64::from(!self.rows.is_empty()), formers: self.rows.len().saturating_sub(1) as u64 }
+        Counts {
+            records: u64::from(!self.rows.is_empty()),
+            formers: self.rows.len().saturating_sub(1) as u64,
+        }
     }
 
     /// Whether this is an earlier state of the other, or the same.
