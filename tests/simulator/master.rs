@@ -16,7 +16,7 @@ use sealport_core::{
 
 use crate::{
     chance::Chance,
-    data::{Db, Op, Records, Row, V1, V2, system},
+    data::{Db, Op, Records, Row, V1, V2, keys_up_to, system},
     machines::Power,
     script::Act,
     truth::{Check, Sabotage, kept_word},
@@ -185,8 +185,14 @@ impl World<'_> {
         let unsynced = self.sabotaged(Sabotage::AnswersBeforeSync).then(|| self.db_with_unsynced()).flatten();
         let db = unsynced.as_ref().unwrap_or(&self.db);
         let known = db.hash(poll.ask.audit.line);
-        let mut facts =
-            MasterFacts { at: db.at, version: db.active, audit: db.trail.len() as u64, known, shared: None };
+        let mut facts = MasterFacts {
+            at: db.at,
+            version: db.active,
+            keys: keys_up_to(db.active),
+            audit: db.trail.len() as u64,
+            known,
+            shared: None,
+        };
         if self.sabotaged(Sabotage::AnyHistory) {
             facts.known = Some(poll.ask.audit.hash.clone());
         }
@@ -224,6 +230,7 @@ impl World<'_> {
             system: system(),
             at: db.at,
             version: db.active,
+            keys: facts.keys,
             audit: db.audit(),
             known: facts.known,
             counts: db.records.counts(),
