@@ -204,6 +204,11 @@ impl Rules {
 
     /// Whether a node takes over an answer.
     pub fn takes_answer(self, site: &Site, answer: &Answer) -> bool {
+        // The store's: of two masters of one epoch a node knows by the certificate which one it hears.
+        let other = answer.db.reign().epoch == site.grant.epoch && answer.db.reign() != site.grant;
+        if other && !self.lacks(Guard::LowerEpoch) {
+            return false;
+        }
         let mut head = head(site, answer);
         // Of an epoch whose grant it has not it takes nothing over.
         if answer.db.reign().epoch > site.seen.0 {
@@ -307,6 +312,13 @@ impl Rules {
         if self.lacks(Guard::OnePromise) {
             facts.promised = Some(promise(issued.reign));
         }
+        // Who promised a later epoch, or this one to another, does not act in this one.
+        if site
+            .promised
+            .is_some_and(|promised| promised.epoch >= issued.reign.epoch && promised != issued.reign)
+        {
+            return self.lacks(Guard::OnePromise);
+        }
         let Some(grant) = self.proves(issued, true) else { return false };
         may_become_master(&facts, &grant, expected).is_ok()
     }
@@ -343,13 +355,10 @@ impl Rules {
     }
 
     /// The number of the next version, if a rotation may begin.
-    pub fn may_prepare(self, site: &Site, issued: &[Issued]) -> Option<u8> {
-        // A former master may have made versions that nobody else knows.
-        let emergencies = issued.iter().filter(|issued| {
-            let ours = site.db.reigns.iter().any(|begun| begun.reign == issued.reign);
-            ours && issued.votes.is_some()
-        });
-        let known = site.keys.and(site.db.destroyed).highest() + emergencies.count() as u8;
+    pub fn may_prepare(self, site: &Site) -> Option<u8> {
+        // Whoever was master in an epoch that is not ours may have made versions that we do not know.
+        let highest = site.keys.and(site.db.destroyed).all().max_by_key(|key| key.number)?;
+        let known = highest.number + site.db.reign().epoch - highest.by.epoch;
         let last = site.db.rotation.map(|rotation| rotation.of_core());
         let facts = PrepareFacts {
             last,

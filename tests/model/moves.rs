@@ -396,6 +396,10 @@ impl Protocol {
         }
         let reign = Reign { epoch: master.db.reign().epoch + 1, node: candidate };
         let to = &world.sites[usize::from(candidate)];
+        // A candidate asks the master that it follows.
+        if to.grant != master.grant {
+            return None;
+        }
         // The candidate promises itself the epoch before it asks for it.
         if self.rules.votes(candidate, to, reign).is_err() || !self.rules.hands_over(from, master, to) {
             return None;
@@ -456,7 +460,7 @@ impl Protocol {
             return None;
         }
         let site = &mut world.sites[usize::from(node)];
-        let to = Key { number: self.rules.may_prepare(site, &world.issued)?, by: site.db.reign() };
+        let to = Key { number: self.rules.may_prepare(site)?, by: site.db.reign() };
         world.made += 1;
         site.keys = site.keys.with(to);
         site.db.rotation = Some(Rotation { from: site.db.active, to, phase: Phase::Prepared });

@@ -241,7 +241,12 @@ mod tests {
 
     fn ask(engine: &Engine, request: Request) -> Result<Response, Error> {
         let cancel = AtomicBool::new(false);
-        let call = Call { actor: "tester".to_owned(), origin: Origin::CommandLine, notify: &|_| {}, cancel: &cancel };
+        let call = Call {
+            actor: "tester".to_owned(),
+            origin: Origin::CommandLine,
+            notify: &|_| {},
+            cancel: &cancel,
+        };
         engine.handle(request, &call)
     }
 
@@ -249,7 +254,8 @@ mod tests {
         let changes =
             vec![Assignment { path: "RetryCount".to_owned(), value: SecretText::new(retries.to_string()) }];
         let port = port.to_owned();
-        ask(engine, Request::PortSet { port, changes, if_revision: None, note: None, dry_run: false }).unwrap();
+        ask(engine, Request::PortSet { port, changes, if_revision: None, note: None, dry_run: false })
+            .unwrap();
     }
 
     fn retries(engine: &Engine, port: &str) -> String {
