@@ -10,7 +10,7 @@ use std::{
 use rand_chacha::ChaCha8Rng;
 use sealport_core::{
     bundle::Bundle,
-    id::{Epoch, Generation, KeyVersion, RecordId, Revision, SystemId},
+    id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision, SystemId},
     machine::{AuditMark, Counts, Held, KeySetMark, Marks, Role, Standing},
     seal::{Context, Keys, SealedKind, derive_key_check},
     secret::MasterSecret,
@@ -243,6 +243,8 @@ impl Replica {
     pub fn held(&self) -> Held {
         Held {
             system: system(),
+            node: NodeId::from_bytes([0xff; 16]),
+            grant: None,
             seen: self.seen,
             at: self.at,
             audit: self.audit.clone(),

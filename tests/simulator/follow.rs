@@ -171,6 +171,9 @@ impl World<'_> {
                 }
                 Persist::Damaged => Op::Damaged,
                 Persist::Standing(standing) => Op::Standing(standing),
+                Persist::Grant(grant) => {
+                    return Err(crate::world::panicked(format!("a grant out of nowhere: {grant:?}")));
+                }
             };
             self.enqueue(node, op, Owner::Step);
             wait += 1;
@@ -184,8 +187,11 @@ impl World<'_> {
     }
 
     fn send_and_notify(&mut self, node: usize, send: Vec<Send>, notify: Vec<Notify>) -> Check {
-        one_poll_in_flight(node, send.len() > 1)?;
-        for Send::Poll { poll, mut ask, .. } in send {
+        let polls = send.iter().filter(|send| matches!(send, Send::Poll { .. })).count();
+        one_poll_in_flight(node, polls > 1)?;
+        for send in send {
+            // Nobody else is asked for a grant yet: no master changes here.
+            let Send::Poll { poll, mut ask, .. } = send else { continue };
             let follower = self.followers[node].as_ref().expect("a node that is up");
             one_poll_in_flight(node, follower.apply.is_some() || follower.core.in_flight() != Some(poll))?;
             if self.sabotage == Some(Sabotage::AsksBeforeSync) && !ask.full {

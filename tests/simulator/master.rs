@@ -191,6 +191,7 @@ impl World<'_> {
             keys: keys_up_to(db.active),
             audit: db.trail.len() as u64,
             known,
+            shared: None,
         };
         if self.sabotaged(Sabotage::AnyHistory) {
             facts.known = Some(poll.ask.audit.hash.clone());
@@ -219,7 +220,9 @@ impl World<'_> {
                 self.count("polls of another history");
                 Body::Nothing
             }
-            Answer::Superseded => return Err(crate::world::panicked("an epoch out of nowhere".into())),
+            Answer::Superseded | Answer::Grant => {
+                return Err(crate::world::panicked("an epoch out of nowhere".into()));
+            }
         };
         self.truth.i10_revoked_gets_nothing(&self.db, poll.from)?;
         let db = unsynced.as_ref().unwrap_or(&self.db);

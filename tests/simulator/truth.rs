@@ -322,7 +322,7 @@ impl Truth {
             Notify::Current => told.stale = false,
             Notify::Damaged => told.damaged = true,
             Notify::Repaired => told.damaged = false,
-            Notify::Revoked => return Ok(()),
+            Notify::Revoked | Notify::Master(_) => return Ok(()),
         }
         let same = before.unreachable == told.unreachable
             && before.contradiction == told.contradiction

@@ -1,10 +1,10 @@
 //! What happens to a following node, and what it asks for in return: the words between the machine and the loop.
 
 use super::{
-    Ask, AuditMark, Contradiction, Counts, Head, KeySetMark, Marks, Moment, SYNC_INTERVAL,
+    Ask, AuditMark, Contradiction, Counts, Head, KeySetMark, Marks, Moment, ProvenGrant, Rank, SYNC_INTERVAL,
     SYNC_INTERVAL_DEFAULT, Standing,
 };
-use crate::id::{KeyVersion, SystemId};
+use crate::id::{KeyVersion, NodeId, SystemId};
 
 /// Names one poll. Random, so that an answer to a poll of a former life of the process fits none of this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +15,10 @@ pub struct PollId(pub u64);
 pub struct Held {
     /// The system.
     pub system: SystemId,
+    /// This node.
+    pub node: NodeId,
+    /// The highest grant that was proven here; `None` where no change of master is known.
+    pub grant: Option<Rank>,
     /// The highest ever seen: durable before the answer that showed it counts.
     pub seen: Marks,
     /// What the replica wholly holds. Generation 0 in a new one.
@@ -64,7 +68,9 @@ pub enum Failure {
     OtherSystem,
     /// The master takes this node's certificate as expired: it must be renewed.
     Expired,
-    /// The master refuses for another reason: it is not the master any more, or speaks a newer protocol.
+    /// The one that was asked is not the master any more, or its epoch is not granted here yet.
+    Superseded,
+    /// The master refuses for another reason.
     Refused,
     /// The answer came, but could not be taken over.
     NotApplied,
@@ -118,6 +124,8 @@ pub enum Event {
         /// How.
         failure: Failure,
     },
+    /// A grant came and its signature is good: pushed by a new master, or in answer to [`Send::AskAround`] or a poll.
+    Granted(ProvenGrant),
     /// A record of the replica does not open, or is not there: the replica is damaged.
     Damaged,
     /// A record, or another node, is known to use this version of the master secret.
@@ -142,6 +150,10 @@ pub enum Persist {
     Damaged,
     /// Membership changed.
     Standing(Standing),
+    /// A higher grant: kept, with [`Held::seen`] raised to where its epoch begins, and the address of its master. A replica
+    /// of another master of the very same epoch counts as one of the epoch before from now on (`begins.epoch`). Where it
+    /// names this node, the loop makes it the master next.
+    Grant(ProvenGrant),
 }
 
 /// What goes out.
@@ -156,6 +168,9 @@ pub enum Send {
         /// Milliseconds within which the head must come.
         deadline: u64,
     },
+    /// Ask every address of the registry for the highest grant that it knows. What comes is an [`Event::Granted`]; nothing
+    /// need come.
+    AskAround,
 }
 
 /// What to tell people. Each once per change.
@@ -185,6 +200,8 @@ pub enum Notify {
     Current,
     /// The node was revoked: it asks no more.
     Revoked,
+    /// Another node is the master now, by a grant that was proven.
+    Master(Rank),
     /// The replica is damaged; a full copy is asked for.
     Damaged,
     /// A full copy is in place after [`Notify::Damaged`].

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, HOLD_MAX, KeySetMark, Marks, Moment, ONLINE_FOR, STANDBY_WAIT, Standing, State};
+use super::{
+    Ask, HOLD_MAX, KeySetMark, Marks, Moment, ONLINE_FOR, ProvenGrant, Rank, STANDBY_WAIT, Standing, State,
+};
 use crate::id::{Epoch, Generation, KeyVersion, NodeId, Revision};
 
 /// What a node may become.
@@ -107,6 +109,9 @@ pub struct MasterFacts {
     pub audit: u64,
     /// The hash of the trail at the entry that the node asked from; `None` if there is no such entry (or it asked from 0).
     pub known: Option<String>,
+    /// Where the node's replica is of a former epoch: up to which generation that is part of this history
+    /// ([`super::shared_until`]).
+    pub shared: Option<Generation>,
 }
 
 /// What an answer brings.
@@ -131,6 +136,9 @@ pub enum Answer {
     /// At once, by the head alone and [`Body::Nothing`]: the node knows of writes that this database does not have. It
     /// refuses us by the head, gets nothing, and does not count as a node that holds anything.
     Differs,
+    /// At once, with the grant of this epoch and nothing else: the node does not know it yet, and takes nothing over from a
+    /// master whose grant it has not proven.
+    Grant,
     /// Not at all: the node has seen a higher epoch, so this is no master any more. Tell [`Master`] by
     /// [`MasterEvent::Met`].
     Superseded,
@@ -141,16 +149,23 @@ pub fn answer(ask: &Ask, facts: &MasterFacts) -> Answer {
     if ask.seen.epoch > facts.at.epoch {
         return Answer::Superseded;
     }
+    if ask.seen.epoch < facts.at.epoch {
+        return Answer::Grant;
+    }
     let same_epoch = ask.at.epoch == facts.at.epoch;
-    let other_history = same_epoch && ask.audit.line > 0 && facts.known.as_ref() != Some(&ask.audit.hash);
-    let set_back = ask.seen > facts.at || ask.version.is_some_and(|version| version > facts.version);
+    let same_trail = facts.known.as_ref() == Some(&ask.audit.hash);
+    let other_history = same_epoch && ask.audit.line > 0 && !same_trail;
+    let newer = same_epoch && ask.version.is_some_and(|version| version > facts.version);
+    let set_back = ask.seen > facts.at || newer;
     if set_back || other_history {
         return Answer::Differs;
     }
-    if ask.full || !same_epoch {
+    // A replica of a former epoch whose whole history is part of this one lacks only what came after.
+    let crosses = same_trail && facts.shared.is_some_and(|shared| ask.at.generation <= shared);
+    if ask.full || !(same_epoch || crosses) {
         return Answer::Now(Body::Full);
     }
-    let behind = ask.at.generation < facts.at.generation || ask.audit.line < facts.audit;
+    let behind = !same_epoch || ask.at.generation < facts.at.generation || ask.audit.line < facts.audit;
     if behind || ask.version != Some(facts.version) || ask.keys != Some(facts.keys) {
         return Answer::Now(Body::Delta);
     }
@@ -288,6 +303,13 @@ pub enum MasterEvent {
         /// Which.
         epoch: Epoch,
     },
+    /// A grant was proven; this master's own is `own`.
+    Granted {
+        /// The grant.
+        grant: ProvenGrant,
+        /// This node in its epoch.
+        own: Rank,
+    },
 }
 
 /// What a step of the master asks for, to be done in this order.
@@ -357,10 +379,13 @@ impl Master {
                 self.seen.remove(&node);
             }
             MasterEvent::Met { epoch } => {
-                if epoch > self.epoch && !self.superseded {
-                    self.superseded = true;
-                    effects.persist.push(Standing::Superseded);
-                    effects.superseded = Some(epoch);
+                if epoch > self.epoch {
+                    self.end(epoch, &mut effects);
+                }
+            }
+            MasterEvent::Granted { grant, own } => {
+                if grant.outranks(self.epoch, Some(own)) {
+                    self.end(grant.rank().epoch, &mut effects);
                 }
             }
         }
@@ -374,6 +399,14 @@ impl Master {
         }
         effects.send = answered;
         effects
+    }
+
+    fn end(&mut self, epoch: Epoch, effects: &mut MasterEffects) {
+        if !self.superseded {
+            self.superseded = true;
+            effects.persist.push(Standing::Superseded);
+            effects.superseded = Some(epoch);
+        }
     }
 
     /// When the next [`MasterEvent::Tick`] is due.

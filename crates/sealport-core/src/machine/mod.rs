@@ -12,6 +12,8 @@ use crate::id::{Epoch, Generation, KeyVersion, SystemId};
 pub mod event;
 pub mod master;
 pub mod node;
+pub mod preflight;
+pub mod promotion;
 pub mod rotation;
 pub mod state;
 #[cfg(test)]
@@ -23,6 +25,11 @@ pub use master::{
     Member, Right, Role, Seen, WriteFacts, WriteHead, WriteId, WriteRefusal, admit, admit_write, answer,
 };
 pub use node::{Node, contradicts};
+pub use promotion::{
+    Ballot, BecomeFacts, BecomeRefusal, Grant, GrantKind, HandoverAsk, HandoverFacts, HandoverRefusal,
+    Promise, ProvenGrant, Rank, SignedGrant, Tally, VoteFacts, VoteRefusal, may_become_master, may_hand_over,
+    shared_until, strands, tally, vote,
+};
 pub use rotation::KeySetMark;
 pub use state::{
     Cause, Contact, Contradiction, CustodyFact, Facts, Refusal, SecretFact, Standing, State, derive_state,
@@ -54,6 +61,12 @@ pub const STALL: u64 = 5_000;
 pub const STANDBY_WAIT: u64 = 5_000;
 /// A node that polled within this time is on line: a hold, its deadline, and two retries.
 pub const ONLINE_FOR: u64 = 60_000;
+/// A node whose poll failed asks all others who is master within this time.
+pub const ASK_AROUND_SOON: u64 = 500;
+/// It asks again after this time, and after the double each time, up to [`ASK_AROUND_MAX`].
+pub const ASK_AROUND_APART: u64 = 3_000;
+/// The longest wait between two times of asking around, as long as the master is silent.
+pub const ASK_AROUND_MAX: u64 = 24_000;
 /// Bounds of the setting `sync_interval`, and what it is until set.
 pub const SYNC_INTERVAL: std::ops::RangeInclusive<u64> = 5_000..=3_600_000;
 /// `sync_interval` until it is set.
@@ -77,7 +90,7 @@ impl Moment {
 }
 
 /// A place in the history of a system. Epochs count first: a generation compares only within its epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Marks {
     /// Epoch.
     pub epoch: Epoch,

@@ -6,10 +6,10 @@
 use rand_core::CryptoRng;
 
 use super::{
-    Ask, Body, Contact, Contradiction, CustodyFact, DEGRADED_AFTER, DEGRADED_MISSES, Effects, Event, Facts,
-    Failure, HOLD_MAX, Head, Held, KeySetMark, Marks, Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART,
-    Persist, PollId, RETRY_FIRST, RETRY_MAX, STALL, STARTING_LIMIT, SecretFact, Send, Settings, Standing,
-    draw,
+    ASK_AROUND_APART, ASK_AROUND_MAX, ASK_AROUND_SOON, Ask, Body, Contact, Contradiction, CustodyFact,
+    DEGRADED_AFTER, DEGRADED_MISSES, Effects, Event, Facts, Failure, HOLD_MAX, Head, Held, KeySetMark, Marks,
+    Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART, Persist, PollId, ProvenGrant, RETRY_FIRST, RETRY_MAX,
+    STALL, STARTING_LIMIT, SecretFact, Send, Settings, Standing, draw,
 };
 use crate::id::KeyVersion;
 
@@ -50,6 +50,12 @@ pub struct Node {
     next: Moment,
     /// The next retry comes within this.
     retry: u64,
+    /// When to ask around next, while the master is silent.
+    around: Option<Moment>,
+    /// The wait after that.
+    around_apart: u64,
+    /// When it was last asked around.
+    asked_around: Option<Moment>,
     /// The machine stood still: what has got old meanwhile is told only when the next poll fails.
     woke: bool,
     contradiction: Option<Contradiction>,
@@ -75,6 +81,9 @@ impl Node {
             in_flight: None,
             next: now,
             retry: RETRY_FIRST,
+            around: None,
+            around_apart: ASK_AROUND_APART,
+            asked_around: None,
             woke: false,
             contradiction: None,
             wanted,
@@ -94,6 +103,7 @@ impl Node {
         if self.held.standing == Standing::Member {
             self.expire(stalled, rng);
             self.poll(&mut effects, rng);
+            self.ask_around(&mut effects, rng);
         }
         self.tell(&mut effects);
         effects
@@ -105,6 +115,7 @@ impl Node {
             return None;
         }
         let poll = match &self.in_flight {
+            None if self.leads() => None,
             None => Some(self.next),
             Some(InFlight { applying: None, deadline, .. }) => Some(*deadline),
             Some(_) => None,
@@ -113,7 +124,7 @@ impl Node {
         let starting = (self.proven.is_none() && self.now < starts).then_some(starts);
         let ages = self.proven.unwrap_or(self.started).after(DEGRADED_AFTER);
         let ageing = (self.now < ages).then_some(ages);
-        [poll, starting, ageing].into_iter().flatten().min()
+        [poll, starting, ageing, self.around].into_iter().flatten().min()
     }
 
     /// Contact with the master as of `now`.
@@ -142,6 +153,12 @@ impl Node {
         &self.held
     }
 
+    /// Whether this node is the master by the highest grant that it knows. Then it asks nobody: the loop makes it the master.
+    pub fn leads(&self) -> bool {
+        let own = |grant: &super::Rank| grant.node == self.held.node && grant.epoch >= self.held.seen.epoch;
+        self.held.grant.as_ref().is_some_and(own)
+    }
+
     /// The poll in flight, from its sending until its answer is applied.
     pub fn in_flight(&self) -> Option<PollId> {
         self.in_flight.as_ref().map(|flight| flight.poll)
@@ -163,6 +180,7 @@ impl Node {
                     self.poll_at_once();
                 }
             }
+            Event::Granted(grant) => self.granted(grant, effects),
             Event::Damaged => {
                 if !self.held.damaged {
                     self.damaged(effects);
@@ -208,17 +226,25 @@ impl Node {
 
     /// What the head says is compared with what was seen; only then is its body taken over.
     fn head(&mut self, head: Head, effects: &mut Effects, rng: &mut impl CryptoRng) {
+        if head.at.epoch > self.held.seen.epoch {
+            // Another node is the master, it says. Its grant is what counts.
+            self.fail(Failure::Superseded, rng);
+            return self.around_now();
+        }
         if let Some(contradiction) = contradicts(&head, &self.held) {
             self.contradiction = Some(contradiction);
             return self.fail(Failure::Refused, rng);
         }
         self.contradiction = None;
+        if head.at.epoch > self.held.at.epoch {
+            self.wanted = Some(head.version);
+        }
         if self.wanted < Some(head.version) {
             self.wanted = Some(head.version);
             self.hopes = self.in_flight.as_ref().map(|flight| flight.sent);
         }
         // The master is back: what now fails is another trouble, and starts with short waits again.
-        if !matches!(self.last, Some(Failure::NotApplied | Failure::Refused)) {
+        if !matches!(self.last, Some(Failure::NotApplied | Failure::Refused | Failure::Superseded)) {
             self.retry = RETRY_FIRST;
         }
         if head.body == Body::Nothing {
@@ -286,6 +312,8 @@ impl Node {
         self.missed = 0;
         self.last = None;
         self.retry = RETRY_FIRST;
+        self.around = None;
+        self.around_apart = ASK_AROUND_APART;
         self.woke = false;
         // A master that does not hold what it is asked to hold must not make the node spin.
         let spins = !news && flight.hold > 0;
@@ -303,6 +331,10 @@ impl Node {
             Failure::OtherSystem => {
                 self.contradiction = Some(Contradiction::OtherSystem);
                 self.fail(failure, rng);
+            }
+            Failure::Superseded => {
+                self.fail(failure, rng);
+                self.around_now();
             }
             _ => self.fail(failure, rng),
         }
@@ -325,6 +357,52 @@ impl Node {
         // Never longer than the outage has lasted: people who try again and again must not push the next try away.
         let lost = self.now.since(self.proven.unwrap_or(self.started)).max(RETRY_FIRST);
         self.retry = (self.retry * 2).min(RETRY_MAX).min(lost);
+        // A body that can't be taken over came from the master: it is there.
+        if self.around.is_none() && failure != Failure::NotApplied {
+            self.around = Some(self.now.after(draw(rng, ASK_AROUND_SOON)));
+        }
+    }
+
+    /// A grant that was proven. A lower one is not followed, nor one for an epoch that was seen without it.
+    fn granted(&mut self, grant: ProvenGrant, effects: &mut Effects) {
+        if !grant.outranks(self.held.seen.epoch, self.held.grant) || self.held.standing != Standing::Member {
+            return;
+        }
+        let begins = grant.grant().begins;
+        let rank = grant.rank();
+        if self.held.at.epoch == rank.epoch {
+            // The replica is of another master of this epoch: what it holds is of a history that ended.
+            self.held.at.epoch = begins.epoch;
+        }
+        self.held.seen = Marks { epoch: rank.epoch, generation: begins.generation };
+        self.held.grant = Some(rank);
+        // Whatever is under way comes from the former master.
+        self.in_flight = None;
+        self.next = self.now;
+        self.retry = RETRY_FIRST;
+        effects.persist.push(Persist::Grant(grant));
+        effects.notify.push(Notify::Master(rank));
+    }
+
+    /// Asks around at once, but not again and again.
+    fn around_now(&mut self) {
+        let earliest = self.asked_around.map_or(self.now, |last| last.after(ASK_AROUND_APART).max(self.now));
+        self.around = Some(self.around.map_or(earliest, |planned| planned.min(earliest)));
+    }
+
+    fn ask_around(&mut self, effects: &mut Effects, rng: &mut impl CryptoRng) {
+        if self.around.is_none() && self.leads() {
+            // Another may be granted a higher epoch before this one takes its seat.
+            self.around = Some(self.now);
+        }
+        if !self.around.is_some_and(|due| due <= self.now) {
+            return;
+        }
+        let half = self.around_apart / 2;
+        self.asked_around = Some(self.now);
+        self.around = Some(self.now.after(half + draw(rng, half)));
+        self.around_apart = (self.around_apart * 2).min(ASK_AROUND_MAX);
+        effects.send.push(Send::AskAround);
     }
 
     fn damaged(&mut self, effects: &mut Effects) {
@@ -353,7 +431,7 @@ impl Node {
     }
 
     fn poll(&mut self, effects: &mut Effects, rng: &mut impl CryptoRng) {
-        if self.in_flight.is_some() || self.now < self.next {
+        if self.in_flight.is_some() || self.now < self.next || self.leads() {
             return;
         }
         let fresh = self.proven.is_some_and(|proven| self.now.since(proven) < DEGRADED_AFTER);
@@ -429,10 +507,12 @@ pub fn contradicts(head: &Head, held: &Held) -> Option<Contradiction> {
     if head.at.epoch < held.seen.epoch {
         return Some(Contradiction::LowerEpoch);
     }
-    if held.version.is_some_and(|version| head.version < version) {
+    let same_epoch = held.at.epoch == head.at.epoch;
+    // A new reign may not have what the former one made active: then that is stranded with it.
+    if same_epoch && held.version.is_some_and(|version| head.version < version) {
         return Some(Contradiction::LowerVersion);
     }
-    // In a new epoch the history may be another one, and everything is taken over anew.
+    // An epoch that is not granted yet is refused before this; in a new one the history may be another.
     if head.at.epoch > held.seen.epoch {
         return None;
     }
@@ -440,7 +520,6 @@ pub fn contradicts(head: &Head, held: &Held) -> Option<Contradiction> {
         return Some(Contradiction::LowerGeneration);
     }
     // A trail that ends before ours is another one too: audit entries are never taken away.
-    let same_epoch = held.at.epoch == head.at.epoch;
     let continues = held.audit.line == 0 || head.known.as_ref() == Some(&held.audit.hash);
     (same_epoch && !continues).then_some(Contradiction::OtherHistory)
 }

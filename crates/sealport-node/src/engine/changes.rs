@@ -259,6 +259,8 @@ impl System {
         let (position, own) = (writer.position()?, writer.own()?);
         Ok(machine::Held {
             system: self.row.id,
+            node: self.row.node,
+            grant: None,
             seen: own.seen.max(position.at),
             at: position.at,
             audit: position.audit,

@@ -53,7 +53,7 @@ impl System {
         let (answer, facts) = judge(&store, ask, &position, self.given(&position))?;
         let body = match answer {
             Answer::Now(body) => body,
-            Answer::Hold(_) | Answer::Differs | Answer::Superseded => Body::Nothing,
+            Answer::Hold(_) | Answer::Differs | Answer::Grant | Answer::Superseded => Body::Nothing,
         };
         each(SyncLine::Head(self.head(&position, facts, body)))?;
         let (after, line) = match body {
@@ -308,6 +308,7 @@ fn judge(
         keys: given.or(ask.keys).unwrap_or(KeySetMark(0)),
         audit: position.audit.line,
         known,
+        shared: None,
     };
     Ok((answer(ask, &facts), facts))
 }

@@ -418,7 +418,7 @@ async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
             told = true;
         }
         let left = match answer {
-            Answer::Superseded => {
+            Answer::Superseded | Answer::Grant => {
                 let met = tokio::task::block_in_place(|| system.met_higher_epoch(&ask));
                 let error = Error::new(Code::EncryptionUnavailable, "This node is not the master any more.");
                 let error = met.err().unwrap_or(error);

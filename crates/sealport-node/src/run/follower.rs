@@ -226,6 +226,7 @@ impl Follower {
                 }
                 Persist::Damaged => system.change_own(|own| own.damaged = true),
                 Persist::Standing(standing) => system.change_own(|own| own.standing = standing),
+                Persist::Grant(_) => Ok(()),
             };
             if let Err(error) = done {
                 // Nothing of this step may go out: the node tries again, as after a poll that failed.
@@ -237,7 +238,8 @@ impl Follower {
                 return;
             }
         }
-        for Send::Poll { poll, ask, deadline } in effects.send {
+        for send in effects.send {
+            let Send::Poll { poll, ask, deadline } = send else { continue };
             if let Some(former) = flight.take() {
                 former.abort();
             }

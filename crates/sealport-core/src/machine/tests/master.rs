@@ -60,9 +60,16 @@ fn ask() -> Ask {
 }
 
 fn facts() -> MasterFacts {
-    MasterFacts { at: at(1, 5), version: V1, keys: KEYS, audit: 7, known: Some("h7".into()) }
+    MasterFacts { at: at(1, 5), version: V1, keys: KEYS, audit: 7, known: Some("h7".into()), shared: None }
 }
 
+/// A master of epoch 2 whose history is that of epoch 1 up to this generation.
+fn crossed(shared: u64) -> MasterFacts {
+    MasterFacts { at: at(2, 9), audit: 9, shared: Some(Generation(shared)), ..facts() }
+}
+
+/// Sabotage: leave out the generation in `crosses`; seen: the replica that went on alone gets a delta. Leave out
+/// `Answer::Grant`; seen: its row.
 #[test]
 fn a_poll_waits_only_where_nothing_is_new() {
     let full = Answer::Now(Body::Full);
@@ -80,7 +87,14 @@ fn a_poll_waits_only_where_nothing_is_new() {
         (ask(), MasterFacts { version: KeyVersion(2), ..facts() }, delta),
         (Ask { keys: None, ..ask() }, facts(), delta),
         (ask(), MasterFacts { keys: KeySetMark(8), ..facts() }, delta),
-        (ask(), MasterFacts { at: at(2, 3), ..facts() }, full),
+        // A new epoch: first its grant, then what is lacking, or all where the histories have parted.
+        (ask(), MasterFacts { at: at(2, 9), ..facts() }, Answer::Grant),
+        (Ask { seen: at(2, 5), ..ask() }, MasterFacts { at: at(2, 9), ..facts() }, full),
+        (Ask { seen: at(2, 5), ..ask() }, crossed(5), delta),
+        (Ask { seen: at(2, 5), hold: 0, ..ask() }, MasterFacts { at: at(2, 5), ..crossed(5) }, delta),
+        (Ask { seen: at(2, 4), ..ask() }, crossed(4), full),
+        (Ask { seen: at(2, 5), ..ask() }, MasterFacts { known: Some("other".into()), ..crossed(5) }, full),
+        (Ask { seen: at(2, 5), full: true, ..ask() }, crossed(5), full),
         (ask(), MasterFacts { at: at(1, 4), ..facts() }, Answer::Differs),
         (ask(), MasterFacts { at: at(1, 9), known: Some("other".into()), ..facts() }, Answer::Differs),
         (ask(), MasterFacts { at: at(1, 9), audit: 6, known: None, ..facts() }, Answer::Differs),

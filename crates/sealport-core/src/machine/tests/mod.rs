@@ -4,4 +4,5 @@
 
 mod master;
 mod node;
+mod promotion;
 mod rotation;
