@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealport_core::api::{ExportSecrets, PortKind};
 
-use super::nodes::{AlertCommand, ConfigCommand, JoinArgs, NodeCommand, ServeArgs};
+use super::{
+    nodes::{AlertCommand, ConfigCommand, JoinArgs, NodeCommand, ServeArgs},
+    promote::{PromoteArgs, StrandedCommand},
+};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -91,6 +94,17 @@ Examples:
     /// Lists, invites, renames and revokes nodes
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Makes another node the master: handed over by the present one, or in an emergency without it
+    #[command(after_long_help = "\
+Examples:
+  sealport promote HUB-2 --dry-run
+  sealport promote HUB-2
+  sealport promote self --emergency
+  sealport promote self --emergency --from-backup /media/safe/production.sealport --passphrase-file p.txt")]
+    Promote(PromoteArgs),
+    /// Lists, shows, accepts and discards changes that only a former master had
+    #[command(subcommand)]
+    Stranded(StrandedCommand),
     /// Shows the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -38,6 +38,7 @@ mod ask;
 mod interrupt;
 mod nodes;
 mod progress;
+mod promote;
 mod show;
 
 const IMPORT_LIMIT: u64 = 64 * 1024 * 1024;
@@ -165,6 +166,8 @@ fn make_request(command: Command, input: &mut Input, yes: bool) -> Result<Reques
             cache: nodes::cache(args.cache),
         },
         Command::Node(command) => nodes::make_node_request(command, input, yes)?,
+        Command::Promote(args) => promote::make_promote_request(args, input, yes)?,
+        Command::Stranded(command) => promote::make_stranded_request(command, input, yes)?,
         Command::Alert(command) => nodes::make_alert_request(&command),
         Command::Config(command) => nodes::make_config_request(command),
         Command::Serve(_) => return Err(Error::new(Code::Internal, "serving asks nothing")),

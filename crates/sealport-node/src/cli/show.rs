@@ -99,9 +99,8 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
         | Response::Promoted(_)
         | Response::Stranded(_)
         | Response::StrandedDiff(_)
-        | Response::StrandedDone(_)
-        | Response::Versions(_)
-        | Response::Rotation(_) => String::new(),
+        | Response::StrandedDone(_) => super::promote::text(response, quiet).unwrap_or_default(),
+        Response::Versions(_) | Response::Rotation(_) => String::new(),
         Response::Invited(_)
         | Response::Joined(_)
         | Response::Nodes(_)
@@ -323,7 +322,7 @@ fn saved(view: &SaveView) -> String {
     if view.changes.is_empty() && !view.dry_run { said } else { said + &changes(&view.changes, "Nothing.") }
 }
 
-fn changes(changes: &[ChangeView], none: &str) -> String {
+pub fn changes(changes: &[ChangeView], none: &str) -> String {
     table(
         &["PATH", "BEFORE", "AFTER"],
         changes.iter().map(|change| {
@@ -481,7 +480,7 @@ fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-fn kind(kind: PortKind) -> &'static str {
+pub fn kind(kind: PortKind) -> &'static str {
     match kind {
         PortKind::ReceivePort => "receive port",
         PortKind::SendPort => "send port",
@@ -493,7 +492,7 @@ fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-fn age(moment: Timestamp) -> String {
+pub fn age(moment: Timestamp) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let now = Timestamp::from_millis(i64::try_from(now).unwrap_or(i64::MAX));
     format!("{} ago", duration(now.seconds_since(moment)))

@@ -12,7 +12,7 @@ use sealport_core::{
 };
 
 use super::{
-    BackupRow, Former, NodeRow, Result, Row, Store, fleet,
+    BackupRow, Former, NodeRow, Parted, Result, Row, Store, StrandedRow, fleet, promotion,
     read::{FORMER, ROW, audit, former, row},
     sqlite::{insert_audit, insert_former, insert_row, write_backup},
 };
@@ -29,6 +29,7 @@ pub enum Piece {
     Audit(AuditLine),
     Node(NodeRow),
     Backup(BackupRow),
+    Stranded(StrandedRow),
 }
 
 /// Where a database is: what sync compares.
@@ -181,6 +182,9 @@ impl Store {
                 each(Piece::Former(older))?;
             }
         }
+        for stranded in promotion::stranded_since(self, after)? {
+            each(Piece::Stranded(stranded))?;
+        }
         // All of them each time: they are few, and a drill gives an old one a new date.
         for backup in self.backups()? {
             each(Piece::Backup(backup))?;
@@ -223,7 +227,8 @@ impl Store {
     }
 
     /// Takes over the body that was gathered, in one transaction: a master that is set back between two parts of an
-    /// answer must leave nothing of a dead history here. `parse` reads a line again; `record` hears of each record.
+    /// answer must leave nothing of a dead history here. `parse` reads a line again; `record` hears of each record. What
+    /// this database had and a later epoch lacks goes into the spool in the same transaction, as `keep` writes it.
     ///
     /// # Errors
     /// `integrity` where an audit entry does not continue the chain that is here.
@@ -232,11 +237,17 @@ impl Store {
         to: &Arrival,
         parse: impl Fn(&[u8]) -> Option<Piece>,
         mut record: impl FnMut(Row),
+        keep: impl Fn(Parted) -> Result<String>,
     ) -> Result<()> {
         self.transact("Taking over what changed", |tx| {
+            if let Err(error) = promotion::may_arrive(tx, to.at.epoch, to.master)? {
+                return Ok(Err(error));
+            }
+            let parts = to.full && promotion::set_aside(tx, to.at.epoch)?;
             if to.full {
                 tx.execute_batch(
-                    "DELETE FROM former; DELETE FROM record; DELETE FROM audit; DELETE FROM node; DELETE FROM backup;",
+                    "DELETE FROM former; DELETE FROM record; DELETE FROM audit; DELETE FROM node; DELETE FROM backup;
+                     DELETE FROM stranded;",
                 )?;
             }
             let mut gathered = tx.prepare("SELECT line FROM gathered ORDER BY seq")?;
@@ -260,6 +271,9 @@ impl Store {
                 params![to.at.epoch.0, to.at.generation.0, to.active.0, to.master.as_bytes()],
             )?;
             tx.execute("DELETE FROM gathered", [])?;
+            if parts {
+                return promotion::keep_parted(tx, &keep);
+            }
             Ok(Ok(()))
         })
     }
@@ -290,6 +304,7 @@ fn take(tx: &rusqlite::Transaction<'_>, piece: &Piece) -> rusqlite::Result<Resul
             fleet::put_node(tx, node, node.generation.0)?;
         }
         Piece::Backup(backup) => write_backup(tx, backup)?,
+        Piece::Stranded(row) => promotion::take_stranded(tx, row)?,
         Piece::Audit(line) => return take_audit(tx, line),
     }
     Ok(Ok(()))

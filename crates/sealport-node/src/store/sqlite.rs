@@ -12,13 +12,16 @@ use sealport_core::{
     time::Timestamp,
 };
 
-use super::{Act, BackupRow, Change, Former, Item, Place, Put, Result, Row, SystemRow, fleet};
+use super::{Act, BackupRow, Change, Former, Item, Place, Put, Result, Row, SystemRow, fleet, promotion};
 
 /// Versions before this one can corrupt a database in WAL mode when two connections write and checkpoint at once.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
-const STEPS: &[M<'static>] =
-    &[M::up(include_str!("migrations/0001_init.sql")), M::up(include_str!("migrations/0002_nodes.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("migrations/0001_init.sql")),
+    M::up(include_str!("migrations/0002_nodes.sql")),
+    M::up(include_str!("migrations/0003_promotion.sql")),
+];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// One connection to the database of a node.
@@ -117,7 +120,7 @@ impl Store {
         self.transact("Writing", |tx| {
             // Taking the write lock first makes this the truth for the whole transaction.
             let (generation, active, epoch, is_master): (u64, u32, u64, bool) = tx.query_row(
-                "SELECT generation, active_version, epoch, master = node FROM system",
+                "SELECT generation, active_version, epoch, master = node AND standing = 'member' FROM system",
                 [],
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
             )?;
@@ -159,6 +162,10 @@ impl Store {
             }
             if let Some((invite, now)) = &change.invite {
                 fleet::put_invite(tx, invite, *now)?;
+            }
+            promotion::strand(tx, &change.stranded, generation)?;
+            if let Err(error) = promotion::resolve(tx, &change.ended, generation)? {
+                return Ok(Err(error));
             }
             append_audit(tx, &change.acts)?;
             if let Some(backup) = &change.backup {
@@ -321,7 +328,7 @@ fn write_record(tx: &Transaction<'_>, put: &Put, generation: u64) -> rusqlite::R
     Ok(Ok(()))
 }
 
-fn append_audit(tx: &Transaction<'_>, acts: &[Act]) -> rusqlite::Result<()> {
+pub(super) fn append_audit(tx: &Transaction<'_>, acts: &[Act]) -> rusqlite::Result<()> {
     if acts.is_empty() {
         return Ok(());
     }
