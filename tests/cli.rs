@@ -1,6 +1,7 @@
 //! The command line as others script against it: help, usage errors, exit codes, shapes of `--json`, and what of it
 //! goes over the local socket. The other end is a handle of the test that answers from its views.
 
+#![recursion_limit = "256"] // one JSON object with every field of every request
 #![cfg(unix)]
 #![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]

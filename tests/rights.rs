@@ -238,6 +238,17 @@ fn expected(path: &str) -> Option<[End; 10]> {
         // An empty write is none.
         "/v1/writes" => row(expired, Reached(400), Reached(400)),
         "/v1/administer" => row(expired, not_administrator, Reached(200)),
+        "/v1/about" => row(expired, Reached(200), Reached(200)),
+        // Who slept for longer than its certificate lasts must still learn who is master.
+        "/v1/grant" => row(Reached(200), Reached(200), Reached(200)),
+        // A vote for another than the caller is none; a hand-over in an epoch that is over is refused.
+        "/v1/vote" | "/v1/handover" => {
+            let not = Denied("not_standby");
+            let asked = if path == "/v1/vote" { Reached(403) } else { Reached(412) };
+            [unknown, Shut, Shut, expired, revoked, revoked, not, asked, not, unknown]
+        }
+        // Another node may ask for a promotion of this one only.
+        "/v1/promote" => row(expired, not_administrator, Reached(403)),
         _ => return None,
     })
 }
@@ -292,8 +303,14 @@ fn every_endpoint_answers_every_kind_of_caller_as_the_table_says() {
                         Request::NodeInvite { name, role: NodeRole::Processing, administrator: false };
                     json!({ "actor": "someone", "request": invite })
                 }
-                "/v1/nodes" => json!({ "actor": "", "request": Request::NodeList }),
                 "/openapi.json" => Value::Null,
+                "/v1/nodes" | "/v1/promote" => json!({ "actor": "", "request": Request::NodeList }),
+                "/v1/about" | "/v1/grant" => json!({}),
+                "/v1/vote" => json!({ "promise": { "epoch": 2, "to": NodeId::from_bytes([7; 16]) } }),
+                "/v1/handover" => json!({
+                    "ask": { "expect_epoch": 0, "at": { "epoch": 0, "generation": 0 }, "newest_version": 1 },
+                    "audit": { "line": 0, "hash": "" }, "actor": "someone",
+                }),
                 other => panic!("no body for {other}"),
             };
             let mut line = master.line(who.as_ref());

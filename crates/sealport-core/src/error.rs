@@ -37,6 +37,8 @@ pub enum Code {
     WrongPassphrase,
     /// The record was written since it was read.
     RevisionConflict,
+    /// The master changed since it was looked at.
+    EpochConflict,
     /// Something by that name is there already.
     AlreadyExists,
     /// The passphrase of the custody was not given yet.
@@ -69,7 +71,7 @@ impl Code {
             | Code::Cancelled => 4,
             Code::NotPermitted => 5,
             Code::Integrity | Code::WrongPassphrase => 6,
-            Code::RevisionConflict | Code::AlreadyExists => 7,
+            Code::RevisionConflict | Code::EpochConflict | Code::AlreadyExists => 7,
             Code::CustodyLocked
             | Code::KeyringLocked
             | Code::KeyringMissing

@@ -74,6 +74,22 @@ impl Membership {
         Self { certificate: STANDARD.encode(certificate), ..self.clone() }
     }
 
+    /// The master is elsewhere.
+    pub fn moved(&self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self.clone() }
+    }
+
+    /// Takes it away: this node is the master now.
+    pub fn remove(data_dir: &Path) -> Result<(), Error> {
+        let path = data_dir.join(FILE);
+        match std::fs::remove_file(&path) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                Err(files::unavailable("take away", &path, cause))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Certificate of this node, DER.
     pub fn certificate(&self) -> Result<Vec<u8>, Error> {
         STANDARD.decode(&self.certificate).map_err(|e| damaged(Path::new(FILE)).because(e))

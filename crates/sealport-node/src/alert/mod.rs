@@ -43,6 +43,9 @@ pub const ALERTS: &[(&str, Severity)] = &[
     ("disk_nearly_full", Severity::Critical),
     ("canary_failed", Severity::Critical),
     ("secrets_missing", Severity::Info),
+    ("stranded_changes", Severity::Warning),
+    ("master_changed", Severity::Info),
+    ("master_change_stuck", Severity::Critical),
 ];
 
 /// Sinks, in the order in which they are told and shown.

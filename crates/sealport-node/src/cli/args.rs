@@ -7,6 +7,7 @@ use sealport_core::api::{ExportSecrets, PortKind};
 
 use super::{
     nodes::{AlertCommand, ConfigCommand, JoinArgs, NodeCommand, ServeArgs},
+    promote::{PromoteArgs, StrandedCommand},
     secret::SecretCommand,
 };
 
@@ -97,6 +98,17 @@ Examples:
     /// Lists, invites, renames and revokes nodes
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Makes another node the master: handed over by the present one, or in an emergency without it
+    #[command(after_long_help = "\
+Examples:
+  sealport promote HUB-2 --dry-run
+  sealport promote HUB-2
+  sealport promote self --emergency
+  sealport promote self --emergency --from-backup /media/safe/production.sealport --passphrase-file p.txt")]
+    Promote(PromoteArgs),
+    /// Lists, shows, accepts and discards changes that only a former master had
+    #[command(subcommand)]
+    Stranded(StrandedCommand),
     /// Shows the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -118,6 +118,30 @@ impl Input {
         }
     }
 
+    /// Asks for a name to be typed before a severe act. A script says `--yes`.
+    pub fn confirm_typed(&self, question: &str, name: &str, yes: bool) -> Result<(), Error> {
+        if yes {
+            return Ok(());
+        }
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Err(Error::new(Code::Usage, format!("`{name}` must be typed, and nobody can be asked"))
+                .hint("Add --yes if you are sure."));
+        }
+        let prompt = Prompt::seen();
+        eprint!("{}\nType {} to go on: ", show::plain(question), show::plain(name));
+        let mut answer = String::new();
+        let read = io::stderr().flush().and_then(|()| io::stdin().read_line(&mut answer));
+        drop(prompt);
+        if read.is_ok() && answer.trim() == name {
+            return Ok(());
+        }
+        if !matches!(read, Ok(1..)) {
+            eprintln!();
+        }
+        Err(Error::new(Code::Cancelled, "not confirmed; nothing was changed")
+            .hint("Type the name, or give --yes."))
+    }
+
     fn take_stdin(&mut self, what: &'static str) -> Result<(), Error> {
         match self.stdin_used_for.replace(what) {
             None => Ok(()),

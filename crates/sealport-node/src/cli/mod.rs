@@ -39,6 +39,7 @@ mod ask;
 mod interrupt;
 mod nodes;
 mod progress;
+mod promote;
 mod secret;
 mod show;
 
@@ -178,6 +179,8 @@ fn make_request(command: Command, input: &mut Input, yes: bool) -> Result<Reques
         },
         Command::Secret(command) => secret::make_secret_request(command, input, yes)?,
         Command::Node(command) => nodes::make_node_request(command, input, yes)?,
+        Command::Promote(args) => promote::make_promote_request(args, input, yes)?,
+        Command::Stranded(command) => promote::make_stranded_request(command, input, yes)?,
         Command::Alert(command) => nodes::make_alert_request(&command),
         Command::Config(command) => nodes::make_config_request(command),
         Command::Serve(_) => return Err(Error::new(Code::Internal, "serving asks nothing")),

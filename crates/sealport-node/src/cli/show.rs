@@ -99,7 +99,7 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
         | Response::Promoted(_)
         | Response::Stranded(_)
         | Response::StrandedDiff(_)
-        | Response::StrandedDone(_) => String::new(),
+        | Response::StrandedDone(_) => super::promote::text(response, quiet).unwrap_or_default(),
         Response::Versions(_) | Response::Rotation(_) => super::secret::text(response).unwrap_or_default(),
         Response::Invited(_)
         | Response::Joined(_)
@@ -315,7 +315,7 @@ fn saved(view: &SaveView) -> String {
     if view.changes.is_empty() && !view.dry_run { said } else { said + &changes(&view.changes, "Nothing.") }
 }
 
-fn changes(changes: &[ChangeView], none: &str) -> String {
+pub fn changes(changes: &[ChangeView], none: &str) -> String {
     table(
         &["PATH", "BEFORE", "AFTER"],
         changes.iter().map(|change| {
@@ -473,7 +473,7 @@ fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-fn kind(kind: PortKind) -> &'static str {
+pub fn kind(kind: PortKind) -> &'static str {
     match kind {
         PortKind::ReceivePort => "receive port",
         PortKind::SendPort => "send port",

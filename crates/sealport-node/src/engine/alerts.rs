@@ -5,7 +5,8 @@ use std::path::Path;
 use sealport_core::{
     Error,
     api::{AlertView, NodeState, SealingView, Severity},
-    id::KeyVersion,
+    id::{Epoch, KeyVersion},
+    machine::GrantKind,
     time::Timestamp,
 };
 
@@ -34,6 +35,12 @@ pub(super) struct Facts<'a> {
     pub clock_offset: Option<i64>,
     /// The version of the master secret that is another one at the master.
     pub mismatch: Option<KeyVersion>,
+    /// Writes that wait for an administrator.
+    pub stranded: u64,
+    /// The last change of master: to whom, in which epoch, how, and seconds ago.
+    pub changed: Option<(String, Epoch, GrantKind, u64)>,
+    /// Why a change of master does not come to its end here, and the cure.
+    pub stuck: Option<(String, String)>,
     pub data_dir: &'a Path,
 }
 
@@ -124,6 +131,32 @@ pub(super) fn of(facts: &Facts<'_>) -> Vec<AlertView> {
             None,
         );
     }
+    if let Some((what, cure)) = &facts.stuck {
+        raise("master_change_stuck", Severity::Critical, what, cure, None);
+    }
+    if facts.stranded > 0 {
+        raise(
+            "stranded_changes",
+            Severity::Warning,
+            &format!("{} changes that only a former master had wait for a decision.", facts.stranded),
+            "Look at them with `sealport stranded list`, and accept or discard them.",
+            None,
+        );
+    }
+    if let Some((name, epoch, kind, _)) = facts.changed.as_ref().filter(|(.., ago)| *ago < CHANGE_TOLD) {
+        let how = match kind {
+            GrantKind::Planned => "was handed over to it".to_owned(),
+            GrantKind::Emergency { votes, of } if votes * 2 > *of => {
+                "was promoted in an emergency".to_owned()
+            }
+            GrantKind::Emergency { votes, of } => {
+                format!("was promoted in an emergency, and only {votes} of {of} standbys agreed")
+            }
+        };
+        let words = format!("{name} is the master since epoch {epoch}; it {how}.")
+            .replace("it was handed over to it", "the former one handed over");
+        raise("master_changed", Severity::Info, &words, "Nothing has to be done, if this was meant.", None);
+    }
     if let Some(what) = &facts.canary {
         raise("canary_failed", Severity::Critical, what, super::alarm::CANARY_CURE, None);
     }
@@ -150,6 +183,8 @@ pub(super) fn of(facts: &Facts<'_>) -> Vec<AlertView> {
 
 /// Less than this is free: nearly full.
 const DISK_LOW: u64 = 512 << 20;
+/// Seconds for which a change of master is told.
+const CHANGE_TOLD: u64 = 86_400;
 /// Clocks that are further apart than this (milliseconds) are worth a word.
 const CLOCK_APART: u64 = 2_000;
 
@@ -186,6 +221,9 @@ mod tests {
             canary: None,
             clock_offset: Some(-2_000),
             mismatch: None,
+            stranded: 0,
+            changed: None,
+            stuck: None,
             data_dir: &folder,
         };
         // The disk of the machine that tests is what it is.
@@ -208,6 +246,12 @@ mod tests {
             ("clock_differs", Facts { clock_offset: Some(60_000), ..good() }),
             ("certificate_expires", Facts { certificate_left: Some(-1), ..good() }),
             ("secrets_missing", Facts { missing_secrets: 1, ..good() }),
+            ("stranded_changes", Facts { stranded: 1, ..good() }),
+            (
+                "master_changed",
+                Facts { changed: Some(("B".to_owned(), Epoch(2), GrantKind::Planned, 5)), ..good() },
+            ),
+            ("master_change_stuck", Facts { stuck: Some((String::new(), String::new())), ..good() }),
         ];
         for (id, facts) in &cases {
             assert_eq!(ids(facts), [*id]);

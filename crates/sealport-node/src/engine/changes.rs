@@ -15,7 +15,7 @@ use crate::{
     clock,
     net::wire::{ActLine, BackupLine, Spooled},
     run::Follower,
-    store::{Arrival, Change, Own, Piece, Position, Store},
+    store::{Arrival, Change, Own, Parted, Piece, Position, Store},
 };
 
 /// Records that the list of ports takes in one by one; for more it is made anew.
@@ -97,7 +97,8 @@ impl System {
         let Change { acts, mut backup, .. } = change;
         let at = self.position.borrow().at.generation;
         for act in &acts {
-            let entry = Spooled { act: ActLine::from(act), backup: backup.take().map(BackupLine::new) };
+            let backup = backup.take().map(BackupLine::new);
+            let entry = Spooled { act: ActLine::from(act), backup, stranded: None, revoked: None };
             let text = serde_json::to_string(&entry)
                 .map_err(|e| Error::new(Code::Internal, "an audit entry could not be written").because(e))?;
             held(&self.writer).spool(&text)?;
@@ -111,8 +112,9 @@ impl System {
     /// Writes into this database, which is the master's.
     pub fn write_here(&self, change: &Change) -> Result<Wrote, Error> {
         let unlocked = if change.puts.is_empty() { None } else { Some(self.unlocked()?) };
+        self.be_sure();
         let generation = {
-            let mut writer = held(&self.writer);
+            let mut writer = self.writer_when_drained()?;
             let generation = writer.write(change)?;
             if let (Some(unlocked), Some(index)) = (unlocked, held(&self.index).as_mut()) {
                 for put in &change.puts {
@@ -208,12 +210,13 @@ impl System {
         let mut writer = held(&self.writer);
         let mut fresh = Vec::new();
         let mut count = 0;
-        writer.arrive(to, parse, |row| {
+        let hear = |row| {
             count += 1;
             if count <= LISTED_ONE_BY_ONE {
                 fresh.push(row);
             }
-        })?;
+        };
+        writer.arrive(to, parse, hear, spooled_apart)?;
         let mut index = held(&self.index);
         let listed = match (unlocked, index.as_mut()) {
             (Some(unlocked), Some(list)) if !to.full && count <= LISTED_ONE_BY_ONE => {
@@ -260,7 +263,7 @@ impl System {
         Ok(machine::Held {
             system: self.row.id,
             node: self.row.node,
-            grant: None,
+            grant: writer.grants()?.first().map(|signed| signed.grant.rank()),
             seen: own.seen.max(position.at),
             at: position.at,
             audit: position.audit,
@@ -271,4 +274,46 @@ impl System {
             standing: own.standing,
         })
     }
+}
+
+/// What this database had and the history that takes its place lacks, as an entry of the spool.
+fn spooled_apart(parted: Parted) -> Result<String, Error> {
+    let act = |act: &str, object: String, detail: String| ActLine {
+        at: super::now(),
+        who: "sealport".to_owned(),
+        origin: crate::call::Origin::Service.to_string(),
+        act: act.to_owned(),
+        object,
+        detail,
+    };
+    let entry = match parted {
+        Parted::Write(row) => {
+            let place =
+                if row.application.is_empty() { String::new() } else { format!("{}/", row.application) };
+            let object = format!("{place}{}", row.name);
+            let detail = format!("revision {} that only {} had", row.revision, row.origin);
+            let act = act("stranded.keep", object, detail);
+            Spooled { act, backup: None, stranded: Some(row.into()), revoked: None }
+        }
+        Parted::Entry(line) => {
+            let mut act = ActLine {
+                at: line.at,
+                who: line.who,
+                origin: line.origin,
+                act: line.act,
+                object: line.object,
+                detail: line.detail,
+            };
+            act.detail = format!("{} (entry {} of a history that ended)", act.detail, line.seq)
+                .trim_start()
+                .to_owned();
+            Spooled { act, backup: None, stranded: None, revoked: None }
+        }
+        Parted::Revoked(id, name) => {
+            let act = act("node.revoke", name, format!("{id}, as the former master had it"));
+            Spooled { act, backup: None, stranded: None, revoked: Some(id) }
+        }
+    };
+    serde_json::to_string(&entry)
+        .map_err(|e| Error::new(Code::Internal, "a stranded change could not be written").because(e))
 }

@@ -250,7 +250,15 @@ impl Engine {
         let mut undo = Undo::default();
         let unfinished = self.config.data_dir.join(UNFINISHED);
         undo.database(&unfinished);
-        Store::create(&unfinished, &row)?;
+        let mut store = Store::create(&unfinished, &row)?;
+        if let Some(key) = answer.grant_key.as_ref().and_then(|key| STANDARD.decode(key).ok()) {
+            store.set_grant_key(&key)?;
+            let proven = answer.grant.and_then(|grant| authority::prove_grant(grant, row.id, &key));
+            if let Some(grant) = proven {
+                store.know_grant(&grant)?;
+            }
+        }
+        drop(store);
         membership.write(&self.config.data_dir)?;
         undo.file(self.config.data_dir.join(crate::membership::FILE));
         let mut settings = Settings::new(match custody {
@@ -327,7 +335,7 @@ pub(super) fn administer(system: &System, request: Request, call: &Call) -> Resu
     follower.ask("/v1/administer", &Administer { actor: call.actor.clone(), request })
 }
 
-fn find(system: &System, node: &str) -> Result<NodeRow, Error> {
+pub(super) fn find(system: &System, node: &str) -> Result<NodeRow, Error> {
     let nodes = system.gate(|store| store.nodes())?;
     let id: Option<NodeId> = node.parse().ok();
     let fits = |row: &&NodeRow| Some(row.id) == id || (!row.revoked && row.name.eq_ignore_ascii_case(node));

@@ -12,6 +12,7 @@ use super::{Engine, fleet, held, now, setup::host_name, system::System};
 use crate::{
     net::{
         authority::{self, Leaf},
+        client::Client,
         server::Server,
         tls::Shown,
     },
@@ -27,6 +28,8 @@ pub(super) struct Listening {
     /// Whether this process serves other nodes at all, and where, if not where the settings say.
     wanted: Option<Option<String>>,
     server: Option<Server>,
+    /// Where others reach it.
+    told: Option<String>,
 }
 
 impl Listening {
@@ -52,18 +55,25 @@ impl Engine {
         Ok(held(&self.listening).server.as_ref().map(|server| server.address))
     }
 
+    /// Where other nodes reach this one, while it serves.
+    pub(crate) fn address(&self) -> Option<String> {
+        held(&self.listening).told.clone()
+    }
+
     /// The state of this node.
     pub fn state(&self) -> NodeState {
         self.node_state()
     }
 
-    /// Begins to listen if that is wanted, this is a master whose keys are at hand, and it does not listen yet.
+    /// Begins to listen if that is wanted, this is a master or a standby whose keys are at hand, and it does not listen yet.
     pub(super) fn begin_listening(&self) -> Result<(), Error> {
         let mut listening = held(&self.listening);
         let (Some(at), None) = (&listening.wanted, &listening.server) else { return Ok(()) };
         let Some(engine) = self.me.get().and_then(Weak::upgrade) else { return Ok(()) };
         let Ok(system) = self.system() else { return Ok(()) };
-        if !system.is_master() {
+        let known = system.gate(|store| store.nodes())?.into_iter().find(|node| node.id == system.row.node);
+        // A standby is asked too: who is master, for its vote, to become the master.
+        if !system.is_master() && !known.as_ref().is_some_and(|node| node.standby && !node.revoked) {
             return Ok(());
         }
         let at = match at {
@@ -78,12 +88,21 @@ impl Engine {
         })?;
         let (certificate, ca, key) = own_certificate(&system)?;
         let shown = Shown::new(certificate, ca.clone(), &key)?;
+        self.go_by(Client::nowhere(system.row.id, &ca, shown.certificate(), &key)?);
         let server = Server::start(&engine, listener, &ca, shown.clone())?;
-        self.runtime()?.spawn(keep_fresh(Arc::downgrade(&system), shown));
+        self.runtime()?.spawn(keep_fresh(Arc::downgrade(&engine), shown));
         let address = told(&at, server.address);
         listening.server = Some(server);
+        listening.told = Some(address.clone());
         drop(listening);
-        let known = system.gate(|store| store.nodes())?.into_iter().find(|node| node.id == system.row.node);
+        if !system.is_master() {
+            // The master hears of it with the next renewal, which this makes due.
+            if let Some(follower) = system.follower() {
+                follower.nudge();
+            }
+            return Ok(());
+        }
+        self.doubt(&system);
         let version = env!("CARGO_PKG_VERSION").to_owned();
         if known.is_some_and(|node| node.address.as_ref() != Some(&address) || node.version != version) {
             let seen = NodeChange::Seen { id: system.row.node, address: Some(address), version };
@@ -94,7 +113,7 @@ impl Engine {
 }
 
 /// A new certificate for the master itself, the authority's, and the key of the first. Custody is opened once for all.
-fn own_certificate(system: &System) -> Result<(Vec<u8>, Vec<u8>, SecretBytes), Error> {
+pub(super) fn own_certificate(system: &System) -> Result<(Vec<u8>, Vec<u8>, SecretBytes), Error> {
     let mut bundle = system.bundle()?;
     let key = bundle.node_key.take().ok_or_else(|| {
         Error::new(Code::Integrity, "Custody holds no private key of this node.")
@@ -107,23 +126,26 @@ fn own_certificate(system: &System) -> Result<(Vec<u8>, Vec<u8>, SecretBytes), E
         )
         .hint("Restore the latest backup in a new data directory.")
     })?;
+    system.learn_grant_key_of(keys)?;
     let ca = fleet::authority_of(system)?;
     let request = authority::request(&key)?;
     let signed = authority::sign(keys, &ca, system.row.id, system.row.node, Leaf::Server, &request, now())?;
     Ok((signed.certificate, ca, key))
 }
 
-/// Shows a new certificate each day. Ends with the system.
-async fn keep_fresh(system: Weak<System>, shown: Arc<Shown>) {
+/// Shows a new certificate each day. Ends with the engine.
+async fn keep_fresh(engine: Weak<Engine>, shown: Arc<Shown>) {
     let mut signed = now();
     loop {
         tokio::time::sleep(LOOK).await;
-        let Some(system) = system.upgrade() else { return };
+        let Some(engine) = engine.upgrade() else { return };
+        let Ok(system) = engine.system() else { continue };
         if now().as_millis() - signed.as_millis() < authority::LEAF_LASTS - authority::RENEW_BELOW {
             continue;
         }
         let fresh = tokio::task::block_in_place(|| {
             let (certificate, ca, key) = own_certificate(&system)?;
+            engine.go_by(Client::nowhere(system.row.id, &ca, certificate.clone(), &key)?);
             shown.replace(certificate, ca, &key)
         });
         if fresh.is_ok() {

@@ -5,6 +5,7 @@
 
 mod alarm;
 mod alerts;
+mod around;
 mod backups;
 mod changes;
 mod export;
@@ -16,21 +17,29 @@ mod index;
 mod keys;
 mod listen;
 mod ports;
+mod promotion;
 mod reseal;
 mod rotation;
 mod serving;
 mod settings;
 mod setup;
 mod status;
+mod stranded;
 mod system;
 mod versions;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use sealport_core::{
     Code, Error,
     api::{LocalPath, NodeState, Notice, Request, Response, StatusView},
-    id::Generation,
+    id::{Generation, NodeId},
     machine,
     time::Timestamp,
 };
@@ -39,7 +48,6 @@ use crate::{
     call::{Call, Handle, Hear},
     config::Config,
     lock::DirectoryLock,
-    membership::Membership,
     run::Follower,
     store::SealAnew,
 };
@@ -67,6 +75,22 @@ pub struct Engine {
     listening: Mutex<listen::Listening>,
     /// What was told of alerts, and how that went.
     alarm: Arc<crate::alert::Alarm>,
+    /// How this node reaches others, once its keys are at hand.
+    way: RwLock<Option<Arc<crate::net::client::Client>>>,
+    /// Where nodes are, as others told with a grant.
+    hints: Mutex<BTreeMap<NodeId, String>>,
+    /// Held while this node is promoted: one at a time.
+    promoting: Mutex<()>,
+    /// Held while this node takes its seat.
+    seating: Mutex<()>,
+    /// When custody last gave back all that a master needs.
+    read_back: Mutex<Option<std::time::Instant>>,
+    /// Records at a place of the history, and those that opened.
+    opened_all: Mutex<Option<(machine::Marks, u64, u64)>>,
+    /// Why a change of master does not come to its end here.
+    stuck: Mutex<Option<(String, String)>>,
+    /// Whether a task looks for later epochs while this node is the master.
+    looks: AtomicBool,
     /// The engine itself, once it is shared: what runs on its own needs a way back.
     me: std::sync::OnceLock<Weak<Engine>>,
     /// The rotation that this process carries out, if it does.
@@ -98,6 +122,14 @@ impl Engine {
             listening: Mutex::default(),
             alarm: Arc::default(),
             rotating: rotation::Rotating::default(),
+            way: RwLock::default(),
+            hints: Mutex::default(),
+            promoting: Mutex::default(),
+            seating: Mutex::default(),
+            read_back: Mutex::default(),
+            opened_all: Mutex::default(),
+            stuck: Mutex::default(),
+            looks: AtomicBool::new(false),
             me: std::sync::OnceLock::new(),
             _sample: sample,
             _lock: lock,
@@ -142,9 +174,15 @@ impl Engine {
             return Ok(());
         }
         let Some(engine) = self.me.get().and_then(Weak::upgrade) else { return Ok(()) };
-        let Some(membership) = Membership::read(&self.config.data_dir)? else { return Ok(()) };
+        let Some(membership) = self.membership_of(&system)? else { return Ok(()) };
         let follower = Follower::start(&engine, &system, membership)?;
         *place = Some(follower);
+        drop(place);
+        // It was granted the seat, and ended before it took it.
+        let granted = system.gate(|store| store.grants())?;
+        if granted.first().is_some_and(|signed| signed.grant.node == system.row.node) {
+            self.take_seat_soon();
+        }
         Ok(())
     }
 
@@ -319,12 +357,16 @@ impl Handle for Engine {
             Request::NodeList => self.nodes().map(Response::Nodes),
             Request::NodeRevoke { node } => self.revoke(&node, call),
             Request::NodeRename { node, name } => self.rename(&node, &name, call),
-            Request::PromotePreflight { .. }
-            | Request::Promote { .. }
-            | Request::StrandedList
-            | Request::StrandedShow { .. }
-            | Request::StrandedAccept { .. }
-            | Request::StrandedDiscard { .. } => Err(Error::new(Code::Internal, "promotion is not built")),
+            Request::PromotePreflight { node, mode, from_backup } => {
+                self.preflight(&node, mode, from_backup, call).map(Response::Preflight)
+            }
+            Request::Promote { node, mode, expect_epoch, from_backup } => {
+                self.promote(&node, mode, expect_epoch, from_backup, call).map(Response::Promoted)
+            }
+            Request::StrandedList => self.stranded_list().map(Response::Stranded),
+            Request::StrandedShow { id } => self.stranded_show(id).map(Response::StrandedDiff),
+            Request::StrandedAccept { ids } => self.stranded_accept(ids, call),
+            Request::StrandedDiscard { ids } => self.stranded_discard(ids, call),
             Request::SecretList => self.versions().map(Response::Versions),
             Request::SecretRotate { file: LocalPath(file), passphrase, reminder } => {
                 self.rotate(file.as_ref(), &passphrase, reminder, call).map(Response::Rotation)

@@ -6,7 +6,7 @@ use sealport_core::{
     Code, Error,
     api::{Request, Response},
     bundle::Holder,
-    machine::{Answer, Ask, Body, Head, KeySetMark, MasterFacts, State, master::answer},
+    machine::{Answer, Ask, Body, Head, KeySetMark, MasterFacts, State, master::answer, shared_until},
     secret::SecretText,
 };
 
@@ -17,7 +17,7 @@ use crate::{
         authority::{self, Leaf},
         wire::{
             ActLine, Administer, BackupLine, JoinAnswer, JoinAsk, RenewAnswer, RenewAsk, SecretAnswer,
-            SpoolAnswer, SpoolAsk, SyncLine, WriteAnswer, WriteAsk,
+            SpoolAnswer, SpoolAsk, StrandedLine, SyncLine, WriteAnswer, WriteAsk,
         },
     },
     store::{Act, Change, NodeChange, NodeRow, Piece, Position, Put, Row, Store},
@@ -36,12 +36,13 @@ impl System {
         }
     }
 
-    /// A higher epoch was met: this node is no master any more.
+    /// A higher epoch was met: this node is no master any more. That is durable before anything is answered.
     pub fn met_higher_epoch(&self, ask: &Ask) -> Result<(), Error> {
+        self.change_own(|own| own.standing = sealport_core::machine::Standing::Superseded)?;
         if let Some(seat) = &self.seat {
             seat.met(ask.seen.epoch);
         }
-        self.change_own(|own| own.standing = sealport_core::machine::Standing::Superseded)
+        Ok(())
     }
 
     /// Everything that a node lacks, of one moment: the head, then its body, to `each`.
@@ -70,9 +71,11 @@ impl System {
                 Piece::Backup(row) => SyncLine::Backup(BackupLine::new(row)),
                 Piece::Rotation(row) => SyncLine::Rotation(row),
                 Piece::Destroyed(row) => SyncLine::Destroyed(row),
+                Piece::Stranded(row) => SyncLine::Stranded(row.into()),
             })
         })?;
-        each(SyncLine::End { master: position.master })
+        let grant_key = store.grant_key()?.map(|key| STANDARD.encode(key));
+        each(SyncLine::End { master: position.master, grant_key })
     }
 
     /// The head of an answer.
@@ -175,6 +178,8 @@ impl Engine {
             epoch: position.at.epoch,
             master: position.master,
             active_version: position.active_version,
+            grant_key: Some(STANDARD.encode(authority::grant_key(keys)?)),
+            grant: system.highest_grant()?.map(|grant| grant.signed().clone()),
             // Opened to be sent: the node that was let in needs it to open anything.
             bundle: SecretText::from(bundle.to_text(holder)),
         })
@@ -200,7 +205,17 @@ impl Engine {
         }
         let nodes = vec![
             NodeChange::Renew { id: node.id, expires: signed.expires },
-            NodeChange::Seen { id: node.id, address: node.address.clone(), version: version(&ask.version) },
+            NodeChange::Seen {
+                id: node.id,
+                // Only who may answer as a master is reached by others.
+                address: ask
+                    .address
+                    .as_ref()
+                    .filter(|_| node.standby)
+                    .map(|at| one_word(at))
+                    .or(node.address.clone()),
+                version: version(&ask.version),
+            },
         ];
         let entry = by_node(node, "node.renew", node.name.clone(), format!("until {}", signed.expires));
         system.write_here(&Change { acts: vec![entry], nodes, ..Change::default() })?;
@@ -237,12 +252,14 @@ impl Engine {
         for (seq, entry) in ask.entries {
             upto = upto.max(seq);
             let backup = entry.backup.map(BackupLine::row);
-            let change = Change {
-                acts: vec![named(node, entry.act)],
-                backup,
-                nodes: vec![NodeChange::Spooled(node.id, seq)],
-                ..Change::default()
-            };
+            let mut nodes = vec![NodeChange::Spooled(node.id, seq)];
+            let known = system.gate(|store| store.nodes())?;
+            let known = |id| known.iter().any(|row| row.id == id && !row.revoked && id != system.row.node);
+            nodes.extend(entry.revoked.filter(|id| node.standby && known(*id)).map(NodeChange::Revoke));
+            let stranded = entry.stranded.and_then(StrandedLine::row);
+            let stranded = stranded.filter(|row| !system.holds_the_same(row)).into_iter().collect();
+            let change =
+                Change { acts: vec![named(node, entry.act)], backup, nodes, stranded, ..Change::default() };
             match system.write_here(&change) {
                 Err(error) if error.code == Code::AlreadyExists => {}
                 written => drop(written?),
@@ -260,10 +277,17 @@ impl Engine {
                 | Request::NodeRename { .. }
                 | Request::SecretSteer { .. }
                 | Request::SecretDestroy { .. }
+                | Request::StrandedAccept { .. }
+                | Request::StrandedDiscard { .. }
         );
         if !allowed {
             return Err(Error::new(Code::NotPermitted, "Another node may not ask for that."));
         }
+        self.handle_for(node, ask)
+    }
+
+    /// Does what a person at another node asks.
+    pub(super) fn handle_for(&self, node: &NodeRow, ask: Administer) -> Result<Response, Error> {
         let cancel = std::sync::atomic::AtomicBool::new(false);
         let call = Call {
             actor: format!("{} on {}", one_word(&ask.actor), node.name),
@@ -308,7 +332,13 @@ fn judge(
         keys: given.or(ask.keys).unwrap_or(KeySetMark(0)),
         audit: position.audit.line,
         known,
-        shared: None,
+        shared: match ask.at.epoch < position.at.epoch {
+            true => {
+                let grants = store.grants()?;
+                shared_until(grants.iter().map(|signed| &signed.grant), position.at.epoch, ask.at.epoch)
+            }
+            false => None,
+        },
     };
     Ok((answer(ask, &facts), facts))
 }

@@ -63,7 +63,7 @@ impl Engine {
         match system {
             Ok(system) => {
                 let canary = held(&self.alarm.canary).clone().and_then(|canary| canary.failed);
-                fill(base, self, &system, canary)
+                fill(base, self, &system, canary, held(&self.stuck).clone())
             }
             Err(_) => Ok(base),
         }
@@ -92,10 +92,13 @@ fn fill(
     engine: &Engine,
     system: &System,
     canary: Option<String>,
+    stuck: Option<(String, String)>,
 ) -> Result<StatusView, Error> {
     let settings = engine.settings()?;
     let (row, backups, nodes) =
         system.read(|store| Ok((store.system()?, store.backups()?, store.nodes()?)))?;
+    let (stranded, grants) = system.read(|store| Ok((store.stranded_count()?, store.grants()?)))?;
+    let changed = grants.into_iter().next().map(|signed| signed.grant);
     let unlocked = system.known();
     let state = system.state();
     let own = nodes.iter().find(|node| node.id == row.node);
@@ -116,6 +119,13 @@ fn fill(
         canary,
         clock_offset: system.heard.clock_offset(),
         mismatch: system.heard.mismatch(),
+        stranded,
+        changed: changed.map(|grant| {
+            let name = |id| nodes.iter().find(|node| node.id == id).map(|node| node.name.clone());
+            let seconds = now().seconds_since(grant.at);
+            (name(grant.node).unwrap_or_else(|| grant.node.to_string()), grant.epoch, grant.kind, seconds)
+        }),
+        stuck,
         data_dir: &system.data_dir,
     });
     let secret = unlocked.ok().map(|unlocked| SecretStatusView {
@@ -168,7 +178,7 @@ fn fill(
         sealing,
         backup: BackupStatusView { proven_age_seconds: age, history: history.collect() },
         counts,
-        stranded: 0,
+        stranded,
         rotation: engine.rotation_under_way(system)?,
         alerts,
         ..base

@@ -3,7 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Condvar, Mutex, PoisonError, RwLock, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use sealport_core::{
     api::{Cache, KeptView},
     bundle::{Bundle, Kept},
     id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
-    machine::Moment,
+    machine::{Moment, Standing},
     port::{Marks, Port},
     record::{PortHead, PortSummary, RecordKind, Written, from_plain, to_plain},
     seal::{Context, Keys, OpenError, SealedKind},
@@ -50,6 +50,12 @@ pub(crate) struct System {
     /// Reads the registry for requests of other nodes, so that they never wait for a long read.
     pub(super) gate: Mutex<Store>,
     pub follower: RwLock<Option<Arc<Follower>>>,
+    /// Whether another system of the same data directory took its place: nothing is answered from it any more.
+    pub(super) over: AtomicBool,
+    /// Until when no write is let in, since this master hands over.
+    pub(super) drain: Mutex<Option<Instant>>,
+    /// Whether a master that just started has asked around for a higher grant.
+    pub(super) sure: (Mutex<bool>, Condvar),
     /// Whether the master secret is kept in memory alone.
     pub memory_only: bool,
     pub(super) opened: Moment,
@@ -156,12 +162,21 @@ impl System {
 
     pub fn new(file: &Path, writer: Store, row: SystemRow, custody: Custody) -> Result<Self, Error> {
         let seat = (row.master == row.node).then(|| Seat::new(row.epoch));
+        if let Some(seat) =
+            seat.as_ref().filter(|_| writer.own().is_ok_and(|own| own.standing == Standing::Superseded))
+        {
+            // It met a higher epoch before it ended, and does not know yet whose.
+            seat.met(row.epoch.next());
+        }
         Ok(Self {
             data_dir: file.parent().unwrap_or(Path::new(".")).to_owned(),
             seat,
             position: watch::Sender::new(writer.position()?),
             gate: Mutex::new(Store::open(file)?),
             follower: RwLock::default(),
+            over: AtomicBool::new(false),
+            drain: Mutex::default(),
+            sure: (Mutex::new(true), Condvar::new()),
             memory_only: false,
             opened: clock::now(),
             row,
@@ -176,6 +191,14 @@ impl System {
             heard: Heard::default(),
             meters: Meters::new(),
         })
+    }
+
+    /// Takes over what the former system of the same data directory knows and no file tells: the passphrase and the keys.
+    pub(super) fn carry_on(&self, former: &Self) {
+        *self.custody.write().unwrap_or_else(PoisonError::into_inner) = former.custody();
+        let unlocked = former.unlocked.read().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.unlocked.write().unwrap_or_else(PoisonError::into_inner) = unlocked;
+        *held(&self.locked_since) = *held(&former.locked_since);
     }
 
     /// The keys, for somebody who needs them now. Custody is asked until it gives them; an earlier failure is never the

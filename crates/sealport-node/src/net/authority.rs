@@ -4,16 +4,21 @@
 //! Ed25519 throughout. The root lasts ten years; what a node gets lasts seven days and is renewed daily, so a stolen
 //! node key that was revoked is of no use soon, and an outage of less than a week needs no renewal.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SanType,
+    SigningKey,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, alg_id};
 use sealport_core::{
     Code, Error,
     bundle::Authority,
     id::{NodeId, SystemId},
+    machine::{Grant, ProvenGrant, SignedGrant},
     secret::{SecretBytes, SecretText},
     time::Timestamp,
 };
@@ -121,6 +126,29 @@ pub fn request(key: &SecretBytes) -> Result<Vec<u8>, Error> {
 /// SHA-256 of a private key's public part.
 pub fn key_hash(key: &SecretBytes) -> Result<[u8; 32], Error> {
     Ok(Sha256::digest(pair(key)?.subject_public_key_info()).into())
+}
+
+/// The public part of the grant key, as every node keeps it.
+pub fn grant_key(authority: &Authority) -> Result<Vec<u8>, Error> {
+    Ok(pair(&authority.grant)?.public_key_raw().to_vec())
+}
+
+/// Signs a grant.
+pub fn sign_grant(authority: &Authority, grant: Grant) -> Result<SignedGrant, Error> {
+    let signature = pair(&authority.grant)?
+        .sign(&grant.to_bytes())
+        .map_err(|e| fault("The grant could not be signed", e))?;
+    Ok(SignedGrant { grant, signature: STANDARD.encode(signature) })
+}
+
+/// A grant whose signature is by this key, and which is of this system.
+pub fn prove_grant(signed: SignedGrant, system: SystemId, key: &[u8]) -> Option<ProvenGrant> {
+    signed.prove(system, |bytes, signature| {
+        let Ok(signature) = STANDARD.decode(signature) else { return false };
+        let known = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        let ed25519 = known.all.iter().find(|known| known.signature_alg_id() == alg_id::ED25519);
+        ed25519.is_some_and(|ed25519| ed25519.verify_signature(key, bytes, &signature).is_ok())
+    })
 }
 
 /// The name that only a node which may be master can prove.
@@ -263,6 +291,48 @@ mod tests {
 
     fn rng() -> impl rand_core::CryptoRng {
         rand_core::UnwrapErr(getrandom::SysRng)
+    }
+
+    /// Sabotage: let `prove_grant` take any signature, or compare with the certificate's key.
+    #[test]
+    fn a_grant_is_proven_by_its_own_key_alone() {
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        let system = SystemId::make_new(&mut rng());
+        let (authority, _) = make_authority(system, now).unwrap();
+        let (other, _) = make_authority(system, now).unwrap();
+        let marks = |epoch| sealport_core::machine::Marks {
+            epoch: sealport_core::id::Epoch(epoch),
+            generation: sealport_core::id::Generation(5),
+        };
+        let grant = Grant {
+            system,
+            epoch: sealport_core::id::Epoch(2),
+            node: NodeId::make_new(&mut rng()),
+            begins: marks(1),
+            kind: sealport_core::machine::GrantKind::Planned,
+            at: now,
+            by: "ann".to_owned(),
+        };
+        let key = grant_key(&authority).unwrap();
+        let signed = sign_grant(&authority, grant.clone()).unwrap();
+        assert_eq!(prove_grant(signed.clone(), system, &key).unwrap().grant(), &grant);
+        let forged = [
+            (signed.clone(), grant_key(&other).unwrap()),
+            (sign_grant(&other, grant.clone()).unwrap(), key.clone()),
+            (
+                SignedGrant {
+                    grant: Grant { epoch: sealport_core::id::Epoch(3), ..grant.clone() },
+                    ..signed.clone()
+                },
+                key.clone(),
+            ),
+            (SignedGrant { signature: String::new(), ..signed.clone() }, key.clone()),
+            (SignedGrant { signature: "not base64".to_owned(), ..signed.clone() }, key.clone()),
+            (signed, Vec::new()),
+        ];
+        for (signed, key) in forged {
+            assert_eq!(prove_grant(signed, system, &key), None);
+        }
     }
 
     #[test]

@@ -24,11 +24,13 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The longest answer that is not a stream.
 const ANSWER_LIMIT: usize = 4 << 20;
 
-/// The way to a master.
+/// The way to a master, or to another node that serves.
 pub struct Client {
     http: reqwest::Client,
     base: String,
     url: String,
+    tls: ClientConfig,
+    system: SystemId,
 }
 
 /// What went wrong, for people and for the protocol.
@@ -57,6 +59,21 @@ impl Client {
         Self::new(&membership.url, config, membership.system)
     }
 
+    /// As a node with this certificate (DER), without a master yet: for [`Client::at`].
+    pub fn nowhere(
+        system: SystemId,
+        ca: &[u8],
+        certificate: Vec<u8>,
+        key: &SecretBytes,
+    ) -> Result<Self, Error> {
+        Self::new("https://127.0.0.1:1", tls::member(ca, certificate, key)?, system)
+    }
+
+    /// The same caller, on its way to another node.
+    pub fn at(&self, url: &str) -> Result<Self, Error> {
+        Self::new(url, self.tls.clone(), self.system)
+    }
+
     /// As a node that has only a token with this pin.
     pub fn joining(url: &str, system: SystemId, pin: [u8; 32]) -> Result<Self, Error> {
         Self::new(url, tls::joining(pin)?, system)
@@ -65,7 +82,7 @@ impl Client {
     fn new(url: &str, config: ClientConfig, system: SystemId) -> Result<Self, Error> {
         let (host, port) = address(url)?;
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(config)
+            .tls_backend_preconfigured(config.clone())
             .dns_resolver(Arc::new(Fixed { host, port }))
             .http1_only()
             .no_proxy()
@@ -77,7 +94,8 @@ impl Client {
             .build()
             .map_err(|e| Error::new(Code::Internal, "The network client can't be set up.").because(e))?;
         // The name is the one that the master proves by its certificate; where it is, the resolver says.
-        Ok(Self { http, base: format!("https://{}:{port}", master_name(system)), url: url.to_owned() })
+        let base = format!("https://{}:{port}", master_name(system));
+        Ok(Self { http, base, url: url.to_owned(), tls: config, system })
     }
 
     /// Asks to be let in.
@@ -154,6 +172,7 @@ impl Client {
         let failure = match problem.denial.as_deref() {
             Some("revoked") => Failure::Revoked,
             Some("expired") => Failure::Expired,
+            Some("superseded") => Failure::Superseded,
             _ => Failure::Refused,
         };
         let error = match problem.denial.as_deref() {

@@ -35,11 +35,13 @@ pub(super) struct ErrorShape {
     hint: String,
 }
 
-/// One line of an answer to a poll: exactly one of these. `head` is the first; `end` the last where more than the head came.
+/// One line of an answer to a poll: exactly one of these. `head` is the first, or `grant` alone; `end` the last where more than the head came.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "the shape of `SyncLine`, which is made of types of the core")]
 pub(super) struct SyncLineShape {
     head: Option<serde_json::Value>,
+    grant: Option<serde_json::Value>,
+    stranded: Option<wire::StrandedLine>,
     node: Option<serde_json::Value>,
     record: Option<serde_json::Value>,
     revision: Option<serde_json::Value>,
@@ -116,6 +118,11 @@ fn shapes(path: &str) -> Option<(Option<Shape>, Shape)> {
         "/v1/spool" => (Some(Shape("SpoolAsk", JSON)), Shape("SpoolAnswer", JSON)),
         "/v1/nodes" => (None, Shape("Nodes", JSON)),
         "/v1/writes" => (Some(Shape("WriteAsk", JSON)), Shape("WriteAnswer", JSON)),
+        "/v1/about" => (Some(Shape("AboutAsk", JSON)), Shape("AboutAnswer", JSON)),
+        "/v1/grant" => (Some(Shape("Granted", JSON)), Shape("Granted", JSON)),
+        "/v1/vote" => (Some(Shape("VoteAsk", JSON)), Shape("VoteAnswer", JSON)),
+        "/v1/handover" => (Some(Shape("HandoverRequest", JSON)), Shape("HandoverAnswer", JSON)),
+        "/v1/promote" => (Some(Shape("Administer", JSON)), Shape("Answer", JSON)),
         "/v1/administer" => (Some(Shape("Administer", JSON)), Shape("Answer", JSON)),
         DESCRIPTION => (None, Shape("Answer", JSON)),
         _ => return None,
@@ -131,6 +138,13 @@ fn schemas() -> Vec<(String, RefOr<Schema>)> {
         ("SyncAsk".to_owned(), wire::SyncAsk::schema()),
         ("SyncLine".to_owned(), SyncLineShape::schema()),
         ("SecretAnswer".to_owned(), wire::SecretAnswer::schema()),
+        ("AboutAsk".to_owned(), wire::AboutAsk::schema()),
+        ("AboutAnswer".to_owned(), wire::AboutAnswer::schema()),
+        ("Granted".to_owned(), wire::Granted::schema()),
+        ("VoteAsk".to_owned(), wire::VoteAsk::schema()),
+        ("VoteAnswer".to_owned(), wire::VoteAnswer::schema()),
+        ("HandoverRequest".to_owned(), wire::HandoverRequest::schema()),
+        ("HandoverAnswer".to_owned(), wire::HandoverAnswer::schema()),
         ("SpoolAsk".to_owned(), wire::SpoolAsk::schema()),
         ("SpoolAnswer".to_owned(), wire::SpoolAnswer::schema()),
         ("Nodes".to_owned(), NodesShape::schema()),

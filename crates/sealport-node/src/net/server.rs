@@ -56,8 +56,8 @@ pub(super) const CONNECTION_LIMIT: usize = 20_000;
 const BODY_LIMIT: usize = 64 << 10;
 /// The largest write. A bigger import is done on the master itself.
 const WRITE_LIMIT: usize = 64 << 20;
-/// The largest batch of audit entries.
-const SPOOL_LIMIT: usize = 1 << 20;
+/// The largest batch of audit entries; one may carry a stranded change.
+const SPOOL_LIMIT: usize = 128 << 20;
 
 /// How an endpoint is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,32 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/v1/spool", Right::Sync, SPOOL_LIMIT, "Takes audit entries of acts that needed no master."),
     endpoint("/v1/nodes", Right::Sync, BODY_LIMIT, "Lists the nodes and how they are."),
     endpoint("/v1/writes", Right::Write, WRITE_LIMIT, "Takes sealed records."),
-    endpoint("/v1/administer", Right::Administer, BODY_LIMIT, "Invites, renames, revokes nodes."),
+    endpoint(
+        "/v1/administer",
+        Right::Administer,
+        BODY_LIMIT,
+        "Invites, renames, revokes nodes; accepts or discards stranded changes.",
+    ),
+    endpoint("/v1/about", Right::Sync, BODY_LIMIT, "Tells how this node is. Any node answers."),
+    endpoint(
+        "/v1/grant",
+        Right::Renew,
+        BODY_LIMIT,
+        "Takes a grant and tells the highest one known. Any node answers; a grant is proven by its signature.",
+    ),
+    endpoint(
+        "/v1/vote",
+        Right::Stand,
+        BODY_LIMIT,
+        "Promises an epoch to the candidate that asks. Any node answers.",
+    ),
+    endpoint("/v1/handover", Right::Stand, BODY_LIMIT, "Hands over to the standby that asks."),
+    endpoint(
+        "/v1/promote",
+        Right::Administer,
+        BODY_LIMIT,
+        "Makes this node the master, or tells what that would do. Any standby answers.",
+    ),
     // What stands in it stands in the source too: whoever may connect may know how to ask.
     Endpoint {
         verb: Verb::Get,
@@ -105,6 +130,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
 
 /// Where the description of the interface is.
 pub(super) const DESCRIPTION: &str = "/openapi.json";
+
+/// Whether an endpoint is answered by nodes that are not the master too.
+fn anywhere(path: &str) -> bool {
+    matches!(path, "/v1/about" | "/v1/grant" | "/v1/vote" | "/v1/handover" | "/v1/promote")
+}
 
 const fn endpoint(path: &'static str, right: Right, limit: usize, about: &'static str) -> Endpoint {
     Endpoint { verb: Verb::Post, path, right, limit, about }
@@ -279,12 +309,12 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
     let Some(engine) = shared.engine.upgrade() else { return gone() };
     let Ok(system) = engine.system() else { return gone() };
     let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer(None));
-    let node = match admitted(&system, peer, endpoint.right) {
+    let node = match admitted(&system, peer, &endpoint) {
         Ok(node) => node,
         Err(refused) => return *refused,
     };
     let body = tokio::time::timeout(
-        PATIENCE * if endpoint.limit > SPOOL_LIMIT { 6 } else { 1 },
+        PATIENCE * if endpoint.limit > BODY_LIMIT { 6 } else { 1 },
         axum::body::to_bytes(request.into_body(), endpoint.limit),
     );
     let body = match body.await {
@@ -325,13 +355,18 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
         "/v1/nodes" => {
             blocking(move || engine.nodes_here(&system).map(sealport_core::api::Response::Nodes)).await
         }
+        "/v1/about" => blocking(move || engine.about_here(&system)).await,
+        "/v1/grant" => blocking(move || engine.grant_for(&read(&body)?)).await,
+        "/v1/vote" => blocking(move || engine.vote_for(&node, &read(&body)?)).await,
+        "/v1/handover" => blocking(move || engine.handover_for(&node, &read(&body)?)).await,
+        "/v1/promote" => blocking(move || engine.promote_for(&node, read(&body)?)).await,
         "/v1/administer" => blocking(move || engine.administer_for(&node, read(&body)?)).await,
         _ => problem(&Error::new(Code::NotFound, "There is no such endpoint."), None),
     }
 }
 
 /// The caller as the registry has it now, if it may use the endpoint.
-fn admitted(system: &System, peer: Peer, right: Right) -> Result<Option<NodeRow>, Box<Response>> {
+fn admitted(system: &System, peer: Peer, endpoint: &Endpoint) -> Result<Option<NodeRow>, Box<Response>> {
     let node = match peer.0 {
         Some(said) => {
             system.gate(|store| store.node_by_key(&said.key_hash)).map_err(|e| Box::new(problem(&e, None)))?
@@ -348,12 +383,12 @@ fn admitted(system: &System, peer: Peer, right: Right) -> Result<Option<NodeRow>
             Certificate::Valid
         },
     });
-    if !system.is_master() || system.seat.as_ref().is_some_and(|seat| seat.superseded()) {
+    if !anywhere(endpoint.path) && !system.leads() {
         let error = Error::new(Code::EncryptionUnavailable, "This node is not the master.")
             .hint("Ask the present master; `sealport node list` names it.");
         return Err(Box::new(answer_with(StatusCode::SERVICE_UNAVAILABLE, &error, Some("superseded"))));
     }
-    match admit(member.as_ref(), right) {
+    match admit(member.as_ref(), endpoint.right) {
         Ok(()) => Ok(node),
         Err(denial) => {
             let (word, message, hint) = match denial {
@@ -409,6 +444,10 @@ async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
     let mut told = false;
     loop {
         let now = position.borrow_and_update().clone();
+        if !system.leads() {
+            let error = Error::new(Code::EncryptionUnavailable, "This node is not the master any more.");
+            return answer_with(StatusCode::SERVICE_UNAVAILABLE, &error, Some("superseded"));
+        }
         let (answer, facts) = match system.judge(&ask, &now) {
             Ok(judged) => judged,
             Err(error) => return problem(&error, None),
@@ -418,7 +457,16 @@ async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
             told = true;
         }
         let left = match answer {
-            Answer::Superseded | Answer::Grant => {
+            Answer::Grant => {
+                return match system.highest_grant() {
+                    Ok(Some(grant)) => one_line(&SyncLine::Grant(grant.signed().clone())),
+                    Ok(None) => {
+                        problem(&Error::new(Code::Refused, "This master has no grant for its epoch."), None)
+                    }
+                    Err(error) => problem(&error, None),
+                };
+            }
+            Answer::Superseded => {
                 let met = tokio::task::block_in_place(|| system.met_higher_epoch(&ask));
                 let error = Error::new(Code::EncryptionUnavailable, "This node is not the master any more.");
                 let error = met.err().unwrap_or(error);

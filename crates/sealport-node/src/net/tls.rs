@@ -37,6 +37,12 @@ impl Shown {
         Ok(Arc::new(Self(RwLock::new(certified(certificate, ca, key)?))))
     }
 
+    /// The certificate (DER) that is shown.
+    pub fn certificate(&self) -> Vec<u8> {
+        let shown = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        shown.cert.first().map(|certificate| certificate.to_vec()).unwrap_or_default()
+    }
+
     /// Shows another one from now on.
     pub fn replace(&self, certificate: Vec<u8>, ca: Vec<u8>, key: &SecretBytes) -> Result<(), Error> {
         *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = certified(certificate, ca, key)?;

@@ -3,17 +3,20 @@
 
 use sealport_core::{
     Error,
-    api::{NodeState, Request},
+    api::{KeyVersionView, NodeState, Request},
     backup::{AuditLine, RecordLine, RegistryLine, RevisionLine},
-    id::{Epoch, Generation, KeyVersion, NodeId, SystemId},
-    machine::{Ask, Head},
+    id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision, SystemId},
+    machine::{Ask, AuditMark, HandoverAsk, Head, Marks, Promise, SignedGrant, VoteRefusal},
+    record::RecordKind,
     secret::{SecretText, crossing},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::store::{Act, BackupRow, DestroyedRow, RotationRow};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::store::{self, Act, BackupRow, DestroyedRow, RotationRow, StrandedRow};
 
 /// A node asks to be let in.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -55,6 +58,13 @@ pub struct JoinAnswer {
     pub master: NodeId,
     #[schema(value_type = u32)]
     pub active_version: KeyVersion,
+    /// Public key that grants are checked with, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_key: Option<String>,
+    /// The grant of the present epoch, where the master changed before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub grant: Option<SignedGrant>,
     /// The bundle for this node.
     #[serde(with = "crossing")]
     #[schema(value_type = String)]
@@ -78,6 +88,9 @@ pub struct SyncAsk {
 #[allow(missing_docs, reason = "the names speak")]
 pub enum SyncLine {
     Head(Head),
+    /// Alone, in the place of a head: the node must know the grant of this epoch first.
+    Grant(SignedGrant),
+    Stranded(StrandedLine),
     Node(RegistryLine),
     Record(RecordLine),
     Revision(RevisionLine),
@@ -88,6 +101,9 @@ pub enum SyncLine {
     /// All is said. Who is master, for the registry.
     End {
         master: NodeId,
+        /// Public key of grants, in base64, for a node that joined before there were any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grant_key: Option<String>,
     },
 }
 
@@ -211,6 +227,172 @@ pub struct Spooled {
     /// The backup that it proved, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupLine>,
+    /// The write that the present history lacks, if the act is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stranded: Option<StrandedLine>,
+    /// The node that this one had revoked while it was the master; taken from a standby only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub revoked: Option<NodeId>,
+}
+
+/// A write that the present history lacks.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs, reason = "the columns of the store")]
+pub struct StrandedLine {
+    pub seq: u64,
+    pub origin: String,
+    #[schema(value_type = String)]
+    pub record: RecordId,
+    pub kind: String,
+    pub application: String,
+    pub name: String,
+    #[schema(value_type = u64)]
+    pub revision: Revision,
+    #[schema(value_type = u32)]
+    pub key_version: KeyVersion,
+    #[schema(value_type = u64)]
+    pub generation: Generation,
+    /// In base64.
+    pub envelope: String,
+    /// SHA-256 of id, revision and envelope, in hex; an outcome leaves only this of the envelope.
+    pub digest: String,
+    pub outcome: String,
+}
+
+impl From<StrandedRow> for StrandedLine {
+    fn from(row: StrandedRow) -> Self {
+        StrandedLine {
+            seq: row.seq,
+            origin: row.origin,
+            record: row.record,
+            kind: row.kind.body().name().to_owned(),
+            application: row.application,
+            name: row.name,
+            revision: row.revision,
+            key_version: row.key_version,
+            generation: row.generation,
+            envelope: STANDARD.encode(&row.envelope),
+            digest: sealport_core::backup::hex(&row.digest),
+            outcome: row.outcome,
+        }
+    }
+}
+
+impl StrandedLine {
+    /// The row of the line; `None` where the line is not one of ours.
+    pub fn row(self) -> Option<StrandedRow> {
+        let envelope = STANDARD.decode(&self.envelope).ok()?;
+        let digest = sealport_core::backup::from_hex(&self.digest)?;
+        // What is there is checked; what an outcome took away can't be.
+        let whole =
+            !self.outcome.is_empty() || digest == store::digest(self.record, self.revision, &envelope);
+        whole.then_some(StrandedRow {
+            seq: self.seq,
+            origin: self.origin,
+            record: self.record,
+            kind: RecordKind::named(&self.kind)?,
+            application: self.application,
+            name: self.name,
+            revision: self.revision,
+            key_version: self.key_version,
+            generation: self.generation,
+            digest,
+            envelope,
+            outcome: self.outcome,
+        })
+    }
+}
+
+/// A node asks another how it is, before a promotion.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct AboutAsk {}
+
+/// How a node is, as it says itself.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs, reason = "the names speak")]
+pub struct AboutAnswer {
+    #[schema(value_type = String)]
+    pub node: NodeId,
+    #[schema(value_type = String)]
+    pub state: NodeState,
+    /// Whether it is the master, and whether it can do a master's work.
+    pub master: bool,
+    pub live: bool,
+    #[schema(value_type = serde_json::Value)]
+    pub at: Marks,
+    #[schema(value_type = serde_json::Value)]
+    pub seen: Marks,
+    #[schema(value_type = u32)]
+    pub active_version: KeyVersion,
+    /// Versions that it holds, with their check values.
+    #[schema(value_type = Vec<serde_json::Value>)]
+    pub versions: Vec<KeyVersionView>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub grant: Option<SignedGrant>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub promised: Option<Promise>,
+    /// Seconds since it last heard the master.
+    pub heard_seconds: Option<u64>,
+    /// Its clock, in milliseconds of Unix time.
+    pub time: i64,
+}
+
+/// The highest grant that a node knows, and where its master is.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct Granted {
+    /// `None` where no change of master is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub grant: Option<SignedGrant>,
+    /// `host:port` of the node that it names, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// A candidate asks a voter.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct VoteAsk {
+    /// The epoch, and the candidate: the caller itself.
+    #[schema(value_type = serde_json::Value)]
+    pub promise: Promise,
+}
+
+/// What a voter says: it agreed where there is no refusal.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct VoteAnswer {
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub refusal: Option<VoteRefusal>,
+}
+
+/// A candidate asks the master to hand over.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct HandoverRequest {
+    /// What is asked.
+    #[schema(value_type = serde_json::Value)]
+    pub ask: HandoverAsk,
+    /// The last audit entry that the candidate holds.
+    #[schema(value_type = serde_json::Value)]
+    pub audit: AuditMark,
+    /// The person who asks.
+    pub actor: String,
+}
+
+/// What the master says.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct HandoverAnswer {
+    /// Where the master is while it takes no write: the candidate asks again when it has that.
+    #[schema(value_type = serde_json::Value)]
+    pub at: Marks,
+    /// The last entry of its trail.
+    #[schema(value_type = serde_json::Value)]
+    pub audit: AuditMark,
+    /// The grant, once it handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub grant: Option<SignedGrant>,
 }
 
 /// Entries of a spool, by number.
@@ -235,6 +417,9 @@ pub struct RenewAsk {
     pub request: String,
     /// Version of Sealport.
     pub version: String,
+    /// Where others reach it: a standby serves too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 /// A new certificate.

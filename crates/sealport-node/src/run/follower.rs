@@ -1,7 +1,10 @@
 //! A node that follows: the loop around the protocol's machine, and the way to the master for everything else.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -9,7 +12,9 @@ use sealport_core::{
     Code, Error,
     api::{NodeState, Response},
     id::{Epoch, Generation, KeyVersion},
-    machine::{CustodyFact, Effects, Event, Facts, Node, Notify, Persist, Send, Settings, event::PollId},
+    machine::{
+        CustodyFact, Effects, Event, Facts, Node, Notify, Persist, ProvenGrant, Send, Settings, event::PollId,
+    },
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -35,6 +40,8 @@ const ARRIVE: Duration = Duration::from_secs(10);
 const WRITE: Duration = Duration::from_secs(20);
 /// Entries of the spool in one request.
 const SPOOL_BATCH: u32 = 200;
+/// Bytes of them.
+const SPOOL_BYTES: usize = 900 << 10;
 
 /// A node's following of its master. Lives as long as its engine.
 pub struct Follower {
@@ -48,6 +55,8 @@ pub struct Follower {
     /// Counts steps: whoever waits for something looks again.
     stepped: watch::Sender<u64>,
     last_error: Mutex<Option<String>>,
+    /// Another system of the same data directory took over: nothing goes out any more.
+    stopped: AtomicBool,
     runtime: tokio::runtime::Handle,
 }
 
@@ -59,6 +68,7 @@ impl Follower {
         membership: Membership,
     ) -> Result<Arc<Self>, Error> {
         let client = Client::member(&membership, &system.node_key()?)?;
+        engine.go_by(client.at(&membership.url)?);
         let (events, inbox) = mpsc::unbounded_channel();
         let node = Node::new(system.machine_held()?, settings(engine.sync_interval()), clock::now());
         let runtime = engine.runtime()?;
@@ -71,6 +81,7 @@ impl Follower {
             judged: Mutex::default(),
             stepped: watch::Sender::new(0),
             last_error: Mutex::default(),
+            stopped: AtomicBool::new(false),
             runtime: runtime.clone(),
         });
         runtime.spawn(follow(follower.clone(), inbox));
@@ -81,6 +92,31 @@ impl Follower {
     /// The facts of this node.
     pub fn facts(&self, custody: CustodyFact, version: Option<KeyVersion>) -> Facts {
         held(&self.node).facts(clock::now(), custody, version)
+    }
+
+    /// A grant was proven.
+    pub fn granted(&self, grant: ProvenGrant) {
+        self.tell(Event::Granted(grant));
+    }
+
+    /// Ends it: nothing is asked any more, and nothing that still comes is taken over.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.tell(Event::Tick);
+    }
+
+    fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// The master is elsewhere from now on.
+    fn moves_to(&self, url: &str, data_dir: &std::path::Path) -> Result<(), Error> {
+        let moved = self.membership.read().unwrap_or_else(PoisonError::into_inner).moved(url);
+        moved.write(data_dir)?;
+        let client = self.client().at(url)?;
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(client);
+        *self.membership.write().unwrap_or_else(PoisonError::into_inner) = moved;
+        Ok(())
     }
 
     /// Where the master is.
@@ -213,6 +249,9 @@ impl Follower {
     fn carry_out(self: &Arc<Self>, effects: Effects, flight: &mut Option<JoinHandle<()>>) {
         let Some(engine) = self.engine() else { return };
         let Ok(system) = engine.system() else { return };
+        if self.stopped() {
+            return;
+        }
         for persist in effects.persist {
             let done = match persist {
                 Persist::Apply { poll, seen } => {
@@ -226,7 +265,7 @@ impl Follower {
                 }
                 Persist::Damaged => system.change_own(|own| own.damaged = true),
                 Persist::Standing(standing) => system.change_own(|own| own.standing = standing),
-                Persist::Grant(_) => Ok(()),
+                Persist::Grant(grant) => self.follow_grant(&engine, &system, &grant),
             };
             if let Err(error) = done {
                 // Nothing of this step may go out: the node tries again, as after a poll that failed.
@@ -239,7 +278,10 @@ impl Follower {
             }
         }
         for send in effects.send {
-            let Send::Poll { poll, ask, deadline } = send else { continue };
+            let Send::Poll { poll, ask, deadline } = send else {
+                engine.ask_around();
+                continue;
+            };
             if let Some(former) = flight.take() {
                 former.abort();
             }
@@ -256,9 +298,25 @@ impl Follower {
     }
 }
 
+impl Follower {
+    /// Makes a grant durable and goes to its master; where it names this node, it takes its seat.
+    fn follow_grant(&self, engine: &Arc<Engine>, system: &System, grant: &ProvenGrant) -> Result<(), Error> {
+        system.keep_grant(grant)?;
+        if grant.rank().node == system.row.node {
+            engine.take_seat_soon();
+            return Ok(());
+        }
+        match engine.address_of(system, grant.rank().node) {
+            Some(address) => self.moves_to(&format!("https://{address}"), &system.data_dir),
+            // It is asked for again, and whoever answers says where.
+            None => Ok(()),
+        }
+    }
+}
+
 /// The loop. Ends with the engine.
 async fn follow(follower: Arc<Follower>, mut inbox: mpsc::UnboundedReceiver<Event>) {
-    let mut flight = None;
+    let mut flight: Option<JoinHandle<()>> = None;
     let mut state = None;
     let mut event = Event::Started;
     loop {
@@ -267,6 +325,12 @@ async fn follow(follower: Arc<Follower>, mut inbox: mpsc::UnboundedReceiver<Even
             held(&follower.node).step(clock::now(), event, &mut rng)
         };
         let refused_head = !effects.persist.iter().any(|p| matches!(p, Persist::Apply { .. }));
+        if follower.stopped() {
+            if let Some(flight) = flight.take() {
+                flight.abort();
+            }
+            return;
+        }
         tokio::task::block_in_place(|| follower.carry_out(effects, &mut flight));
         if refused_head {
             // A head that is not to be applied: its body is dropped.
@@ -301,6 +365,9 @@ async fn upkeep(follower: Weak<Follower>) {
     loop {
         {
             let Some(follower) = follower.upgrade() else { return };
+            if follower.stopped() {
+                return;
+            }
             let _ = follower.send_spool().await;
             let _ = follower.renew().await;
         }
@@ -330,7 +397,14 @@ impl Follower {
             }
             let read =
                 |(seq, text): (u64, String)| serde_json::from_str::<Spooled>(&text).map(|entry| (seq, entry));
-            let entries = entries.into_iter().map(read).collect::<Result<_, _>>();
+            // A stranded change may be large: one request takes what fits, and always one.
+            let mut bytes = 0;
+            let fits = |(at, (_, text)): &(usize, (u64, String))| {
+                bytes += text.len();
+                *at == 0 || bytes <= SPOOL_BYTES
+            };
+            let entries = entries.into_iter().enumerate().take_while(fits).map(|(_, entry)| entry);
+            let entries = entries.map(read).collect::<Result<_, _>>();
             let entries = entries
                 .map_err(|e| Error::new(Code::Integrity, "A kept audit entry can't be read.").because(e))?;
             let answer: SpoolAnswer =
@@ -342,16 +416,20 @@ impl Follower {
     /// Gets a new certificate where the present one has less than six days left.
     async fn renew(&self) -> Result<(), Error> {
         let Some(expires) = self.certificate_expires() else { return Ok(()) };
-        if expires.as_millis() - clock::wall().as_millis() > authority::RENEW_BELOW {
-            return Ok(());
-        }
         let Some(engine) = self.engine() else { return Ok(()) };
         let system = engine.system()?;
+        // A standby that serves tells where.
+        let address = engine.address();
+        let told = address.is_none() || engine.address_of(&system, system.row.node) == address;
+        if told && expires.as_millis() - clock::wall().as_millis() > authority::RENEW_BELOW {
+            return Ok(());
+        }
         let key = tokio::task::block_in_place(|| system.node_key())?;
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         let ask = RenewAsk {
             request: STANDARD.encode(authority::request(&key)?),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            address,
         };
         let answer: RenewAnswer = self.client().post("/v1/renew", &ask, DEADLINE).await?;
         let certificate = STANDARD
@@ -362,6 +440,7 @@ impl Follower {
             membership.renewed(&certificate)
         };
         let client = Client::member(&renewed, &key)?;
+        engine.go_by(client.at(&renewed.url)?);
         renewed.write(&system.data_dir)?;
         *self.membership.write().unwrap_or_else(PoisonError::into_inner) = renewed;
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(client);

@@ -51,6 +51,13 @@ pub async fn poll(follower: Arc<Follower>, poll: PollId, ask: Ask, deadline: Dur
     let mut lines = Lines { response, buffer: Vec::new(), from: 0 };
     let head = match lines.next().await {
         Ok(Some(SyncLine::Head(head))) => head,
+        Ok(Some(SyncLine::Grant(grant))) => {
+            let proven = tokio::task::block_in_place(|| system.prove(grant));
+            return match proven {
+                Some(grant) => follower.tell(Event::Granted(grant)),
+                None => follower.failed(poll, broken("its grant is not signed by this system's key")),
+            };
+        }
         Ok(_) => return follower.failed(poll, broken("it does not begin with its head")),
         Err(refused) => return follower.failed(poll, refused),
     };
@@ -95,9 +102,9 @@ async fn take_over(
     }
     let mut batch = Vec::new();
     let mut bytes = 0;
-    let master = loop {
+    let (master, grant_key) = loop {
         match lines.next().await? {
-            Some(SyncLine::End { master }) => break master,
+            Some(SyncLine::End { master, grant_key }) => break (master, grant_key),
             Some(line) => drop(piece(line).ok_or_else(|| broken("a line in it is not one of ours"))?),
             None => return Err(broken("it is cut off")),
         }
@@ -113,6 +120,7 @@ async fn take_over(
     tokio::task::block_in_place(|| {
         system.gather(&batch)?;
         system.arrive(&to, |line| serde_json::from_slice(line).ok().and_then(piece))?;
+        system.learn_grant_key(grant_key.as_deref())?;
         system.forget_unneeded()
     })
     .map_err(here)?;
@@ -125,7 +133,8 @@ async fn take_over(
 /// What a line brings; `None` where it brings nothing that a body may hold.
 fn piece(line: SyncLine) -> Option<Piece> {
     match line {
-        SyncLine::Head(_) | SyncLine::End { .. } => None,
+        SyncLine::Head(_) | SyncLine::Grant(_) | SyncLine::End { .. } => None,
+        SyncLine::Stranded(line) => line.row().map(Piece::Stranded),
         SyncLine::Record(line) => Row::from_line(line).map(Piece::Record),
         SyncLine::Revision(line) => Former::from_line(line).map(Piece::Former),
         SyncLine::Node(line) => NodeRow::from_line(line).map(Piece::Node),

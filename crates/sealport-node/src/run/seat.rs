@@ -13,7 +13,7 @@ use std::{
 use sealport_core::{
     id::{Epoch, Generation, NodeId},
     machine::{
-        Ask, Kept, Moment, Role, STANDBY_WAIT, State,
+        Ask, Kept, Moment, ProvenGrant, Rank, Role, STANDBY_WAIT, State,
         master::{Master, MasterEffects, MasterEvent, Seen, WriteId},
     },
 };
@@ -46,6 +46,11 @@ impl Seat {
     /// A higher epoch was met: this is no master any more.
     pub fn met(&self, epoch: Epoch) {
         self.step(MasterEvent::Met { epoch });
+    }
+
+    /// A grant was proven. Where it outranks this master's own, this is no master any more.
+    pub fn granted(&self, grant: ProvenGrant, own: Rank) {
+        self.step(MasterEvent::Granted { grant, own });
     }
 
     /// Whether a higher epoch was met.

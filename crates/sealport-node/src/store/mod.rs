@@ -6,6 +6,7 @@
 
 mod fleet;
 mod lines;
+mod promotion;
 mod read;
 mod refusal;
 mod replica;
@@ -24,6 +25,7 @@ use sealport_core::{
 };
 
 pub use fleet::{InviteRow, NodeChange, NodeRow};
+pub use promotion::{Parted, Seating, StrandedRow, digest};
 pub use replica::{Arrival, Own, Piece, Position};
 pub use reseal::{Cursor, Older, Resealed};
 pub use rotation::{DestroyedRow, RotationMove, RotationRow};
@@ -133,6 +135,10 @@ pub struct Change {
     pub rotation: Option<RotationMove>,
     /// The epoch that the writer saw; a write of this node's own needs none.
     pub epoch: Option<Epoch>,
+    /// Writes that the present history lacks, for the list.
+    pub stranded: Vec<StrandedRow>,
+    /// Stranded changes that end, each with its outcome.
+    pub ended: Vec<(u64, &'static str)>,
 }
 
 impl Change {
@@ -140,7 +146,8 @@ impl Change {
     /// backups goes with it.
     pub fn raises_generation(&self) -> bool {
         let told = |change: &NodeChange| !matches!(change, NodeChange::Spooled(..));
-        !self.puts.is_empty() || self.rotation.is_some() || self.nodes.iter().any(told)
+        let list = !self.stranded.is_empty() || !self.ended.is_empty();
+        !self.puts.is_empty() || list || self.rotation.is_some() || self.nodes.iter().any(told)
     }
 }
 

@@ -12,7 +12,8 @@ use sealport_core::{
 };
 
 use super::{
-    BackupRow, DestroyedRow, Former, NodeRow, Result, RotationRow, Row, Store, fleet,
+    BackupRow, DestroyedRow, Former, NodeRow, Parted, Result, RotationRow, Row, Store, StrandedRow, fleet,
+    promotion,
     read::{FORMER, ROW, audit, former, row},
     rotation,
     sqlite::{insert_audit, insert_former, insert_row, write_backup},
@@ -32,6 +33,7 @@ pub enum Piece {
     Backup(BackupRow),
     Rotation(RotationRow),
     Destroyed(DestroyedRow),
+    Stranded(StrandedRow),
 }
 
 /// Where a database is: what sync compares.
@@ -194,6 +196,9 @@ impl Store {
         for row in self.destroyed(after)? {
             each(Piece::Destroyed(row))?;
         }
+        for stranded in promotion::stranded_since(self, after)? {
+            each(Piece::Stranded(stranded))?;
+        }
         // All of them each time: they are few, and a drill gives an old one a new date.
         for backup in self.backups()? {
             each(Piece::Backup(backup))?;
@@ -236,7 +241,8 @@ impl Store {
     }
 
     /// Takes over the body that was gathered, in one transaction: a master that is set back between two parts of an
-    /// answer must leave nothing of a dead history here. `parse` reads a line again; `record` hears of each record.
+    /// answer must leave nothing of a dead history here. `parse` reads a line again; `record` hears of each record. What
+    /// this database had and a later epoch lacks goes into the spool in the same transaction, as `keep` writes it.
     ///
     /// # Errors
     /// `integrity` where an audit entry does not continue the chain that is here.
@@ -245,12 +251,17 @@ impl Store {
         to: &Arrival,
         parse: impl Fn(&[u8]) -> Option<Piece>,
         mut record: impl FnMut(Row),
+        keep: impl Fn(Parted) -> Result<String>,
     ) -> Result<()> {
         self.transact("Taking over what changed", |tx| {
+            if let Err(error) = promotion::may_arrive(tx, to.at.epoch, to.master)? {
+                return Ok(Err(error));
+            }
+            let parts = to.full && promotion::set_aside(tx, to.at.epoch)?;
             if to.full {
                 tx.execute_batch(
                     "DELETE FROM former; DELETE FROM record; DELETE FROM audit; DELETE FROM node; DELETE FROM backup;
-                     DELETE FROM rotation; DELETE FROM destroyed;",
+                     DELETE FROM rotation; DELETE FROM destroyed; DELETE FROM stranded;",
                 )?;
             }
             let mut gathered = tx.prepare("SELECT line FROM gathered ORDER BY seq")?;
@@ -275,6 +286,9 @@ impl Store {
                 params![to.at.epoch.0, to.at.generation.0, to.active.0, to.master.as_bytes()],
             )?;
             tx.execute("DELETE FROM gathered", [])?;
+            if parts {
+                return promotion::keep_parted(tx, &keep);
+            }
             Ok(Ok(()))
         })
     }
@@ -306,6 +320,7 @@ fn take(tx: &rusqlite::Transaction<'_>, piece: &Piece) -> rusqlite::Result<Resul
             fleet::put_node(tx, node, node.generation.0)?;
         }
         Piece::Backup(backup) => write_backup(tx, backup)?,
+        Piece::Stranded(row) => promotion::take_stranded(tx, row)?,
         Piece::Rotation(row) => rotation::put_rotation(tx, row)?,
         Piece::Destroyed(row) => rotation::put_destroyed(tx, row)?,
         Piece::Audit(line) => return Ok(take_audit(tx, line)?.map(|()| true)),

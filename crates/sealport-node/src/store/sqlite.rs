@@ -13,7 +13,8 @@ use sealport_core::{
 };
 
 use super::{
-    Act, BackupRow, Change, Former, Item, Place, Put, Result, Row, SealAnew, SystemRow, fleet, rotation,
+    Act, BackupRow, Change, Former, Item, Place, Put, Result, Row, SealAnew, SystemRow, fleet, promotion,
+    rotation,
 };
 
 /// Versions before this one can corrupt a database in WAL mode when two connections write and checkpoint at once.
@@ -22,7 +23,7 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_init.sql")),
     M::up(include_str!("migrations/0002_nodes.sql")),
-    // 0003 is promotion's.
+    M::up(include_str!("migrations/0003_promotion.sql")),
     M::up(include_str!("migrations/0004_rotation.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
@@ -129,7 +130,7 @@ impl Store {
         self.transact("Writing", |tx| {
             // Taking the write lock first makes this the truth for the whole transaction.
             let (generation, active, epoch, is_master): (u64, u32, u64, bool) = tx.query_row(
-                "SELECT generation, active_version, epoch, master = node FROM system",
+                "SELECT generation, active_version, epoch, master = node AND standing = 'member' FROM system",
                 [],
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
             )?;
@@ -171,6 +172,10 @@ impl Store {
             }
             if let Some((invite, now)) = &change.invite {
                 fleet::put_invite(tx, invite, *now)?;
+            }
+            promotion::strand(tx, &change.stranded, generation)?;
+            if let Err(error) = promotion::resolve(tx, &change.ended, generation)? {
+                return Ok(Err(error));
             }
             append_audit(tx, &change.acts)?;
             if let Some(backup) = &change.backup {
@@ -340,7 +345,7 @@ fn write_record(tx: &Transaction<'_>, put: &Put, generation: u64) -> rusqlite::R
     Ok(Ok(()))
 }
 
-fn append_audit(tx: &Transaction<'_>, acts: &[Act]) -> rusqlite::Result<()> {
+pub(super) fn append_audit(tx: &Transaction<'_>, acts: &[Act]) -> rusqlite::Result<()> {
     if acts.is_empty() {
         return Ok(());
     }

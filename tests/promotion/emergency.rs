@@ -1,0 +1,166 @@
+//! The master is lost: a standby takes its place, nodes follow, the old one returns and stands down, and what only it had is
+//! decided upon. A database that was set back is accepted by name; a backup makes a processing node the master.
+
+use std::{fs, time::Duration};
+
+use super::{PATIENCE, PROCESSING, STANDBY, equal, fleet_of, list, told, until_role, wait};
+
+/// Sabotage, still to be tried: leave `keep_parted` out of `arrive`; let `granted` not stand the old master down.
+#[test]
+fn a_lost_master_is_replaced_and_stands_down_when_it_returns() {
+    let fleet = fleet_of(&[STANDBY, PROCESSING, STANDBY]);
+    // Three writes that no other machine gets.
+    for number in [1, 2, 3] {
+        fleet.kill(number);
+    }
+    for (port, note) in [("Work.P3", "alone 1"), ("Work.P3", "alone 2"), ("Work.P4", "alone 3")] {
+        let set = format!("Address=ftp://alone.example/{}", note.replace(' ', "-"));
+        fleet.json(0, "port set", &[port, &set, "--note", note]);
+    }
+    fleet.json(0, "node revoke N2", &[]);
+    fleet.kill(0);
+    for number in [1, 2, 3] {
+        fleet.start(number);
+    }
+    fleet.until(1, "degraded", Duration::from_secs(65));
+    let preflight = fleet.json(3, "promote N1 --emergency --dry-run", &[]);
+    assert_eq!(preflight["possible"], true, "{preflight}");
+    assert_eq!((preflight["voters"].as_u64(), preflight["reachable_voters"].as_u64()), (Some(3), Some(2)));
+    assert_eq!(preflight["records"], preflight["records_opened"]);
+    // A planned one is refused, and an emergency asks for more than silence.
+    assert_eq!(fleet.ask(1, "promote self", &[]).0, 4);
+    let (code, answer) = fleet.ask(1, "promote self --emergency", &[]);
+    assert_eq!(
+        (code, answer["error"]["code"].as_str()),
+        (2, Some("usage")),
+        "the name must be typed: {answer}"
+    );
+    let promoted = fleet.json(3, "promote N1 --emergency --yes", &[]);
+    assert_eq!((promoted["epoch"].as_u64(), promoted["votes"].as_u64()), (Some(2), Some(2)), "{promoted}");
+    println!("emergency: {} s from confirm to serving", promoted["seconds"]);
+    assert!(promoted["seconds"].as_f64().unwrap() < 20.0, "{promoted}");
+    until_role(&fleet, 1, "master", 2);
+    until_role(&fleet, 2, "processing", 2);
+    until_role(&fleet, 3, "standby", 2);
+    // The new history writes one of the ports too.
+    fleet.json(2, "port set", &["Work.P3", "Address=ftp://new.example", "--note", "new"]);
+    // The old master returns. No write of its own is ever taken again.
+    fleet.start(0);
+    let (code, answer) =
+        fleet.ask(0, "port set", &["Work.P5", "Address=ftp://late.example", "--note", "late"]);
+    if code == 0 {
+        // It had learned already, and sent it on.
+        let history = fleet.json(1, "port history", &["Work.P5"]).to_string();
+        assert!(history.contains("late"), "{history}");
+    } else {
+        assert_eq!(answer["error"]["code"], "encryption_unavailable", "{answer}");
+    }
+    until_role(&fleet, 0, "standby", 2);
+    equal(&fleet, 1, &[0, 3]);
+    wait("three changes are stranded", PATIENCE, || {
+        let here = list(&fleet, 1);
+        if here.len() == 3 { Ok(()) } else { Err(format!("{here:?}")) }
+    });
+    let changes = list(&fleet, 1);
+    let find = |port: &str, revision: u64| {
+        let fits = |change: &&serde_json::Value| change["name"] == port && change["revision"] == revision;
+        changes.iter().find(fits).unwrap_or_else(|| panic!("{port} {revision}: {changes:?}"))
+    };
+    let (first, second, third) = (find("Work.P3", 2), find("Work.P3", 3), find("Work.P4", 2));
+    assert_eq!(
+        (first["diverged"].as_bool(), third["diverged"].as_bool()),
+        (Some(true), Some(false)),
+        "{changes:?}"
+    );
+    // The same list everywhere, and the alert.
+    wait("the old master has the list too", PATIENCE, || {
+        if list(&fleet, 0).len() == 3 { Ok(()) } else { Err(String::new()) }
+    });
+    let alerts = fleet.json(1, "alert list", &[]).to_string();
+    assert!(alerts.contains("stranded_changes") && alerts.contains("master_changed"), "{alerts}");
+    // The revocation that only it had holds again.
+    wait("N2 is revoked again", PATIENCE, || {
+        let nodes = fleet.json(1, "node list", &[]);
+        let rows = nodes["nodes"].as_array().unwrap();
+        let gone = rows.iter().any(|row| row["name"] == "N2" && row["revoked"] == true);
+        if gone { Ok(()) } else { Err(nodes.to_string()) }
+    });
+    // One is let go, one accepted from the old master, the rest at once.
+    let id = |change: &serde_json::Value| change["id"].to_string();
+    let shown = fleet.json(1, "stranded show", &[&id(second)]);
+    assert!(shown.to_string().contains("alone-2"), "{shown}");
+    let done = fleet.json(1, "stranded discard", &[&id(first)]);
+    assert_eq!((done["discarded"].as_u64(), done["left"].as_u64()), (Some(1), Some(2)), "{done}");
+    let done = fleet.json(0, "stranded accept", &[&id(second)]);
+    assert_eq!((done["accepted"].as_u64(), done["left"].as_u64()), (Some(1), Some(1)), "{done}");
+    assert_eq!(fleet.ask(1, "stranded accept", &[&id(first)]).0, 3, "it was let go");
+    let done = fleet.json(1, "stranded accept --all", &[]);
+    assert_eq!((done["accepted"].as_u64(), done["left"].as_u64()), (Some(1), Some(0)), "{done}");
+    for (port, address) in [("Work.P3", "alone-2"), ("Work.P4", "alone-3")] {
+        let shown = fleet.json(1, "port show", &[port]).to_string();
+        assert!(shown.contains(address), "{port}: {shown}");
+    }
+    equal(&fleet, 1, &[0, 3]);
+    let audit = fleet.json(1, "audit list", &[]);
+    let acts =
+        |act: &str| audit["entries"].as_array().unwrap().iter().filter(|entry| entry["act"] == act).count();
+    assert_eq!((acts("stranded.accept"), acts("stranded.discard"), acts("master.promote")), (2, 1, 1));
+    assert!(audit["broken_at"].is_null(), "{audit}");
+}
+
+/// Sabotage, still to be tried: compare nothing with `seen` in `contradicts`.
+#[test]
+fn a_database_that_was_set_back_is_accepted_by_name() {
+    let fleet = fleet_of(&[STANDBY]);
+    fleet.kill(0);
+    let old = fs::read(fleet.file(0, "sealport.db")).unwrap();
+    fleet.start(0);
+    told(&fleet, 1);
+    for round in 0..3 {
+        fleet.json(1, "port set", &["Work.P1", &format!("Address=ftp://new.example/{round}")]);
+    }
+    fleet.kill(0);
+    fs::write(fleet.file(0, "sealport.db"), old).unwrap();
+    for end in ["-wal", "-shm"] {
+        let _ = fs::remove_file(fleet.file(0, &format!("sealport.db{end}")));
+    }
+    fleet.start(0);
+    // Whoever saw more seals nothing, until somebody says that it is meant.
+    fleet.until(1, "stale", PATIENCE);
+    assert_eq!(fleet.ask(1, "port set", &["Work.P1", "Address=ftp://x.example"]).0, 4);
+    let promoted = fleet.json(0, "promote self --emergency --yes", &[]);
+    assert_eq!(promoted["epoch"], 2, "{promoted}");
+    until_role(&fleet, 0, "master", 2);
+    until_role(&fleet, 1, "standby", 2);
+    equal(&fleet, 0, &[1]);
+    wait("what it lacks is stranded", PATIENCE, || {
+        let changes = list(&fleet, 0);
+        if changes.len() == 3 { Ok(()) } else { Err(format!("{changes:?}")) }
+    });
+    fleet.json(1, "stranded accept --all", &[]);
+    let shown = fleet.json(0, "port show", &["Work.P1"]).to_string();
+    assert!(shown.contains("ftp://new.example/2"), "{shown}");
+}
+
+/// Sabotage, still to be tried: let `custody_check` take a backup of another authority.
+#[test]
+fn a_backup_makes_a_processing_node_the_master() {
+    let fleet = fleet_of(&[PROCESSING, PROCESSING]);
+    let words = fleet.desk.file("words", "a passphrase of many words");
+    let backup = fleet.desk.path("b.sealport");
+    let backup = backup.to_str().unwrap();
+    fleet.json(0, "backup create", &[backup, "--passphrase-file", &words, "--reminder", "the usual"]);
+    fleet.json(1, "port list", &[]);
+    equal(&fleet, 0, &[1, 2]);
+    fleet.kill(0);
+    fleet.until(1, "degraded", Duration::from_secs(65));
+    assert_eq!(fleet.ask(1, "promote self --emergency --yes", &[]).0, 5, "it is no administrator's");
+    let with = ["--from-backup", backup, "--passphrase-file", &words];
+    let preflight = fleet.json(1, "promote self --emergency --dry-run", &with);
+    assert_eq!(preflight["reminder"], "the usual", "{preflight}");
+    let failed = |view: &serde_json::Value| -> Vec<String> {
+        let checks = view["checks"].as_array().unwrap().iter();
+        checks.filter(|check| check["outcome"] == "failed").map(|check| check["id"].to_string()).collect()
+    };
+    assert_eq!(failed(&preflight), ["\"address\""], "a processing node does not listen yet: {preflight}");
+}
