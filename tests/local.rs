@@ -40,6 +40,8 @@ mod served;
 
 use served::{DEADLINE, Served, a_port, wait_until};
 
+type Listener = Weak<dyn Fn(Notice) + Send + Sync>;
+
 /// A handle of the test: each request stands for something that an engine does.
 #[derive(Default)]
 struct Fake {
@@ -48,7 +50,7 @@ struct Fake {
     cancelled: AtomicUsize,
     open: Mutex<bool>,
     opened: Condvar,
-    listeners: Mutex<Vec<Weak<dyn Fn(Notice) + Send + Sync>>>,
+    listeners: Mutex<Vec<Listener>>,
 }
 
 impl Fake {

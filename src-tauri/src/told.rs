@@ -1,6 +1,8 @@
 //! Proof that the desktop is told: alerts and looks go out from a process of its own, over a message bus of its own, to a
 //! notification daemon and a tray that this test owns.
 
+#![allow(clippy::unwrap_used, reason = "all of it is test")]
+
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, Command, Stdio},
