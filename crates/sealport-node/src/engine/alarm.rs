@@ -44,6 +44,7 @@ impl Engine {
         let Ok(status) = self.present_status() else { return };
         if let Ok(system) = self.system() {
             system.meters.tidy();
+            system.tidy_lent();
         }
         // Held while it is told: two looks at once would tell twice.
         let mut raised = held(&self.alarm.raised);

@@ -1,7 +1,10 @@
 //! The keys of a node as versions of the master secret come and go: which one seals, which are given to others, and what is
 //! kept though nobody gives it any more.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
 
 use sealport_core::{
     Code, Error,
@@ -13,10 +16,23 @@ use sealport_core::{
         rotation::{derive_key_set_mark, keeps},
     },
     seal::{KeyCheck, Keys},
+    secret::SecretText,
 };
 
 use super::{heard, held, system::System};
 use crate::store::Position;
+
+/// How long the bundle is kept ready for other nodes that ask for it.
+const LENT: Duration = Duration::from_secs(30);
+
+/// The bundle as other nodes get it, for a moment. Wiped when it is dropped.
+pub(super) struct Lent {
+    at: Instant,
+    given: KeySetMark,
+    active: KeyVersion,
+    heir: SecretText,
+    reader: SecretText,
+}
 
 /// What there is once custody gave the bundle.
 pub(crate) struct Unlocked {
@@ -70,6 +86,36 @@ impl System {
         let withheld = self.position.borrow().withheld.clone();
         bundle.retain(|version| !withheld.contains(&version));
         Ok(bundle)
+    }
+
+    /// The text of the bundle for a node that asks, and the version that is active in it. Opening a custody costs a second
+    /// and much memory: when all nodes come at once for a new version, it is opened once for all of them.
+    pub(super) fn lend(&self, holder: Holder) -> Result<(SecretText, KeyVersion), Error> {
+        let mut lent = held(&self.lent);
+        let position = self.position.borrow().clone();
+        let given = self.given(&position);
+        let fits = |lent: &Lent| {
+            lent.at.elapsed() < LENT && Some(lent.given) == given && lent.active == position.active_version
+        };
+        if !lent.as_ref().is_some_and(fits) {
+            let bundle = self.bundle_for_others()?;
+            *lent = Some(Lent {
+                at: Instant::now(),
+                given: derive_key_set_mark(bundle.checks()),
+                active: bundle.active(),
+                heir: SecretText::from(bundle.to_text(Holder::Heir)),
+                reader: SecretText::from(bundle.to_text(Holder::Reader)),
+            });
+        }
+        let lent = lent.as_ref().expect("it was put there");
+        let text = if holder == Holder::Reader { &lent.reader } else { &lent.heir };
+        // Opened to be sent: a member needs it to open anything.
+        Ok((SecretText::new(text.expose().to_owned()), lent.active))
+    }
+
+    /// Wipes what was kept ready for nodes that ask, once it is old.
+    pub(super) fn tidy_lent(&self) {
+        held(&self.lent).take_if(|lent| lent.at.elapsed() >= LENT);
     }
 
     /// From now on this version seals, if it is here.

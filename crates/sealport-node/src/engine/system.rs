@@ -22,7 +22,14 @@ use sealport_core::{
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use super::{Engine, heard::Heard, held, index::Index, keys::Unlocked, now, system_rng};
+use super::{
+    Engine,
+    heard::Heard,
+    held,
+    index::Index,
+    keys::{Lent, Unlocked},
+    now, system_rng,
+};
 use crate::{
     call::Call,
     clock,
@@ -68,6 +75,8 @@ pub(crate) struct System {
     /// The last refusal, and when it came.
     refused: Mutex<Option<(Instant, Error)>>,
     pub(super) index: Mutex<Option<Index>>,
+    /// What other nodes that ask are given.
+    pub(super) lent: Mutex<Option<Lent>>,
     /// Held while what custody keeps is changed.
     pub(super) keeping: Mutex<()>,
     /// What the master said of itself.
@@ -187,6 +196,7 @@ impl System {
             locked_since: Mutex::default(),
             refused: Mutex::default(),
             index: Mutex::default(),
+            lent: Mutex::default(),
             keeping: Mutex::default(),
             heard: Heard::default(),
             meters: Meters::new(),
