@@ -1,18 +1,15 @@
 //! The steps: what can happen next, and what comes of it. A step is one transaction of one node, or one message that
 //! arrives; in between anything else can happen.
 
-use sealport_core::machine::{
-    Admitted, Answer as Decided, Body, Tally, WriteRefusal,
-    rotation::{self, Step as Rotate},
-};
+use sealport_core::machine::{Admitted, Answer as Decided, Body, Tally, WriteRefusal};
 use stateright::{Model, Property};
 
 use crate::{
-    guard::{Guard, Rules, member},
+    guard::{Guard, Rules},
+    rotate::cancel,
     truth::properties,
     world::{
-        Answer, Ballot, Batch, Begun, EPOCHS, Issued, Key, Keys, Phase, Reign, Rotation, Row, Site, Stranded,
-        VERSIONS, World, Write,
+        Answer, Ballot, Begun, EPOCHS, Issued, Key, Keys, Reign, Row, Site, Stranded, VERSIONS, World, Write,
     },
 };
 
@@ -446,135 +443,6 @@ impl Protocol {
         }
         Some(())
     }
-
-    fn prepare(&self, world: &mut World, node: u8) -> Option<()> {
-        let site = &mut world.sites[usize::from(node)];
-        if !site.reigns(node) {
-            return None;
-        }
-        let reign = site.db.reign();
-        let forced = world.issued.iter().any(|issued| issued.reign == reign && !issued.regular());
-        let followed = world.sites.iter().all(|site| site.grant == reign);
-        // Another master could be forced in this epoch, and make another secret of the same number.
-        if world.made == self.versions || (forced && !followed) {
-            return None;
-        }
-        let site = &mut world.sites[usize::from(node)];
-        let to = Key { number: self.rules.may_prepare(site)?, by: site.db.reign() };
-        world.made += 1;
-        site.keys = site.keys.with(to);
-        site.db.rotation = Some(Rotation { from: site.db.active, to, phase: Phase::Prepared });
-        site.db.generation += 1;
-        Some(())
-    }
-
-    fn rotate(&self, world: &mut World, node: u8) -> Option<()> {
-        let site = &mut world.sites[usize::from(node)];
-        if !site.reigns(node) {
-            return None;
-        }
-        let rotation = site.db.rotation?;
-        let phase = match self.rules.next_step(site, rotation, &[]) {
-            Rotate::AwaitBackup => {
-                world.backups = world.backups.and(site.keys);
-                Phase::Proven
-            }
-            Rotate::Distribute => Phase::Distributing,
-            Rotate::Verify => Phase::Verifying,
-            Rotate::Cancel => Phase::Cancelled,
-            Rotate::Reseal if site.batch.is_none() => {
-                let mut rows = site.db.rows.iter().zip(1..);
-                let (row, revision) = rows.find(|(row, _)| row.key.number < rotation.to.number)?;
-                let epoch = site.db.reign().epoch;
-                site.batch = Some(Batch { epoch, revision, row: *row, to: rotation.to });
-                return if self.late { Some(()) } else { self.reseal(world, node) };
-            }
-            // Made together with its preparation; the others are steps of their own.
-            Rotate::Make
-            | Rotate::Nothing
-            | Rotate::AwaitMembers
-            | Rotate::Activate
-            | Rotate::Reseal
-            | Rotate::Retire => return None,
-        };
-        site.db.rotation = Some(Rotation { phase, ..rotation });
-        site.db.generation += 1;
-        Some(())
-    }
-
-    fn activate(&self, world: &mut World, node: u8, away: u8) -> Option<()> {
-        let given = world.sites[usize::from(node)].gives();
-        let members: Vec<_> = world
-            .sites
-            .iter()
-            .zip(0u8..)
-            .filter(|(_, other)| *other != node)
-            .map(|(site, other)| member(other, site, away & (1 << other) == 0, given))
-            .collect();
-        let backups = world.backups;
-        let site = &mut world.sites[usize::from(node)];
-        if !site.reigns(node) || away & (1 << node) != 0 {
-            return None;
-        }
-        let rotation = site.db.rotation?;
-        if !self.rules.may_activate(site, rotation, backups, &members) {
-            return None;
-        }
-        site.db.active = rotation.to;
-        site.db.rotation = Some(Rotation { phase: Phase::Resealing, ..rotation });
-        site.db.generation += 1;
-        Some(())
-    }
-
-    fn reseal(&self, world: &mut World, node: u8) -> Option<()> {
-        let site = &mut world.sites[usize::from(node)];
-        let batch = site.batch.take()?;
-        if !site.reigns(node) || !self.rules.admits_reseal(site, &batch) {
-            return Some(());
-        }
-        // Without a comparison it takes the place of whatever is present.
-        let row = site.db.rows.last_mut()?;
-        let there = *row;
-        let sealed = Row { key: batch.to, ..batch.row };
-        if there.write == batch.row.write {
-            *row = sealed;
-        } else {
-            let at = usize::from(batch.revision) - 1;
-            if self.rules.resealing_compares() {
-                site.db.rows[at] = sealed;
-            } else {
-                *row = sealed;
-            }
-        }
-        site.db.generation += 1;
-        Some(())
-    }
-
-    fn retire(&self, world: &mut World, node: u8) -> Option<()> {
-        let site = &mut world.sites[usize::from(node)];
-        let rotation = site.db.rotation?;
-        if !site.reigns(node) || !self.rules.may_retire(site, rotation) {
-            return None;
-        }
-        site.db.rotation = Some(Rotation { phase: Phase::Done, ..rotation });
-        site.db.generation += 1;
-        Some(())
-    }
-
-    fn destroy(&self, world: &mut World, node: u8, key: Key) -> Option<()> {
-        let there = world.sites[usize::from(node)].clone();
-        // The administrator looks at the list of what needs it: a database that is not up to date may.
-        let known = |site: &Site| site.db == there.db && site.stranded.is_empty();
-        let all_known = world.sites.iter().zip(0u8..).all(|(site, other)| other == node || known(site));
-        let site = &mut world.sites[usize::from(node)];
-        if !site.reigns(node) || !all_known || !self.rules.may_destroy(site, key) {
-            return None;
-        }
-        site.keys = site.keys.without(key);
-        site.db.destroyed = site.db.destroyed.with(key);
-        site.db.generation += 1;
-        Some(())
-    }
 }
 
 fn commit_write(world: &mut World, write: &Write) {
@@ -589,21 +457,6 @@ fn commit_write(world: &mut World, write: &Write) {
     site.db.rows.push(write.row);
     site.db.generation += 1;
     world.acknowledged |= 1 << write.row.write;
-}
-
-fn cancel(world: &mut World, node: u8) -> Option<()> {
-    let site = &mut world.sites[usize::from(node)];
-    let rotation = site.db.rotation.filter(|rotation| rotation.of_core().cancellable())?;
-    if !site.reigns(node) {
-        return None;
-    }
-    // What was stranded under it by another reign is still to be opened.
-    if !rotation::keeps(false, false, u64::from(site.needed().has(rotation.to))) {
-        site.keys = site.keys.without(rotation.to);
-    }
-    site.db.rotation = Some(Rotation { phase: Phase::Cancelled, ..rotation });
-    site.db.generation += 1;
-    Some(())
 }
 
 /// Not at a master, which would not serve then.

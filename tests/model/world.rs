@@ -10,8 +10,6 @@ use sealport_core::{
     machine::{AuditMark, Counts, KeySetMark, Marks, rotation},
 };
 
-/// Nodes at most.
-pub const NODES: usize = 3;
 /// Epochs at most.
 pub const EPOCHS: u8 = 3;
 /// Versions of the master secret at most.
@@ -71,11 +69,6 @@ impl Keys {
         (0..63u8)
             .filter(move |bit| self.0 & (1 << bit) != 0)
             .map(|bit| Key { number: bit / 9 + 1, by: Reign { epoch: bit % 9 / 3 + 1, node: bit % 3 } })
-    }
-
-    /// The highest number among them.
-    pub fn highest(self) -> u8 {
-        self.all().map(|key| key.number).max().unwrap_or(0)
     }
 }
 

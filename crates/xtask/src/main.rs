@@ -27,6 +27,11 @@ usage: cargo xtask COMMAND
 /// `campaign` of `tests/NAME.rs`.
 const CAMPAIGNS: &[(&str, &str, &str)] = &[
     (
+        "model",
+        "sealport-tests",
+        "every order of the protocol's steps with two and three nodes (SEALPORT_SECONDS for each)",
+    ),
+    (
         "simulator",
         "sealport-tests",
         "100,000 cases of the core in a world that fails (SEALPORT_CASES, SEALPORT_SEED)",
