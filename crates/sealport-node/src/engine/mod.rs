@@ -16,6 +16,7 @@ mod import;
 mod index;
 mod listen;
 mod ports;
+mod preflight;
 mod promotion;
 mod serving;
 mod settings;
@@ -23,6 +24,7 @@ mod setup;
 mod status;
 mod stranded;
 mod system;
+mod yielding;
 
 use std::{
     collections::BTreeMap,
