@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -237,9 +237,4 @@ fn a_master_hands_over_under_writes_and_nothing_acknowledged_is_lost() {
 
 fn list(fleet: &Fleet, number: usize) -> Vec<Value> {
     fleet.json(number, "stranded list", &[])["stranded"].as_array().unwrap().clone()
-}
-
-#[allow(dead_code, reason = "of use while a test is written")]
-fn took(begun: Instant) -> u128 {
-    begun.elapsed().as_millis()
 }

@@ -15,7 +15,8 @@ use rusqlite::Connection;
 use sealport_core::{
     api::{CustodyChoice, FirstBackup, NodeRole, Request, Response},
     bundle::{Authority, Kept},
-    id::{NodeId, SystemId},
+    id::{Epoch, Generation, NodeId, SystemId},
+    machine::{Grant, GrantKind, Marks, SignedGrant},
     secret::SecretBytes,
     time::Timestamp,
 };
@@ -484,4 +485,52 @@ fn a_spool_that_is_sent_twice_at_once_is_in_the_trail_once() {
     let counts: (u64, u64) =
         master.database().query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     assert_eq!(counts, (100, 100));
+}
+
+/// A grant counts by its signature alone, whoever brings it; a lower one changes nothing. Sabotage, still to be tried: let
+/// `prove_grant` take any signature.
+#[test]
+fn a_forged_grant_is_refused_and_a_true_one_ends_the_master() {
+    let master = Master::start();
+    let node = master.node("processing", false, false, now());
+    let standby = master.node("standby", false, false, now());
+    let (other, _) = authority::make_authority(master.system, Timestamp::from_millis(now())).unwrap();
+    let marks = |epoch, generation| Marks { epoch: Epoch(epoch), generation: Generation(generation) };
+    let grant = |epoch: u64, to| Grant {
+        system: master.system,
+        epoch: Epoch(epoch),
+        node: to,
+        begins: marks(epoch - 1, 1),
+        kind: GrantKind::Planned,
+        at: Timestamp::from_millis(now()),
+        by: "someone".to_owned(),
+    };
+    let tell = |signed: SignedGrant| {
+        master.line(Some(&node.who)).post("/v1/grant", &json!({ "grant": signed })).unwrap()
+    };
+    let rules = || {
+        let invite =
+            Request::NodeInvite { name: "x".to_owned(), role: NodeRole::Processing, administrator: false };
+        system::ask(&master.service, invite).is_ok()
+    };
+    // Signed by another authority; by the right one, and then changed.
+    let forged = authority::sign_grant(&other, grant(9, node.id)).unwrap();
+    let changed = SignedGrant {
+        grant: grant(9, node.id),
+        signature: authority::sign_grant(&master.authority, grant(2, standby.id)).unwrap().signature,
+    };
+    for forged in [forged, changed] {
+        let (status, answer) = tell(forged);
+        assert_eq!((status, answer["error"]["code"].as_str()), (422, Some("integrity")), "{answer}");
+    }
+    // Signed well, and of an epoch that was seen.
+    assert_eq!(tell(authority::sign_grant(&master.authority, grant(1, standby.id)).unwrap()).0, 200);
+    assert!(rules(), "nothing of that ends a master");
+    let (status, answer) = tell(authority::sign_grant(&master.authority, grant(2, standby.id)).unwrap());
+    assert_eq!((status, answer["grant"]["grant"]["epoch"].as_u64()), (200, Some(2)), "{answer}");
+    // From the answer on nothing is written here, also behind the service's back.
+    assert!(!rules());
+    let row = "SELECT master = node, seen_epoch FROM system";
+    let row = master.database().query_row(row, [], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, u64>(1)?)));
+    assert_eq!(row.unwrap(), (false, 2));
 }

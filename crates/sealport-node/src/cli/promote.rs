@@ -10,12 +10,13 @@ use sealport_core::{
         StrandedDiffView, StrandedDoneView, StrandedListView, StrandedView,
     },
     id::Epoch,
+    time::in_words,
 };
 
 use super::{
     ask::{Input, Typed},
     backup_passphrase, local,
-    show::{age, changes, duration, kind, table},
+    show::{age, changes, kind, table},
 };
 
 #[derive(Debug, Args)]
@@ -172,7 +173,7 @@ fn preflight(view: &PreflightView) -> String {
                 node.epoch.map_or_else(unknown, |epoch| epoch.to_string()),
                 node.generation.map_or_else(unknown, |generation| generation.to_string()),
                 node.master_heard_seconds
-                    .map_or_else(unknown, |seconds| format!("{} ago", duration(seconds))),
+                    .map_or_else(unknown, |seconds| format!("{} ago", in_words(seconds))),
                 node.ahead.map_or_else(unknown, |writes| writes.to_string()),
             ]
         }),

@@ -10,13 +10,14 @@ use sealport_core::{
         VersionListView, VersionState,
     },
     id::KeyVersion,
+    time::in_words,
 };
 
 use super::{
     args::PassphraseArgs,
     ask::{Input, Typed},
     progress,
-    show::{age, duration, plain, table},
+    show::{age, plain, table},
 };
 use crate::call::{Call, Handle};
 
@@ -203,7 +204,7 @@ fn rotation(view: &RotationView) -> String {
     if view.total > 0 {
         let rate = view.per_second.map(|rate| format!(", {rate} a second")).unwrap_or_default();
         let left =
-            view.seconds_left.map(|left| format!(", about {} left", duration(left))).unwrap_or_default();
+            view.seconds_left.map(|left| format!(", about {} left", in_words(left))).unwrap_or_default();
         text.push_str(&format!("Sealed anew: {} of {}{rate}{left}\n", view.done, view.total));
     }
     if !view.holding.is_empty() {

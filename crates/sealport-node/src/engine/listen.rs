@@ -60,6 +60,15 @@ impl Engine {
         held(&self.listening).told.clone()
     }
 
+    /// Where other nodes would reach this one, if it served.
+    pub(super) fn would_listen(&self) -> Option<String> {
+        match &held(&self.listening).wanted {
+            Some(Some(at)) => Some(at.clone()),
+            Some(None) => self.settings().ok().map(|settings| settings.listen().to_owned()),
+            None => None,
+        }
+    }
+
     /// The state of this node.
     pub fn state(&self) -> NodeState {
         self.node_state()
@@ -67,13 +76,21 @@ impl Engine {
 
     /// Begins to listen if that is wanted, this is a master or a standby whose keys are at hand, and it does not listen yet.
     pub(super) fn begin_listening(&self) -> Result<(), Error> {
+        self.begin_listening_as(false)
+    }
+
+    /// The same; a candidate that a backup just gave all that a master needs listens before it is one.
+    pub(super) fn begin_listening_as(&self, candidate: bool) -> Result<(), Error> {
         let mut listening = held(&self.listening);
         let (Some(at), None) = (&listening.wanted, &listening.server) else { return Ok(()) };
         let Some(engine) = self.me.get().and_then(Weak::upgrade) else { return Ok(()) };
         let Ok(system) = self.system() else { return Ok(()) };
         let known = system.gate(|store| store.nodes())?.into_iter().find(|node| node.id == system.row.node);
         // A standby is asked too: who is master, for its vote, to become the master.
-        if !system.is_master() && !known.as_ref().is_some_and(|node| node.standby && !node.revoked) {
+        if !candidate
+            && !system.is_master()
+            && !known.as_ref().is_some_and(|node| node.standby && !node.revoked)
+        {
             return Ok(());
         }
         let at = match at {

@@ -17,6 +17,7 @@ mod index;
 mod keys;
 mod listen;
 mod ports;
+mod preflight;
 mod promotion;
 mod reseal;
 mod rotation;
@@ -27,6 +28,7 @@ mod status;
 mod stranded;
 mod system;
 mod versions;
+mod yielding;
 
 use std::{
     collections::BTreeMap,

@@ -29,11 +29,11 @@ impl TryCryptoRng for Extreme {}
 const V1: KeyVersion = KeyVersion(1);
 const KEYS: KeySetMark = KeySetMark(7);
 
-fn at(epoch: u64, generation: u64) -> Marks {
+pub(super) fn at(epoch: u64, generation: u64) -> Marks {
     Marks { epoch: Epoch(epoch), generation: Generation(generation) }
 }
 
-fn mark(line: u64) -> AuditMark {
+pub(super) fn mark(line: u64) -> AuditMark {
     AuditMark { line, hash: format!("h{line}") }
 }
 
@@ -41,12 +41,12 @@ fn system(n: u8) -> SystemId {
     SystemId::from_bytes([n; 16])
 }
 
-fn node(n: u8) -> NodeId {
+pub(super) fn node(n: u8) -> NodeId {
     NodeId::from_bytes([n; 16])
 }
 
 /// A replica that holds generation `n`, with as many records.
-fn held(n: u64) -> Held {
+pub(super) fn held(n: u64) -> Held {
     Held {
         system: system(1),
         node: node(1),
@@ -63,7 +63,7 @@ fn held(n: u64) -> Held {
 }
 
 /// What a master at generation `n` says to a node at generation `asked`.
-fn head(n: u64, asked: u64) -> Head {
+pub(super) fn head(n: u64, asked: u64) -> Head {
     Head {
         system: system(1),
         at: at(1, n),
@@ -77,19 +77,19 @@ fn head(n: u64, asked: u64) -> Head {
 }
 
 /// A node with its clock, driven by hand.
-struct Bench {
-    node: Node,
-    now: Moment,
+pub(super) struct Bench {
+    pub(super) node: Node,
+    pub(super) now: Moment,
     draws: Extreme,
 }
 
 impl Bench {
     /// A node at generation 5 whose first poll has gone out.
-    fn started() -> Self {
+    pub(super) fn started() -> Self {
         Self::holding(held(5))
     }
 
-    fn holding(held: Held) -> Self {
+    pub(super) fn holding(held: Held) -> Self {
         let node = Node::new(held, Settings::default(), Moment(0));
         let mut bench = Self { node, now: Moment(0), draws: Extreme(u64::MAX) };
         bench.step(Event::Started);
@@ -97,7 +97,7 @@ impl Bench {
     }
 
     /// The same, and the first poll was answered with nothing new: a long poll is in flight.
-    fn calm() -> Self {
+    pub(super) fn calm() -> Self {
         let mut bench = Self::started();
         let effects = bench.head(head(5, 5));
         assert_eq!(effects.notify, []);
@@ -105,25 +105,25 @@ impl Bench {
         bench
     }
 
-    fn step(&mut self, event: Event) -> Effects {
+    pub(super) fn step(&mut self, event: Event) -> Effects {
         // Ids of polls must differ.
         self.draws.0 -= 1;
         self.node.step(self.now, event, &mut self.draws)
     }
 
-    fn pass(&mut self, millis: u64) -> Effects {
+    pub(super) fn pass(&mut self, millis: u64) -> Effects {
         self.now = self.now.after(millis);
         self.step(Event::Tick)
     }
 
     /// On to the next moment that the node asked for.
-    fn next(&mut self) -> Effects {
+    pub(super) fn next(&mut self) -> Effects {
         self.now = self.node.wakes_at().unwrap();
         self.step(Event::Tick)
     }
 
     /// On to the next one that is for something else than asking around.
-    fn wait(&mut self) -> Effects {
+    pub(super) fn wait(&mut self) -> Effects {
         loop {
             let effects = self.next();
             if effects.send != [Send::AskAround] || !effects.notify.is_empty() {
@@ -132,27 +132,27 @@ impl Bench {
         }
     }
 
-    fn poll(&self) -> PollId {
+    pub(super) fn poll(&self) -> PollId {
         self.node.in_flight().unwrap()
     }
 
-    fn head(&mut self, head: Head) -> Effects {
+    pub(super) fn head(&mut self, head: Head) -> Effects {
         let poll = self.poll();
         self.step(Event::Head { poll, head })
     }
 
-    fn applied(&mut self, held: Held) -> Effects {
+    pub(super) fn applied(&mut self, held: Held) -> Effects {
         let poll = self.poll();
         self.step(Event::Applied { poll, held })
     }
 
-    fn failed(&mut self, failure: Failure) -> Effects {
+    pub(super) fn failed(&mut self, failure: Failure) -> Effects {
         let poll = self.poll();
         self.step(Event::Failed { poll, failure })
     }
 
     /// What goes out until a moment, where every poll is answered with nothing new when it is due.
-    fn quiet_until(&mut self, end: Moment) -> Vec<Send> {
+    pub(super) fn quiet_until(&mut self, end: Moment) -> Vec<Send> {
         let mut sent = Vec::new();
         while self.now < end {
             if self.node.in_flight().is_some() {
@@ -174,7 +174,7 @@ impl Bench {
     }
 }
 
-fn asked(effects: &Effects) -> (&Ask, u64) {
+pub(super) fn asked(effects: &Effects) -> (&Ask, u64) {
     let mut polls = effects.send.iter().filter_map(|send| match send {
         Send::Poll { ask, deadline, .. } => Some((ask, *deadline)),
         Send::AskAround => None,
@@ -417,114 +417,6 @@ fn what_was_seen_stays_seen_when_applying_fails() {
     assert_eq!((asked(&effects).0.seen, asked(&effects).0.at), (at(1, 9), at(1, 7)));
     let effects = bench.head(head(8, 7));
     assert_eq!(effects.notify, [Notify::Contradiction(Contradiction::LowerGeneration)]);
-}
-
-fn granted(epoch: u64, to: u8, begins: Marks) -> ProvenGrant {
-    super::promotion::granted(epoch, to, begins)
-}
-
-/// Sabotage: let `Node::head` compare a head of a higher epoch like any other; seen: it is applied.
-#[test]
-fn a_higher_epoch_counts_by_its_grant_alone() {
-    let mut bench = Bench::calm();
-    bench.now = Moment(4_000);
-    let new = Head { at: at(2, 4), body: Body::Delta, ..head(4, 5) };
-    let effects = bench.head(new.clone());
-    assert_eq!((effects.persist.as_slice(), effects.send.as_slice()), (&[][..], &[Send::AskAround][..]));
-    assert_eq!(bench.node.held().seen, at(1, 5));
-    // By its grant it is followed, and may have a lower generation.
-    let grant = granted(2, 2, at(1, 3));
-    let effects = bench.step(Event::Granted(grant.clone()));
-    assert_eq!(effects.persist, [Persist::Grant(grant.clone())]);
-    assert_eq!(effects.notify, [Notify::Master(grant.rank())]);
-    assert_eq!((asked(&effects).0.seen, asked(&effects).0.at), (at(2, 3), at(1, 5)));
-    let new = Head { known: None, body: Body::Full, ..new };
-    assert_eq!(bench.head(new).persist, [Persist::Apply { poll: bench.poll(), seen: at(2, 4) }]);
-    bench.applied(Held { grant: Some(grant.rank()), seen: at(2, 4), at: at(2, 4), ..held(4) });
-    bench.pass(1_500);
-    bench.step(Event::NetworkReturned);
-    assert_eq!(bench.head(head(9, 4)).notify, [Notify::Contradiction(Contradiction::LowerEpoch)]);
-    // The same grant again, a lower one, and one for an epoch that was seen, change nothing.
-    for old in [grant, granted(2, 1, at(1, 3)), granted(1, 9, at(0, 0))] {
-        let effects = bench.step(Event::Granted(old));
-        assert_eq!((effects.persist, effects.notify), (vec![], vec![]));
-    }
-}
-
-/// Two masters were forced in one epoch: the higher node wins, and the replica of the other is of an epoch that is over.
-#[test]
-fn within_one_epoch_the_higher_node_wins() {
-    let mut bench = Bench::calm();
-    bench.step(Event::Granted(granted(2, 3, at(1, 5))));
-    bench.head(Head { at: at(2, 7), body: Body::Delta, ..head(7, 5) });
-    bench.applied(Held {
-        grant: Some(granted(2, 3, at(1, 5)).rank()),
-        seen: at(2, 7),
-        at: at(2, 7),
-        ..held(7)
-    });
-    let effects = bench.step(Event::Granted(granted(2, 4, at(1, 4))));
-    assert_eq!((asked(&effects).0.seen, asked(&effects).0.at), (at(2, 4), at(1, 7)));
-}
-
-/// Sabotage: leave `leads` out of `Node::poll`; seen: it polls itself.
-#[test]
-fn who_is_granted_the_epoch_asks_no_master() {
-    let mut bench = Bench::calm();
-    let effects = bench.step(Event::Granted(granted(2, 1, at(1, 5))));
-    assert!(bench.node.leads());
-    assert_eq!((effects.send, bench.node.in_flight()), (vec![Send::AskAround], None));
-    // Until it takes its seat, a later grant is heard of.
-    let effects = bench.step(Event::Granted(granted(3, 2, at(2, 6))));
-    assert!(!bench.node.leads() && asked(&effects).0.seen == at(3, 6));
-}
-
-/// Sabotage: leave `around_apart` as it is after each time; or ask only when a poll is due.
-#[test]
-fn a_silent_master_is_asked_for_around_again_and_again_but_ever_less() {
-    let mut bench = Bench::calm();
-    bench.now = Moment(30_000);
-    bench.failed(Failure::Unreachable);
-    let mut times = Vec::new();
-    while bench.now < Moment(200_000) {
-        if bench.next().send.contains(&Send::AskAround) {
-            times.push(bench.now.0);
-        }
-        if bench.node.in_flight().is_some() {
-            bench.failed(Failure::Unreachable);
-        }
-    }
-    assert!(times[0] <= 30_000 + ASK_AROUND_SOON, "{times:?}");
-    let waits: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(waits.iter().all(|wait| (ASK_AROUND_APART / 2..=ASK_AROUND_MAX).contains(wait)), "{waits:?}");
-    assert!(times.len() < 20 && waits.last().unwrap() >= &(ASK_AROUND_MAX / 2), "{waits:?}");
-    // The master answers: nobody is asked any more.
-    bench.now = bench.node.wakes_at().unwrap();
-    while bench.node.in_flight().is_none() {
-        bench.next();
-    }
-    bench.head(head(5, 5));
-    let mut quiet = bench.quiet_until(bench.now.after(60_000));
-    quiet.retain(|send| *send == Send::AskAround);
-    assert_eq!(quiet, []);
-}
-
-/// "Not the master any more" is worth asking around at once, but not for each of many answers.
-#[test]
-fn who_is_told_of_another_master_asks_around_at_once() {
-    let mut bench = Bench::calm();
-    bench.now = Moment(5_000);
-    assert_eq!(bench.failed(Failure::Superseded).send, [Send::AskAround]);
-    let again = loop {
-        let effects = bench.next();
-        if effects.send.contains(&Send::AskAround) {
-            break bench.now;
-        }
-        if bench.node.in_flight().is_some() {
-            bench.failed(Failure::Superseded);
-        }
-    };
-    assert!(again.since(Moment(5_000)) >= ASK_AROUND_APART / 2, "{again:?}");
 }
 
 #[test]

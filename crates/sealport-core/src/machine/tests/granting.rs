@@ -1,0 +1,111 @@
+//! How a following node takes grants, and how it asks around for them.
+
+use super::{
+    super::*,
+    node::{Bench, asked, at, head, held},
+    promotion::granted,
+};
+
+/// Sabotage: let `Node::head` compare a head of a higher epoch like any other; seen: it is applied.
+#[test]
+fn a_higher_epoch_counts_by_its_grant_alone() {
+    let mut bench = Bench::calm();
+    bench.now = Moment(4_000);
+    let new = Head { at: at(2, 4), body: Body::Delta, ..head(4, 5) };
+    let effects = bench.head(new.clone());
+    assert_eq!((effects.persist.as_slice(), effects.send.as_slice()), (&[][..], &[Send::AskAround][..]));
+    assert_eq!(bench.node.held().seen, at(1, 5));
+    // By its grant it is followed, and may have a lower generation.
+    let grant = granted(2, 2, at(1, 3));
+    let effects = bench.step(Event::Granted(grant.clone()));
+    assert_eq!(effects.persist, [Persist::Grant(grant.clone())]);
+    assert_eq!(effects.notify, [Notify::Master(grant.rank())]);
+    assert_eq!((asked(&effects).0.seen, asked(&effects).0.at), (at(2, 3), at(1, 5)));
+    let new = Head { known: None, body: Body::Full, ..new };
+    assert_eq!(bench.head(new).persist, [Persist::Apply { poll: bench.poll(), seen: at(2, 4) }]);
+    bench.applied(Held { grant: Some(grant.rank()), seen: at(2, 4), at: at(2, 4), ..held(4) });
+    bench.pass(1_500);
+    bench.step(Event::NetworkReturned);
+    assert_eq!(bench.head(head(9, 4)).notify, [Notify::Contradiction(Contradiction::LowerEpoch)]);
+    // The same grant again, a lower one, and one for an epoch that was seen, change nothing.
+    for old in [grant, granted(2, 1, at(1, 3)), granted(1, 9, at(0, 0))] {
+        let effects = bench.step(Event::Granted(old));
+        assert_eq!((effects.persist, effects.notify), (vec![], vec![]));
+    }
+}
+
+/// Two masters were forced in one epoch: the higher node wins, and the replica of the other is of an epoch that is over.
+#[test]
+fn within_one_epoch_the_higher_node_wins() {
+    let mut bench = Bench::calm();
+    bench.step(Event::Granted(granted(2, 3, at(1, 5))));
+    bench.head(Head { at: at(2, 7), body: Body::Delta, ..head(7, 5) });
+    bench.applied(Held {
+        grant: Some(granted(2, 3, at(1, 5)).rank()),
+        seen: at(2, 7),
+        at: at(2, 7),
+        ..held(7)
+    });
+    let effects = bench.step(Event::Granted(granted(2, 4, at(1, 4))));
+    assert_eq!((asked(&effects).0.seen, asked(&effects).0.at), (at(2, 4), at(1, 7)));
+}
+
+/// Sabotage: leave `leads` out of `Node::poll`; seen: it polls itself.
+#[test]
+fn who_is_granted_the_epoch_asks_no_master() {
+    let mut bench = Bench::calm();
+    let effects = bench.step(Event::Granted(granted(2, 1, at(1, 5))));
+    assert!(bench.node.leads());
+    assert_eq!((effects.send, bench.node.in_flight()), (vec![Send::AskAround], None));
+    // Until it takes its seat, a later grant is heard of.
+    let effects = bench.step(Event::Granted(granted(3, 2, at(2, 6))));
+    assert!(!bench.node.leads() && asked(&effects).0.seen == at(3, 6));
+}
+
+/// Sabotage: leave `around_apart` as it is after each time; or ask only when a poll is due.
+#[test]
+fn a_silent_master_is_asked_for_around_again_and_again_but_ever_less() {
+    let mut bench = Bench::calm();
+    bench.now = Moment(30_000);
+    bench.failed(Failure::Unreachable);
+    let mut times = Vec::new();
+    while bench.now < Moment(200_000) {
+        if bench.next().send.contains(&Send::AskAround) {
+            times.push(bench.now.0);
+        }
+        if bench.node.in_flight().is_some() {
+            bench.failed(Failure::Unreachable);
+        }
+    }
+    assert!(times[0] <= 30_000 + ASK_AROUND_SOON, "{times:?}");
+    let waits: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(waits.iter().all(|wait| (ASK_AROUND_APART / 2..=ASK_AROUND_MAX).contains(wait)), "{waits:?}");
+    assert!(times.len() < 20 && waits.last().unwrap() >= &(ASK_AROUND_MAX / 2), "{waits:?}");
+    // The master answers: nobody is asked any more.
+    bench.now = bench.node.wakes_at().unwrap();
+    while bench.node.in_flight().is_none() {
+        bench.next();
+    }
+    bench.head(head(5, 5));
+    let mut quiet = bench.quiet_until(bench.now.after(60_000));
+    quiet.retain(|send| *send == Send::AskAround);
+    assert_eq!(quiet, []);
+}
+
+/// "Not the master any more" is worth asking around at once, but not for each of many answers.
+#[test]
+fn who_is_told_of_another_master_asks_around_at_once() {
+    let mut bench = Bench::calm();
+    bench.now = Moment(5_000);
+    assert_eq!(bench.failed(Failure::Superseded).send, [Send::AskAround]);
+    let again = loop {
+        let effects = bench.next();
+        if effects.send.contains(&Send::AskAround) {
+            break bench.now;
+        }
+        if bench.node.in_flight().is_some() {
+            bench.failed(Failure::Superseded);
+        }
+    };
+    assert!(again.since(Moment(5_000)) >= ASK_AROUND_APART / 2, "{again:?}");
+}
