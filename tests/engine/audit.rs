@@ -1,7 +1,7 @@
 //! The trail: one table over every request of the contract says what each leaves in it.
 
 use sealport_core::{
-    api::{AuditView, ImportFile, NodeRole},
+    api::{AuditView, ImportFile, NodeRole, RotationAct},
     backup::AuditLine,
     time::Timestamp,
 };
@@ -51,6 +51,16 @@ fn leaves(request: &Request) -> &'static [&'static str] {
         Request::NodeRevoke { .. } => &["node.revoke"],
         Request::NodeRename { .. } => &["node.rename"],
         Request::ConfigSet { .. } => &["config.set"],
+        // Changes of master need several processes: `promotion.rs` looks for these.
+        Request::Promote { .. } => &["master.promote"],
+        Request::StrandedAccept { .. } => &["stranded.accept"],
+        Request::StrandedDiscard { .. } => &["stranded.discard"],
+        // What a rotation does after it was begun leaves entries of its own; `rotation.rs` looks for these.
+        Request::SecretRotate { .. } => &["secret.prepare", "backup.create"],
+        Request::SecretSteer { steer: RotationAct::Pause } => &["rotation.pause"],
+        Request::SecretSteer { steer: RotationAct::Resume } => &["rotation.resume"],
+        Request::SecretSteer { steer: RotationAct::Cancel } => &["rotation.cancel"],
+        Request::SecretDestroy { .. } => &["secret.destroy"],
         // On the master that lets the node in; shown with real processes in `fleet.rs`.
         Request::Join { .. } => &["node.join", "secret.issue"],
     }

@@ -318,15 +318,16 @@ pub(super) fn set_aside(tx: &Transaction<'_>, to: Epoch) -> rusqlite::Result<boo
     if to <= at.epoch || at.generation.0 == 0 {
         return Ok(false);
     }
-    // What was written up to where the histories part is in both.
+    // All of it, whatever the generations say: a master that was restored and written to again has another history under
+    // numbers that look shared. What really is shared may have been sealed anew meanwhile, and is the same all the same.
     let known = grants(tx)?;
     let shared = shared_until(known.iter().map(|signed| &signed.grant), to, at.epoch).map_or(0, |g| g.0);
     tx.execute(
         "CREATE TEMP TABLE was AS
-         SELECT id, kind, application, name, revision, key_version, envelope FROM main.record WHERE generation > ?1
+         SELECT id, kind, application, name, revision, key_version, envelope, generation <= ?1 AS shared FROM main.record
          UNION ALL
-         SELECT f.id, r.kind, r.application, r.name, f.revision, f.key_version, f.envelope
-         FROM main.former f JOIN main.record r ON r.id = f.id WHERE f.generation > ?1",
+         SELECT f.id, r.kind, r.application, r.name, f.revision, f.key_version, f.envelope, f.generation <= ?1
+         FROM main.former f JOIN main.record r ON r.id = f.id",
         [shared],
     )?;
     tx.execute_batch(&format!(
@@ -347,8 +348,10 @@ pub(super) fn keep_parted(
     {
         let mut query = tx.prepare(
             "SELECT id, kind, application, name, revision, key_version, envelope FROM temp.was w
-             WHERE NOT EXISTS (SELECT 1 FROM main.record r WHERE r.id = w.id AND r.revision = w.revision AND r.envelope = w.envelope)
-               AND NOT EXISTS (SELECT 1 FROM main.former f WHERE f.id = w.id AND f.revision = w.revision AND f.envelope = w.envelope)
+             WHERE NOT EXISTS (SELECT 1 FROM main.record r WHERE r.id = w.id AND r.revision = w.revision
+                               AND (r.envelope = w.envelope OR (w.shared AND r.key_version > w.key_version)))
+               AND NOT EXISTS (SELECT 1 FROM main.former f WHERE f.id = w.id AND f.revision = w.revision
+                               AND (f.envelope = w.envelope OR (w.shared AND f.key_version > w.key_version)))
              ORDER BY id, revision",
         )?;
         let mut rows = query.query([])?;
