@@ -129,7 +129,8 @@ pub struct Ask {
     pub version: Option<KeyVersion>,
     /// The set of versions that it durably holds, as the master gave it.
     pub keys: Option<KeySetMark>,
-    /// Whether it wants everything anew, because its replica is damaged.
+    /// Whether it wants everything anew, because its replica is damaged. Left away where it does not: each poll carries it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub full: bool,
     /// How long the master may wait for news, in milliseconds.
     pub hold: u64,

@@ -13,8 +13,8 @@ use crate::{
     seal::KeyCheck,
 };
 
-/// A short mark of a set of versions of the master secret. Equal sets have equal marks; by a chance of one in four
-/// billions others have too, and then the fetch comes with the activation, by the version.
+/// A short mark of a set of versions of the master secret. Equal sets have equal marks; by a chance of one in sixteen
+/// millions others have too, and then the fetch comes with the activation, by the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeySetMark(pub u32);
@@ -27,7 +27,8 @@ pub fn derive_key_set_mark(versions: impl IntoIterator<Item = (KeyVersion, KeyCh
         hash.update(check.0);
     }
     let hash = hash.finalize();
-    KeySetMark(u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]))
+    // Short: each poll carries it twice.
+    KeySetMark(u32::from_be_bytes([0, hash[0], hash[1], hash[2]]))
 }
 
 /// A rotation as the database of the master keeps it, and every replica.

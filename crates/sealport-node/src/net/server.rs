@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody as _},
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -417,9 +417,12 @@ fn admitted(system: &System, peer: Peer, endpoint: &Endpoint) -> Result<Option<N
 
 /// Adds what lets a node see that it and the master agree: clock and check value.
 fn says_of_itself(system: &System, mut response: Response) -> Response {
-    let headers = response.headers_mut();
     // Short: a poll with nothing new costs little because everything in it does.
-    headers.insert(TIME, (clock::wall().as_millis() / 1_000).into());
+    response.headers_mut().insert(TIME, (clock::wall().as_millis() / 1_000).into());
+    // Where all is the same, the mark of the versions has said so already.
+    if response.body().size_hint().exact().is_some() {
+        return response;
+    }
     let active = system.known().ok().and_then(|unlocked| {
         let active = unlocked.keys.active();
         unlocked
@@ -429,7 +432,7 @@ fn says_of_itself(system: &System, mut response: Response) -> Response {
             .map(|known| format!("{active}:{}", &known.kcv[..16]))
     });
     if let Some(value) = active.and_then(|active| HeaderValue::from_str(&active).ok()) {
-        headers.insert(KEY_CHECK, value);
+        response.headers_mut().insert(KEY_CHECK, value);
     }
     response
 }
