@@ -52,7 +52,7 @@ fn a_hand_over_that_is_cut_off_ends_in_one_of_two_states() {
         let victim = if round % 2 == 0 { candidate } else { master };
         thread::scope(|scope| {
             let promotion = scope.spawn(|| fleet.ask(candidate, "promote self", &[]));
-            thread::sleep(Duration::from_millis(150 + 250 * round));
+            thread::sleep(Duration::from_millis(300 + 600 * round));
             fleet.kill(victim);
             let _ = promotion.join().unwrap();
         });
