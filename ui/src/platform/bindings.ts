@@ -548,7 +548,7 @@ export type Reply = { "notice": Notice } | { "response": Response } | { "error":
 /**
  * Everything that can be asked. What the window can do, the command can do.
  */
-export type Request = { "act": "status" } | { "act": "unlock", passphrase: string, } | { "act": "init", name: string, custody: CustodyChoice, backup: FirstBackup, } | { "act": "port_import", files: Array<ImportFile>, dry_run: boolean, } | { "act": "document_list" } | { "act": "port_list", filter: PortFilter, offset: number, limit: number | null, } | { "act": "port_show", port: string, revision: Revision | null, } | { "act": "port_set", port: string, changes: Array<Assignment>, if_revision: Revision | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, } | { "act": "node_invite", name: string, role: NodeRole, administrator: boolean, } | { "act": "join", 
+export type Request = { "act": "promote_preflight", node: string, mode: PromotionMode, from_backup: BackupSource | null, } | { "act": "promote", node: string, mode: PromotionMode, expect_epoch: Epoch | null, from_backup: BackupSource | null, } | { "act": "stranded_list" } | { "act": "stranded_show", id: number, } | { "act": "stranded_accept", ids: Array<number> | null, } | { "act": "stranded_discard", ids: Array<number> | null, } | { "act": "secret_list" } | { "act": "secret_rotate", file: LocalPath, passphrase: string, reminder: string | null, } | { "act": "secret_rotation" } | { "act": "secret_steer", steer: RotationAct, } | { "act": "secret_destroy", version: KeyVersion, confirm: string, } | { "act": "status" } | { "act": "unlock", passphrase: string, } | { "act": "init", name: string, custody: CustodyChoice, backup: FirstBackup, } | { "act": "port_import", files: Array<ImportFile>, dry_run: boolean, } | { "act": "document_list" } | { "act": "port_list", filter: PortFilter, offset: number, limit: number | null, } | { "act": "port_show", port: string, revision: Revision | null, } | { "act": "port_set", port: string, changes: Array<Assignment>, if_revision: Revision | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, } | { "act": "node_invite", name: string, role: NodeRole, administrator: boolean, } | { "act": "join", 
 /**
  * `https://host:port` of the master.
  */
@@ -557,7 +557,7 @@ url: string, token: string, custody: CustodyChoice, cache: Cache, } | { "act": "
 /**
  * What came of a request. The tag is not `kind`, since a port has a kind of its own.
  */
-export type Response = { "answer": "status" } & StatusView | { "answer": "imported" } & ImportView | { "answer": "documents" } & DocumentListView | { "answer": "ports" } & PortListView | { "answer": "port" } & PortView | { "answer": "saved" } & SaveView | { "answer": "revealed" } & RevealView | { "answer": "missing" } & MissingListView | { "answer": "filled" } & FillView | { "answer": "exported" } & ExportView | { "answer": "history" } & HistoryView | { "answer": "diff" } & DiffView | { "answer": "backup" } & BackupView | { "answer": "restored" } & RestoreView | { "answer": "audit" } & AuditListView | { "answer": "invited" } & InviteView | { "answer": "joined" } & JoinView | { "answer": "nodes" } & NodeListView | { "answer": "alerts" } & AlertListView | { "answer": "config" } & ConfigView;
+export type Response = { "answer": "preflight" } & PreflightView | { "answer": "promoted" } & PromotedView | { "answer": "stranded" } & StrandedListView | { "answer": "stranded_diff" } & StrandedDiffView | { "answer": "stranded_done" } & StrandedDoneView | { "answer": "versions" } & VersionListView | { "answer": "rotation" } & RotationStatusView | { "answer": "status" } & StatusView | { "answer": "imported" } & ImportView | { "answer": "documents" } & DocumentListView | { "answer": "ports" } & PortListView | { "answer": "port" } & PortView | { "answer": "saved" } & SaveView | { "answer": "revealed" } & RevealView | { "answer": "missing" } & MissingListView | { "answer": "filled" } & FillView | { "answer": "exported" } & ExportView | { "answer": "history" } & HistoryView | { "answer": "diff" } & DiffView | { "answer": "backup" } & BackupView | { "answer": "restored" } & RestoreView | { "answer": "audit" } & AuditListView | { "answer": "invited" } & InviteView | { "answer": "joined" } & JoinView | { "answer": "nodes" } & NodeListView | { "answer": "alerts" } & AlertListView | { "answer": "config" } & ConfigView;
 
 export type RestoreView = { system: SystemView, ports: number, records: number, };
 
@@ -656,7 +656,7 @@ system: SystemView | null, node: NodeView | null, state: NodeState, master: Mast
 /**
  * Where the master secret rests, also while it can't be had.
  */
-custody: CustodyKind | null, secret: SecretStatusView | null, sync: SyncView | null, sealing: SealingView, backup: BackupStatusView, counts: CountsView, alerts: Array<AlertView>, data_dir: string, version: string, store: string, };
+custody: CustodyKind | null, secret: SecretStatusView | null, sync: SyncView | null, sealing: SealingView, backup: BackupStatusView, counts: CountsView, stranded: number, rotation: RotationView | null, alerts: Array<AlertView>, data_dir: string, version: string, store: string, };
 
 /**
  * How fresh a node is.
@@ -704,3 +704,22 @@ label: string, adapter: string, address: string, handler: string, enabled: boole
  * How a value is spelt.
  */
 export type ValueType = "text" | "boolean" | "integer" | "null" | "reference";
+
+export type PromotionMode = "planned" | "emergency";
+export type CheckOutcome = "passed" | "warning" | "failed";
+export type CheckView = { id: string, outcome: CheckOutcome, message: string, hint: string, };
+export type EvidenceView = { node: NodeId, name: string, reached: boolean, state: NodeState | null, epoch: Epoch | null, generation: Generation | null, master_heard_seconds: number | null, standby: boolean, master: boolean, ahead: number | null, };
+export type PreflightView = { candidate: NodeId, candidate_name: string, mode: PromotionMode, epoch: Epoch, master_name: string | null, checks: Array<CheckView>, possible: boolean, evidence: Array<EvidenceView>, voters: number, reachable_voters: number, records: number, records_opened: number | null, reminder: string | null, steps: Array<string>, };
+export type PromotedView = { master: NodeId, master_name: string, mode: PromotionMode, former_master: string | null, epoch: Epoch, generation: Generation, votes: number | null, voters: number | null, seconds: number, };
+export type StrandedView = { id: number, from: string, record: RecordId, kind: PortKind | null, application: string, name: string, revision: Revision, key_version: KeyVersion, at: Timestamp | null, who: string | null, present: Revision | null, diverged: boolean, };
+export type StrandedListView = { stranded: Array<StrandedView>, };
+export type StrandedDiffView = { change: StrandedView, fields: Array<ChangeView>, };
+export type StrandedDoneView = { accepted: number, discarded: number, left: number, };
+export type BackupSource = { file: LocalPath, passphrase: string, };
+export type VersionState = "prepared" | "active" | "opens" | "retired" | "destroyed";
+export type VersionView = { version: KeyVersion, state: VersionState, kcv: string, created: Timestamp, records: number, backups: Array<string>, };
+export type VersionListView = { versions: Array<VersionView>, due_after_days: number, due: string | null, };
+export type RotationPhase = "prepared" | "proven" | "distributing" | "resealing" | "verifying" | "done" | "cancelled";
+export type RotationView = { from: KeyVersion, to: KeyVersion, phase: RotationPhase, paused: boolean, started: Timestamp, by: string, holding: Array<string>, missing: Array<string>, done: number, total: number, per_second: number | null, seconds_left: number | null, cancellable: boolean, note: string | null, finished: Timestamp | null, };
+export type RotationStatusView = { rotation: RotationView | null, active_version: KeyVersion, };
+export type RotationAct = "pause" | "resume" | "cancel";
