@@ -93,7 +93,7 @@ pub struct PreflightView {
 }
 
 /// What came of a promotion.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct PromotedView {
     pub master: NodeId,
