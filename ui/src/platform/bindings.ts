@@ -68,6 +68,11 @@ export type BackupRecordView = { file: string, created: Timestamp, proven: Times
  */
 generation: Generation, };
 
+/**
+ * A backup file with what opens it.
+ */
+export type BackupSource = { file: LocalPath, passphrase: string, };
+
 export type BackupStatusView = { 
 /**
  * Seconds since a backup of the active secret version last passed its drill.
@@ -108,6 +113,29 @@ after: string | null,
  * A secret changed: values are not shown.
  */
 secret: boolean, };
+
+/**
+ * How one check before a promotion came out.
+ */
+export type CheckOutcome = "passed" | "warning" | "failed";
+
+/**
+ * One check before a promotion.
+ */
+export type CheckView = { 
+/**
+ * Stable, to branch on: `candidate`, `master`, `secret`, `replica`, `records`, `clock`, `backup`, `votes`, `epoch`,
+ * `rotation`, `address`.
+ */
+id: string, outcome: CheckOutcome, 
+/**
+ * What is so, in a sentence.
+ */
+message: string, 
+/**
+ * What to do about it; empty where nothing is to be done.
+ */
+hint: string, };
 
 /**
  * What a caller may branch on. The exit code of a command follows from it.
@@ -166,6 +194,31 @@ hint: string,
  * Where in a document it went wrong, for the window to point at.
  */
 place?: Place | null, };
+
+/**
+ * What is known of one node when the master is to change.
+ */
+export type EvidenceView = { node: NodeId, name: string, 
+/**
+ * Whether it answered just now.
+ */
+reached: boolean, state: NodeState | null, epoch: Epoch | null, 
+/**
+ * How far its replica is.
+ */
+generation: Generation | null, 
+/**
+ * Seconds since it last heard the master, as it says itself.
+ */
+master_heard_seconds: number | null, 
+/**
+ * Whether it may be promoted without a backup.
+ */
+standby: boolean, master: boolean, 
+/**
+ * Writes that it has and the candidate lacks; they would become stranded changes.
+ */
+ahead: number | null, };
 
 /**
  * Whether an export carries secret values.
@@ -495,6 +548,53 @@ document: string, transports: Array<TransportView>,
  */
 properties: Array<PropertyView>, };
 
+/**
+ * What a promotion would do, and whether it can.
+ */
+export type PreflightView = { candidate: NodeId, candidate_name: string, mode: PromotionMode, 
+/**
+ * What the promotion compares and sets: to be given back with it.
+ */
+epoch: Epoch, master_name: string | null, checks: Array<CheckView>, 
+/**
+ * No check failed.
+ */
+possible: boolean, evidence: Array<EvidenceView>, 
+/**
+ * Nodes that must agree, and those that can be asked now; fewer than half agreeing is a forced promotion.
+ */
+voters: number, reachable_voters: number, 
+/**
+ * Records that the candidate has, and those that opened (emergency only).
+ */
+records: number, records_opened: number | null, 
+/**
+ * The passphrase reminder of the backup, where one was named.
+ */
+reminder: string | null, 
+/**
+ * What will happen, in the order in which it happens.
+ */
+steps: Array<string>, };
+
+/**
+ * What came of a promotion.
+ */
+export type PromotedView = { master: NodeId, master_name: string, mode: PromotionMode, former_master: string | null, epoch: Epoch, generation: Generation, 
+/**
+ * Nodes that agreed, of those that were to be asked (emergency only).
+ */
+votes: number | null, voters: number | null, 
+/**
+ * From the confirmation to the first write that the new master would take.
+ */
+seconds: number, };
+
+/**
+ * How another node becomes the master.
+ */
+export type PromotionMode = "planned" | "emergency";
+
 export type ProofView = { at: Timestamp, records_opened: number, seconds: number, };
 
 export type PropertyView = { 
@@ -548,16 +648,24 @@ export type Reply = { "notice": Notice } | { "response": Response } | { "error":
 /**
  * Everything that can be asked. What the window can do, the command can do.
  */
-export type Request = { "act": "promote_preflight", node: string, mode: PromotionMode, from_backup: BackupSource | null, } | { "act": "promote", node: string, mode: PromotionMode, expect_epoch: Epoch | null, from_backup: BackupSource | null, } | { "act": "stranded_list" } | { "act": "stranded_show", id: number, } | { "act": "stranded_accept", ids: Array<number> | null, } | { "act": "stranded_discard", ids: Array<number> | null, } | { "act": "secret_list" } | { "act": "secret_rotate", file: LocalPath, passphrase: string, reminder: string | null, } | { "act": "secret_rotation" } | { "act": "secret_steer", steer: RotationAct, } | { "act": "secret_destroy", version: KeyVersion, confirm: string, } | { "act": "status" } | { "act": "unlock", passphrase: string, } | { "act": "init", name: string, custody: CustodyChoice, backup: FirstBackup, } | { "act": "port_import", files: Array<ImportFile>, dry_run: boolean, } | { "act": "document_list" } | { "act": "port_list", filter: PortFilter, offset: number, limit: number | null, } | { "act": "port_show", port: string, revision: Revision | null, } | { "act": "port_set", port: string, changes: Array<Assignment>, if_revision: Revision | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, } | { "act": "node_invite", name: string, role: NodeRole, administrator: boolean, } | { "act": "join", 
+export type Request = { "act": "status" } | { "act": "unlock", passphrase: string, } | { "act": "init", name: string, custody: CustodyChoice, backup: FirstBackup, } | { "act": "port_import", files: Array<ImportFile>, dry_run: boolean, } | { "act": "document_list" } | { "act": "port_list", filter: PortFilter, offset: number, limit: number | null, } | { "act": "port_show", port: string, revision: Revision | null, } | { "act": "port_set", port: string, changes: Array<Assignment>, if_revision: Revision | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, } | { "act": "node_invite", name: string, role: NodeRole, administrator: boolean, } | { "act": "join", 
 /**
  * `https://host:port` of the master.
  */
-url: string, token: string, custody: CustodyChoice, cache: Cache, } | { "act": "node_list" } | { "act": "node_revoke", node: string, } | { "act": "node_rename", node: string, name: string, } | { "act": "alert_list" } | { "act": "alert_test" } | { "act": "config_get", key: string | null, } | { "act": "config_set", key: string, value: string, };
+url: string, token: string, custody: CustodyChoice, cache: Cache, } | { "act": "node_list" } | { "act": "node_revoke", node: string, } | { "act": "node_rename", node: string, name: string, } | { "act": "promote_preflight", node: string, mode: PromotionMode, from_backup: BackupSource | null, } | { "act": "promote", node: string, mode: PromotionMode, 
+/**
+ * As the preflight told it; `None` takes the epoch that this node knows.
+ */
+expect_epoch: Epoch | null, 
+/**
+ * The candidate restores the master secret from it first; for a node that lacks what a master needs.
+ */
+from_backup: BackupSource | null, } | { "act": "stranded_list" } | { "act": "stranded_show", id: number, } | { "act": "stranded_accept", ids: Array<number> | null, } | { "act": "stranded_discard", ids: Array<number> | null, } | { "act": "secret_list" } | { "act": "secret_rotate", file: LocalPath, passphrase: string, reminder: string | null, } | { "act": "secret_rotation" } | { "act": "secret_steer", steer: RotationAct, } | { "act": "secret_destroy", version: KeyVersion, confirm: string, } | { "act": "alert_list" } | { "act": "alert_test" } | { "act": "config_get", key: string | null, } | { "act": "config_set", key: string, value: string, };
 
 /**
  * What came of a request. The tag is not `kind`, since a port has a kind of its own.
  */
-export type Response = { "answer": "preflight" } & PreflightView | { "answer": "promoted" } & PromotedView | { "answer": "stranded" } & StrandedListView | { "answer": "stranded_diff" } & StrandedDiffView | { "answer": "stranded_done" } & StrandedDoneView | { "answer": "versions" } & VersionListView | { "answer": "rotation" } & RotationStatusView | { "answer": "status" } & StatusView | { "answer": "imported" } & ImportView | { "answer": "documents" } & DocumentListView | { "answer": "ports" } & PortListView | { "answer": "port" } & PortView | { "answer": "saved" } & SaveView | { "answer": "revealed" } & RevealView | { "answer": "missing" } & MissingListView | { "answer": "filled" } & FillView | { "answer": "exported" } & ExportView | { "answer": "history" } & HistoryView | { "answer": "diff" } & DiffView | { "answer": "backup" } & BackupView | { "answer": "restored" } & RestoreView | { "answer": "audit" } & AuditListView | { "answer": "invited" } & InviteView | { "answer": "joined" } & JoinView | { "answer": "nodes" } & NodeListView | { "answer": "alerts" } & AlertListView | { "answer": "config" } & ConfigView;
+export type Response = { "answer": "status" } & StatusView | { "answer": "imported" } & ImportView | { "answer": "documents" } & DocumentListView | { "answer": "ports" } & PortListView | { "answer": "port" } & PortView | { "answer": "saved" } & SaveView | { "answer": "revealed" } & RevealView | { "answer": "missing" } & MissingListView | { "answer": "filled" } & FillView | { "answer": "exported" } & ExportView | { "answer": "history" } & HistoryView | { "answer": "diff" } & DiffView | { "answer": "backup" } & BackupView | { "answer": "restored" } & RestoreView | { "answer": "audit" } & AuditListView | { "answer": "invited" } & InviteView | { "answer": "joined" } & JoinView | { "answer": "nodes" } & NodeListView | { "answer": "preflight" } & PreflightView | { "answer": "promoted" } & PromotedView | { "answer": "stranded" } & StrandedListView | { "answer": "stranded_diff" } & StrandedDiffView | { "answer": "stranded_done" } & StrandedDoneView | { "answer": "versions" } & VersionListView | { "answer": "rotation" } & RotationStatusView | { "answer": "alerts" } & AlertListView | { "answer": "config" } & ConfigView;
 
 export type RestoreView = { system: SystemView, ports: number, records: number, };
 
@@ -577,6 +685,42 @@ what: string, note: string | null,
  * Labels of what changed against the revision before.
  */
 changed: Array<string>, deleted: boolean, };
+
+/**
+ * What is done about a rotation that is under way.
+ */
+export type RotationAct = "pause" | "resume" | "cancel";
+
+/**
+ * How far a rotation is.
+ */
+export type RotationPhase = "prepared" | "proven" | "distributing" | "resealing" | "verifying" | "done" | "cancelled";
+
+/**
+ * The rotation that is under way, or the last one.
+ */
+export type RotationStatusView = { rotation: RotationView | null, active_version: KeyVersion, };
+
+/**
+ * A rotation.
+ */
+export type RotationView = { from: KeyVersion, to: KeyVersion, phase: RotationPhase, paused: boolean, started: Timestamp, by: string, 
+/**
+ * Members that hold the new version, and those that do not yet.
+ */
+holding: Array<string>, missing: Array<string>, 
+/**
+ * Sealed parts done and in all; 0 until re-sealing begins.
+ */
+done: number, total: number, per_second: number | null, seconds_left: number | null, 
+/**
+ * Whether it can still be cancelled: before the new version is active.
+ */
+cancellable: boolean, 
+/**
+ * What it waits for or why it stands, in a sentence.
+ */
+note: string | null, finished: Timestamp | null, };
 
 export type SaveView = { id: RecordId, 
 /**
@@ -656,7 +800,59 @@ system: SystemView | null, node: NodeView | null, state: NodeState, master: Mast
 /**
  * Where the master secret rests, also while it can't be had.
  */
-custody: CustodyKind | null, secret: SecretStatusView | null, sync: SyncView | null, sealing: SealingView, backup: BackupStatusView, counts: CountsView, stranded: number, rotation: RotationView | null, alerts: Array<AlertView>, data_dir: string, version: string, store: string, };
+custody: CustodyKind | null, secret: SecretStatusView | null, sync: SyncView | null, sealing: SealingView, backup: BackupStatusView, counts: CountsView, 
+/**
+ * Stranded changes that wait for an administrator.
+ */
+stranded: number, 
+/**
+ * The rotation that is under way.
+ */
+rotation: RotationView | null, alerts: Array<AlertView>, data_dir: string, version: string, store: string, };
+
+/**
+ * A stranded change beside what stands now.
+ */
+export type StrandedDiffView = { change: StrandedView, 
+/**
+ * From what stands now to the stranded change; secrets only as "changed".
+ */
+fields: Array<ChangeView>, };
+
+/**
+ * What became of stranded changes.
+ */
+export type StrandedDoneView = { accepted: number, discarded: number, left: number, };
+
+/**
+ * All stranded changes.
+ */
+export type StrandedListView = { stranded: Array<StrandedView>, };
+
+/**
+ * A write that only a former master had when it stood down.
+ */
+export type StrandedView = { 
+/**
+ * Names it in `show`, `accept` and `discard`.
+ */
+id: number, 
+/**
+ * The node that had it.
+ */
+from: string, record: RecordId, kind: PortKind | null, application: string, name: string, revision: Revision, key_version: KeyVersion, 
+/**
+ * When it was written there, and by whom, as it says itself.
+ */
+at: Timestamp | null, who: string | null, 
+/**
+ * The revision that stands here now; `None` where there is no such record.
+ */
+present: Revision | null, 
+/**
+ * Whether the record was written here too since the two parted: accepting replaces that.
+ */
+diverged: boolean, };
 
 /**
  * How fresh a node is.
@@ -705,21 +901,37 @@ label: string, adapter: string, address: string, handler: string, enabled: boole
  */
 export type ValueType = "text" | "boolean" | "integer" | "null" | "reference";
 
-export type PromotionMode = "planned" | "emergency";
-export type CheckOutcome = "passed" | "warning" | "failed";
-export type CheckView = { id: string, outcome: CheckOutcome, message: string, hint: string, };
-export type EvidenceView = { node: NodeId, name: string, reached: boolean, state: NodeState | null, epoch: Epoch | null, generation: Generation | null, master_heard_seconds: number | null, standby: boolean, master: boolean, ahead: number | null, };
-export type PreflightView = { candidate: NodeId, candidate_name: string, mode: PromotionMode, epoch: Epoch, master_name: string | null, checks: Array<CheckView>, possible: boolean, evidence: Array<EvidenceView>, voters: number, reachable_voters: number, records: number, records_opened: number | null, reminder: string | null, steps: Array<string>, };
-export type PromotedView = { master: NodeId, master_name: string, mode: PromotionMode, former_master: string | null, epoch: Epoch, generation: Generation, votes: number | null, voters: number | null, seconds: number, };
-export type StrandedView = { id: number, from: string, record: RecordId, kind: PortKind | null, application: string, name: string, revision: Revision, key_version: KeyVersion, at: Timestamp | null, who: string | null, present: Revision | null, diverged: boolean, };
-export type StrandedListView = { stranded: Array<StrandedView>, };
-export type StrandedDiffView = { change: StrandedView, fields: Array<ChangeView>, };
-export type StrandedDoneView = { accepted: number, discarded: number, left: number, };
-export type BackupSource = { file: LocalPath, passphrase: string, };
+/**
+ * All versions, newest first.
+ */
+export type VersionListView = { versions: Array<VersionView>, 
+/**
+ * Days after which a new version is due by age, by the setting.
+ */
+due_after_days: number, 
+/**
+ * Why a rotation is due now, in a sentence; `None` while it is not.
+ */
+due: string | null, };
+
+/**
+ * What a version of the master secret is for.
+ */
 export type VersionState = "prepared" | "active" | "opens" | "retired" | "destroyed";
-export type VersionView = { version: KeyVersion, state: VersionState, kcv: string, created: Timestamp, records: number, backups: Array<string>, };
-export type VersionListView = { versions: Array<VersionView>, due_after_days: number, due: string | null, };
-export type RotationPhase = "prepared" | "proven" | "distributing" | "resealing" | "verifying" | "done" | "cancelled";
-export type RotationView = { from: KeyVersion, to: KeyVersion, phase: RotationPhase, paused: boolean, started: Timestamp, by: string, holding: Array<string>, missing: Array<string>, done: number, total: number, per_second: number | null, seconds_left: number | null, cancellable: boolean, note: string | null, finished: Timestamp | null, };
-export type RotationStatusView = { rotation: RotationView | null, active_version: KeyVersion, };
-export type RotationAct = "pause" | "resume" | "cancel";
+
+/**
+ * One version of the master secret.
+ */
+export type VersionView = { version: KeyVersion, state: VersionState, 
+/**
+ * Key check value, 16 bytes in hex.
+ */
+kcv: string, created: Timestamp, 
+/**
+ * Records, former revisions and stranded changes that are sealed under it.
+ */
+records: number, 
+/**
+ * Files of proven backups that hold records under it: they can't be restored once it is destroyed.
+ */
+backups: Array<string>, };
