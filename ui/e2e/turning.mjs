@@ -47,7 +47,7 @@ const rotation = (state, text, more = {}) => ({
 
 export const turning = [
   { name: 'A-outage-promote', query: lost, walk: async (page) => page.getByRole('alert').getByRole('button', { name: 'Promote…' }).waitFor() },
-  { name: 'A-promote-emergency', query: lost, size: [1440, 1000], walk: toPromote },
+  { name: 'A-promote-emergency', query: `${lost}&ahead=0`, size: [1440, 1000], walk: toPromote },
   { name: 'A-promote-narrow', query: lost, size: narrow, walk: toPromote },
   { name: 'A-promote-behind', query: `${lost}&ahead=2&promotion=old_backup,damaged`, size: [1440, 1000], walk: toPromote },
   { name: 'A-promote-forced', query: `${lost}&promotion=forced`, size: [1440, 1000], walk: toPromote },
@@ -64,9 +64,9 @@ export const turning = [
       await page.getByRole('progressbar').waitFor();
     },
   },
-  { name: 'A-promote-done', query: lost, walk: async (page) => { await promoteInAnEmergency(page); await page.getByText(/HUB-1 is the master since/).waitFor(); } },
-  { name: 'A-promote-done-forced', query: `${lost}&promotion=forced`, size: narrow, walk: async (page) => { await promoteInAnEmergency(page); await page.getByText(/Forced: 1 of 3/).waitFor(); } },
-  { name: 'A-promote-done-planned', query: '?node=synced', walk: async (page) => { await toPlanned(page); await button(page, 'Promote HUB-1').click(); await page.getByText(/HUB-1 is the master since/).waitFor(); } },
+  { name: 'A-promote-done', query: lost, walk: async (page) => { await promoteInAnEmergency(page); await page.getByText(/HUB-1 is the master\. It took over/).waitFor(); } },
+  { name: 'A-promote-done-forced', query: `${lost}&promotion=forced`, size: narrow, walk: async (page) => { await promoteInAnEmergency(page); await page.getByText(/Forced: 1 of/).waitFor(); } },
+  { name: 'A-promote-done-planned', query: '?node=synced', walk: async (page) => { await toPlanned(page); await button(page, 'Promote HUB-1').click(); await page.getByText(/HUB-1 is the master\. It took over/).waitFor(); } },
   {
     name: 'A-promote-overtaken',
     query: `${lost}&ahead=0`,

@@ -17,6 +17,8 @@ export class MockRotation {
   current: RotationView | null = null;
   /** Stands where it is put, for pictures. */
   frozen = false;
+  /** Backups that were there when the active version began to seal. */
+  private backedUp = 0;
 
   constructor(
     private readonly members: () => string[],
@@ -56,7 +58,9 @@ export class MockRotation {
     const resealed = this.current?.phase === 'resealing' ? this.current.done : null;
     return this.versions.map((one) => {
       const own = one.state === 'active' ? (resealed ?? this.records()) : one.state === 'opens' ? TOTAL - (resealed ?? 0) : 0;
-      return { ...one, records: own, backups: one.state === 'destroyed' ? [] : this.backups().filter((_, index) => (one.version === this.active) === (index === 0 && this.versions.length > 1) || this.versions.length === 1) };
+      const since = this.backups().length - this.backedUp;
+      const needs = one.state === 'active' ? this.backups().slice(0, since) : one.state === 'opens' || one.state === 'retired' ? this.backups().slice(since) : [];
+      return { ...one, records: own, backups: needs };
     });
   }
 
@@ -90,6 +94,7 @@ export class MockRotation {
     if (at.phase === 'resealing') {
       Object.assign(at, { total: TOTAL, cancellable: false });
       this.version('active', at.to);
+      this.backedUp = this.backups().length;
       this.version('opens', at.from);
     }
     if (at.phase === 'verifying') Object.assign(at, { per_second: null, seconds_left: null });

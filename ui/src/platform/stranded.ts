@@ -45,7 +45,7 @@ export class MockStranded {
     const at = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
     if (edited) this.keep(from, change(edited.port, { RetryCount: '8', 'Enable safe typing': 'false' }), edited.revision + 1, edited.revision, at(34));
     if (both) this.keep(from, change(both.port, { Address: 'sftp://payroll2.provider.example/halden/in/%MessageID%.csv' }, 'kelp+Signal5'), both.revision + 1, both.revision - 1, at(29));
-    if (like) this.keep(from, { ...change(like.port, { Address: 'sb://halden-returns.servicebus.example/updates' }), name: 'SendReturns_ServiceBus' }, 1, 0, at(21));
+    if (like) this.keep(from, { ...change(like.port, { Name: 'SendReturns_ServiceBus', Address: 'sb://halden-returns.servicebus.example/updates' }), name: 'SendReturns_ServiceBus' }, 1, 0, at(21));
   }
 
   private keep(from: string, port: MockPort, revision: number, known: number, at: string): void {

@@ -2,7 +2,7 @@
 
 import { useState } from 'react';
 
-import type { PreflightView, PromotedView, PromotionMode } from '../../platform';
+import type { Fault, PreflightView, PromotedView, PromotionMode } from '../../platform';
 import { Copied } from '../../shared/Copied';
 import { Button, FaultMessage, Field, Message, ProgressView } from '../../shared/controls';
 import { counted } from '../../shared/format';
@@ -19,24 +19,29 @@ interface Props {
   here: boolean;
   ready: boolean;
   onWorking: (working: boolean) => void;
+  /** Somebody else was faster. */
+  onConflict: () => void;
   onDone: (promoted: PromotedView) => void;
   onLook: () => void;
   onMode: (mode: PromotionMode | null) => void;
 }
 
-export function Confirm({ view, source, here, ready, onWorking, onDone, onLook, onMode }: Props) {
+export function Confirm({ view, source, here, ready, onWorking, onConflict, onDone, onLook, onMode }: Props) {
   const session = useSession();
   const [typed, setTyped] = useState('');
   const work = useDoing();
   const { candidate_name: name, master_name: master, mode, possible } = view;
   const emergency = mode === 'emergency';
   const able = ready && possible && !work.busy && (!emergency || typed.trim() === name);
-  const overtaken = (work.fault?.code as string) === 'epoch_conflict';
+  const overtaken = isConflict(work.fault);
   const promote = async () => {
     onWorking(true);
     await work.run(async () => {
       const from_backup = source && { file: source.file.token, passphrase: source.passphrase };
-      const done = await ask(session.platform, { act: 'promote', node: here ? 'self' : view.candidate, mode, expect_epoch: view.epoch, from_backup }, 'promoted');
+      const done = await ask(session.platform, { act: 'promote', node: here ? 'self' : view.candidate, mode, expect_epoch: view.epoch, from_backup }, 'promoted').catch((reason: Fault) => {
+        if (isConflict(reason)) onConflict();
+        throw reason;
+      });
       void session.refresh();
       onDone(done);
     });
@@ -105,6 +110,9 @@ export function Confirm({ view, source, here, ready, onWorking, onDone, onLook, 
     </section>
   );
 }
+
+/** Another epoch began since the preflight. */
+const isConflict = (fault: Fault | null): boolean => (fault?.code as string | undefined) === 'epoch_conflict';
 
 /** Whether enough nodes can agree; loud where they can't. */
 function Votes({ view }: { view: PreflightView }) {

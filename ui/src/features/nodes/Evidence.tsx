@@ -2,16 +2,16 @@
 
 import { CircleCheck, CircleHelp, Star } from 'lucide-react';
 
-import type { EvidenceView, NodeId, PreflightView } from '../../platform';
+import type { EvidenceView, NodeEntryView, NodeId, PreflightView } from '../../platform';
 import { Button } from '../../shared/controls';
 import { count, counted } from '../../shared/format';
 import { span } from '../../shared/fleet';
-import { couldBeMissing } from './promotion';
+import { couldBeMissing, needsBackup } from './promotion';
 
 interface Props {
   view: PreflightView;
   /** Nodes that may be chosen in the candidate's place. */
-  choices: NodeId[];
+  choices: NodeEntryView[];
   onChoose: (node: NodeId) => void;
   locked: boolean;
 }
@@ -71,11 +71,7 @@ export function Evidence({ view, choices, onChoose, locked }: Props) {
                 </td>
                 <td>{one.epoch ?? '–'}</td>
                 <td className="row-acts">
-                  {choices.includes(one.node) && one.node !== view.candidate && (
-                    <Button small onPress={() => onChoose(one.node)} isDisabled={locked} aria-label={`Choose ${one.name} instead`}>
-                      Choose
-                    </Button>
-                  )}
+                  <Choose choice={one.node === view.candidate ? undefined : choices.find((node) => node.id === one.node)} onChoose={onChoose} locked={locked} />
                 </td>
               </tr>
             ))}
@@ -91,6 +87,17 @@ export function Evidence({ view, choices, onChoose, locked }: Props) {
         </ul>
       </div>
     </section>
+  );
+}
+
+/** Another one in the candidate's place; a node that lacks what a master needs takes it from a backup. */
+function Choose({ choice, onChoose, locked }: { choice: NodeEntryView | undefined; onChoose: (node: NodeId) => void; locked: boolean }) {
+  if (!choice) return null;
+  const backup = needsBackup(choice);
+  return (
+    <Button small onPress={() => onChoose(choice.id)} isDisabled={locked} aria-label={`Choose ${choice.name} instead${backup ? ', from a backup' : ''}`}>
+      {backup ? 'From a backup…' : 'Choose'}
+    </Button>
   );
 }
 

@@ -28,16 +28,7 @@ export function FromBackup({ name, why, busy, fault, onBack, onSource }: { name:
           {why} <span className="muted">A backup of this system gives it the master secret. Nothing is changed before you confirm.</span>
         </p>
         <ChooseBackup read={read} onRead={setRead} />
-        {read && (
-          <>
-            {read.view.header.reminder && (
-              <p>
-                <span className="muted">Reminder:</span> <span className="strong wrap-any">{read.view.header.reminder}</span>
-              </p>
-            )}
-            <Field label="Backup passphrase" type="password" autoComplete="off" value={passphrase} onChange={setPassphrase} onKeyDown={(event) => event.key === 'Enter' && next()} />
-          </>
-        )}
+        {read && <Field label="Backup passphrase" type="password" autoComplete="off" value={passphrase} onChange={setPassphrase} onKeyDown={(event) => event.key === 'Enter' && next()} />}
         {fault && <FaultMessage fault={fault} />}
         <div className="row">
           <Button look="primary" onPress={next} isDisabled={!ready}>

@@ -31,6 +31,8 @@ export function PromotePage({ status, fleet, wanted }: { status: StatusView; fle
   const [fault, setFault] = useState<Fault | null>(null);
   const [done, setDone] = useState<PromotedView | null>(null);
   const [promoting, setPromoting] = useState(false);
+  // The confirmation itself said that somebody was faster.
+  const [told, setTold] = useState(false);
   const round = useRef(0);
 
   // The list may change under the page while it is read, also by what is done here: the first proposal stays.
@@ -46,6 +48,7 @@ export function PromotePage({ status, fleet, wanted }: { status: StatusView; fle
     const mine = ++round.current;
     setLooking(true);
     setFault(null);
+    setTold(false);
     const node = candidate.here ? 'self' : candidate.id;
     const read = (mode: PromotionMode) => ask(session.platform, { act: 'promote_preflight', node, mode, from_backup: from && { file: from.file.token, passphrase: from.passphrase } }, 'preflight');
     const guess: PromotionMode = status.state === 'synced' ? 'planned' : 'emergency';
@@ -80,7 +83,9 @@ export function PromotePage({ status, fleet, wanted }: { status: StatusView; fle
 
   const now = view?.of ?? null;
   // Somebody changed the master while this was read: what stands here is of yesterday.
-  const overtaken = now !== null && status.epoch !== null && status.epoch > now.epoch && !promoting;
+  const overtaken = now !== null && status.epoch !== null && status.epoch > now.epoch && !promoting && !told;
+  // Where nothing stops it, an emergency is decided by what the nodes say.
+  const evidenceFirst = now?.mode === 'emergency' && now.possible;
   return (
     <div className="page nodes promote">
       <div className="head">
@@ -147,13 +152,14 @@ export function PromotePage({ status, fleet, wanted }: { status: StatusView; fle
           {now && (
             <div className="promote-halves">
               <div className="stack loose">
-                <Preflight view={now} busy={looking} />
+                {!evidenceFirst && <Preflight view={now} busy={looking} />}
                 {here && !source && now.checks.some((check) => check.id === 'secret' && check.outcome === 'failed') && (
                   <Message tone="info" title="The master secret can come from a backup" action={<Button small onPress={() => setRestoring(true)}>Use a backup…</Button>}>
                     It is restored into the custody of {now.candidate_name} first.
                   </Message>
                 )}
-                <Evidence view={now} choices={fleet.nodes.filter((node) => mayBePromoted(node, status)).map((node) => node.id)} onChoose={choose} locked={looking || promoting} />
+                <Evidence view={now} choices={fleet.nodes.filter((node) => mayBePromoted(node, status))} onChoose={choose} locked={looking || promoting} />
+                {evidenceFirst && <Preflight view={now} busy={looking} />}
               </div>
               <Confirm
                 key={`${now.candidate}-${now.mode}-${now.epoch}`}
@@ -162,6 +168,7 @@ export function PromotePage({ status, fleet, wanted }: { status: StatusView; fle
                 here={here}
                 ready={!looking && !overtaken}
                 onWorking={setPromoting}
+                onConflict={() => setTold(true)}
                 onDone={(promoted) => {
                   setSource(null);
                   setDone(promoted);

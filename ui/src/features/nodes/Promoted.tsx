@@ -24,7 +24,7 @@ export function Promoted({ done, onDone }: { done: PromotedView; onDone: () => v
             <span className="tone-ok">
               <ToneIcon tone="ok" size={20} />
             </span>
-            {name} is the master since {took(done.seconds)} after your confirmation: epoch {done.epoch} stands.
+            {name} is the master. It took over in {took(done.seconds)}, and epoch {done.epoch} has begun.
           </p>
         </div>
         <Button look="primary" onPress={onDone} autoFocus>

@@ -41,10 +41,10 @@ export function StrandedPanel({ able, why, focus }: { able: boolean; why: string
           </span>
         )}
       </header>
-      <p className="inside muted">
+      {changes.length > 0 && <p className="inside muted">
         {sources(changes)} had these writes alone when another node became the master. They are kept here, sealed, and change nothing until somebody decides.
         {why && <span className="tone-warn"> {why}</span>}
-      </p>
+      </p>}
       {list.fault && <FaultMessage fault={list.fault} again={list.again} />}
       {!list.value && !list.fault && <Busy text="Reading…" />}
       {changes.length > 0 && (
