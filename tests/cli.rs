@@ -2,6 +2,7 @@
 //! goes over the local socket. The other end is a handle of the test that answers from its views.
 
 #![cfg(unix)]
+#![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 use std::{

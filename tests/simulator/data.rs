@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use sealport_core::{
     bundle::Bundle,
     id::{Epoch, Generation, KeyVersion, RecordId, Revision, SystemId},
-    machine::{AuditMark, Counts, Held, Marks, Role, Standing},
+    machine::{AuditMark, Counts, Held, KeySetMark, Marks, Role, Standing},
     seal::{Context, Keys, SealedKind, derive_key_check},
     secret::MasterSecret,
 };
@@ -162,6 +162,11 @@ impl Db {
     }
 }
 
+/// The mark of all versions up to one.
+pub fn keys_up_to(version: KeyVersion) -> KeySetMark {
+    KeySetMark(version.0)
+}
+
 /// What a node has on disk and in custody.
 #[derive(Clone, Debug)]
 pub struct Replica {
@@ -242,6 +247,7 @@ impl Replica {
             at: self.at,
             audit: self.audit.clone(),
             version: self.version,
+            keys: self.version.map(keys_up_to),
             counts: self.records.counts(),
             damaged: self.damaged,
             standing: self.standing,

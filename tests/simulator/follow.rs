@@ -302,7 +302,15 @@ impl World<'_> {
 
     fn bare_ask(&self, node: usize) -> Ask {
         let held = self.disks[node].durable.held();
-        Ask { seen: held.seen, at: held.at, audit: held.audit, version: held.version, full: false, hold: 0 }
+        Ask {
+            seen: held.seen,
+            at: held.at,
+            audit: held.audit,
+            version: held.version,
+            keys: held.keys,
+            full: false,
+            hold: 0,
+        }
     }
 
     fn apply_failed(&mut self, node: usize, poll: PollId) -> Check {

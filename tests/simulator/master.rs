@@ -16,7 +16,7 @@ use sealport_core::{
 
 use crate::{
     chance::Chance,
-    data::{Db, Op, Records, Row, V1, V2, system},
+    data::{Db, Op, Records, Row, V1, V2, keys_up_to, system},
     machines::Power,
     script::Act,
     truth::{Check, Sabotage, kept_word},
@@ -185,7 +185,13 @@ impl World<'_> {
         let unsynced = self.sabotaged(Sabotage::AnswersBeforeSync).then(|| self.db_with_unsynced()).flatten();
         let db = unsynced.as_ref().unwrap_or(&self.db);
         let known = db.hash(poll.ask.audit.line);
-        let mut facts = MasterFacts { at: db.at, version: db.active, audit: db.trail.len() as u64, known };
+        let mut facts = MasterFacts {
+            at: db.at,
+            version: db.active,
+            keys: keys_up_to(db.active),
+            audit: db.trail.len() as u64,
+            known,
+        };
         if self.sabotaged(Sabotage::AnyHistory) {
             facts.known = Some(poll.ask.audit.hash.clone());
         }
@@ -221,6 +227,7 @@ impl World<'_> {
             system: system(),
             at: db.at,
             version: db.active,
+            keys: facts.keys,
             audit: db.audit(),
             known: facts.known,
             counts: db.records.counts(),

@@ -159,6 +159,71 @@ impl Bundle {
         self.versions.iter()
     }
 
+    /// Whether it holds a version.
+    pub fn holds(&self, version: KeyVersion) -> bool {
+        self.versions.iter().any(|v| v.version == version)
+    }
+
+    /// The version with the highest number.
+    pub fn highest(&self) -> KeyVersion {
+        self.versions.last().map_or(self.active, |last| last.version)
+    }
+
+    /// Versions with their check values, oldest first.
+    pub fn checks(&self) -> Vec<(KeyVersion, KeyCheck)> {
+        self.versions.iter().map(|v| (v.version, self.check(v))).collect()
+    }
+
+    /// Adds a new version, which opens only until it is activated.
+    ///
+    /// # Panics
+    /// If its number is not above all others: `may_prepare` gives one that is.
+    pub fn make_version(&mut self, version: KeyVersion, now: Timestamp, rng: &mut impl CryptoRng) {
+        assert!(version > self.highest(), "a new version has the highest number");
+        self.versions.push(SecretVersion { version, secret: MasterSecret::make_new(rng), created: now });
+    }
+
+    /// Makes a version that it holds the active one. The database says which is active: what stands in the text may be
+    /// older. Whether it holds it.
+    pub fn activate(&mut self, version: KeyVersion) -> bool {
+        let holds = self.holds(version);
+        if holds {
+            self.active = version;
+        }
+        holds
+    }
+
+    /// Lets versions go; never the active one.
+    pub fn retain(&mut self, keep: impl Fn(KeyVersion) -> bool) {
+        let active = self.active;
+        self.versions.retain(|v| v.version == active || keep(v.version));
+    }
+
+    /// Takes versions over from another bundle of the system that it does not hold itself.
+    pub fn adopt(&mut self, other: Bundle, wanted: impl Fn(KeyVersion) -> bool) {
+        for version in other.versions {
+            if wanted(version.version) && !self.holds(version.version) {
+                self.versions.push(version);
+            }
+        }
+        self.versions.sort_by_key(|v| v.version);
+    }
+
+    /// How many versions fit into a custody that takes `limit` bytes.
+    pub fn room(&self, limit: usize) -> usize {
+        let text = self.to_text(Holder::Own).len();
+        let most = u32::MAX.to_string().len();
+        let one = VersionText {
+            version: KeyVersion(u32::MAX),
+            created: self.versions[0].created,
+            check: "0".repeat(32),
+            secret: "0".repeat(44),
+        };
+        // With the comma before it; numbers of few digits are shorter.
+        let one = serde_json::to_string(&one).expect("a version is plain JSON").len() + 1 - most + 3;
+        self.versions.len() + limit.saturating_sub(text) / one
+    }
+
     /// What may be shown of the versions.
     pub fn views(&self) -> Vec<KeyVersionView> {
         let view = |v: &SecretVersion| KeyVersionView {
@@ -205,10 +270,9 @@ impl Bundle {
         }
     }
 
-    /// Whether both hold the same versions of the same secret.
+    /// Whether both hold the same versions of the same secret. Which one is active the database says.
     pub fn same_secret(&self, other: &Self) -> bool {
         self.system == other.system
-            && self.active == other.active
             && self.versions.len() == other.versions.len()
             && self
                 .versions

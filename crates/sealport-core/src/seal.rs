@@ -3,7 +3,7 @@
 //! An envelope opens only as what it was sealed as: same system, record, application, kind, revision and key version.
 //! Every key encrypts one envelope and is never used again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aes_gcm::{Aes256Gcm, KeyInit, aead::AeadInOut};
 use hkdf::Hkdf;
@@ -105,7 +105,7 @@ impl std::fmt::Display for KeyCheck {
 pub struct Keys {
     system: SystemId,
     active: KeyVersion,
-    roots: BTreeMap<KeyVersion, Root>,
+    roots: BTreeMap<KeyVersion, Arc<Root>>,
 }
 
 /// The pseudo-random key of one version (`PRK_v`).
@@ -146,7 +146,7 @@ impl Keys {
             active: bundle.active(),
             roots: bundle
                 .versions()
-                .map(|version| (version.version, derive_root(bundle.system(), &version.secret)))
+                .map(|version| (version.version, Arc::new(derive_root(bundle.system(), &version.secret))))
                 .collect(),
         }
     }
@@ -159,6 +159,31 @@ impl Keys {
     /// The version that seals.
     pub fn active(&self) -> KeyVersion {
         self.active
+    }
+
+    /// Whether they open what is sealed under a version.
+    pub fn holds(&self, version: KeyVersion) -> bool {
+        self.roots.contains_key(&version)
+    }
+
+    /// The highest version that they open.
+    pub fn newest(&self) -> KeyVersion {
+        self.roots.keys().next_back().copied().unwrap_or(self.active)
+    }
+
+    /// The same keys, sealing under another version; `None` where they do not hold it.
+    pub fn sealing_under(&self, active: KeyVersion) -> Option<Self> {
+        self.holds(active).then(|| Self { system: self.system, active, roots: self.roots.clone() })
+    }
+
+    /// The same keys, and with them versions that only `other` holds.
+    pub fn with(mut self, other: &Self, versions: &[KeyVersion]) -> Self {
+        for version in versions {
+            if let Some(root) = other.roots.get(version) {
+                self.roots.entry(*version).or_insert_with(|| root.clone());
+            }
+        }
+        self
     }
 
     /// Seals `plaintext` under the active version. Draws 32 random bytes.

@@ -62,6 +62,9 @@ pub struct Settings {
     /// Days after which a proven backup is old.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_days: Option<u16>,
+    /// Days after which a new version of the master secret is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation_days: Option<u16>,
     /// Where alerts are posted as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
@@ -133,6 +136,17 @@ pub const SETTINGS: &[Setting] = &[
         write: |s, v| {
             let days = v.parse().ok().filter(|days| (1..=3_650).contains(days));
             s.backup_days = Some(days.ok_or("it must be a number from 1 to 3650")?);
+            Ok(())
+        },
+    },
+    Setting {
+        key: "rotation_days",
+        default: "365",
+        about: "Days after which a new version of the master secret is due, from 1 to 3650.",
+        read: |s| s.rotation_days.map(|days| days.to_string()),
+        write: |s, v| {
+            let days = v.parse().ok().filter(|days| (1..=3_650).contains(days));
+            s.rotation_days = Some(days.ok_or("it must be a number from 1 to 3650")?);
             Ok(())
         },
     },
@@ -225,6 +239,7 @@ impl Settings {
             metrics: None,
             sync_interval: None,
             backup_days: None,
+            rotation_days: None,
             webhook: None,
             webhook_key_file: None,
         }
@@ -292,6 +307,11 @@ impl Settings {
     /// Days after which a proven backup is old (Enterprise SSO advises monthly).
     pub fn backup_days(&self) -> u64 {
         self.backup_days.unwrap_or(35).into()
+    }
+
+    /// Days after which a new version of the master secret is due (Enterprise SSO: once a year).
+    pub fn rotation_days(&self) -> u64 {
+        self.rotation_days.unwrap_or(365).into()
     }
 
     /// Where the service listens.

@@ -1,8 +1,8 @@
 //! What happens to a following node, and what it asks for in return: the words between the machine and the loop.
 
 use super::{
-    Ask, AuditMark, Contradiction, Counts, Head, Marks, Moment, SYNC_INTERVAL, SYNC_INTERVAL_DEFAULT,
-    Standing,
+    Ask, AuditMark, Contradiction, Counts, Head, KeySetMark, Marks, Moment, SYNC_INTERVAL,
+    SYNC_INTERVAL_DEFAULT, Standing,
 };
 use crate::id::{KeyVersion, SystemId};
 
@@ -23,6 +23,8 @@ pub struct Held {
     pub audit: AuditMark,
     /// The active version of the master secret that custody holds, or memory where it is kept there only.
     pub version: Option<KeyVersion>,
+    /// The set of versions that it holds, as the master gave it last.
+    pub keys: Option<KeySetMark>,
     /// What the replica holds, counted in it.
     pub counts: Counts,
     /// Whether the replica is known to be damaged: only a full copy ends that.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, HOLD_MAX, Marks, Moment, ONLINE_FOR, STANDBY_WAIT, Standing, State};
+use super::{Ask, HOLD_MAX, KeySetMark, Marks, Moment, ONLINE_FOR, STANDBY_WAIT, Standing, State};
 use crate::id::{Epoch, Generation, KeyVersion, NodeId, Revision};
 
 /// What a node may become.
@@ -101,6 +101,8 @@ pub struct MasterFacts {
     pub at: Marks,
     /// The active version of the master secret.
     pub version: KeyVersion,
+    /// The set of versions that nodes are to hold.
+    pub keys: KeySetMark,
     /// Number of the last entry of the audit trail.
     pub audit: u64,
     /// The hash of the trail at the entry that the node asked from; `None` if there is no such entry (or it asked from 0).
@@ -113,7 +115,7 @@ pub struct MasterFacts {
 pub enum Body {
     /// Nothing: all is as the node has it, or the node must judge by the head alone.
     Nothing,
-    /// What came after the node's generation and audit entry; the secret, if its version is another one.
+    /// What came after the node's generation and audit entry; the secret, if its set of versions is another one.
     Delta,
     /// Everything.
     Full,
@@ -149,7 +151,7 @@ pub fn answer(ask: &Ask, facts: &MasterFacts) -> Answer {
         return Answer::Now(Body::Full);
     }
     let behind = ask.at.generation < facts.at.generation || ask.audit.line < facts.audit;
-    if behind || ask.version != Some(facts.version) {
+    if behind || ask.version != Some(facts.version) || ask.keys != Some(facts.keys) {
         return Answer::Now(Body::Delta);
     }
     match ask.hold.min(HOLD_MAX) {
@@ -310,6 +312,8 @@ pub struct Seen {
     pub at: Marks,
     /// Whether it asked for a full copy: what it holds can't be relied on.
     pub damaged: bool,
+    /// The set of versions that it durably held.
+    pub keys: Option<KeySetMark>,
     /// The state that it said it was in.
     pub state: State,
 }
@@ -341,7 +345,10 @@ impl Master {
         match event {
             MasterEvent::Tick => {}
             MasterEvent::Polled { node, role, ask, state } => {
-                self.seen.insert(node, Seen { last: now, role, at: ask.at, damaged: ask.full, state });
+                self.seen.insert(
+                    node,
+                    Seen { last: now, role, at: ask.at, damaged: ask.full, keys: ask.keys, state },
+                );
             }
             MasterEvent::Committed { write, generation } => {
                 self.waiting.insert(write, Waiting { generation, until: now.after(STANDBY_WAIT) });

@@ -12,6 +12,7 @@ use crate::id::{Epoch, Generation, KeyVersion, SystemId};
 pub mod event;
 pub mod master;
 pub mod node;
+pub mod rotation;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use master::{
     Member, Right, Role, Seen, WriteFacts, WriteHead, WriteId, WriteRefusal, admit, admit_write, answer,
 };
 pub use node::{Node, contradicts};
+pub use rotation::KeySetMark;
 pub use state::{
     Cause, Contact, Contradiction, CustodyFact, Facts, Refusal, SecretFact, Standing, State, derive_state,
     may_open, may_seal,
@@ -112,6 +114,8 @@ pub struct Ask {
     pub audit: AuditMark,
     /// The active version of the master secret that it holds.
     pub version: Option<KeyVersion>,
+    /// The set of versions that it durably holds, as the master gave it.
+    pub keys: Option<KeySetMark>,
     /// Whether it wants everything anew, because its replica is damaged.
     pub full: bool,
     /// How long the master may wait for news, in milliseconds.
@@ -127,6 +131,8 @@ pub struct Head {
     pub at: Marks,
     /// The active version of the master secret.
     pub version: KeyVersion,
+    /// The set of versions that nodes are to hold.
+    pub keys: KeySetMark,
     /// The last entry of its audit trail.
     pub audit: AuditMark,
     /// The hash that its trail has at the entry that the node asked from; `None` if there is no such entry.

@@ -7,8 +7,9 @@ use rand_core::CryptoRng;
 
 use super::{
     Ask, Body, Contact, Contradiction, CustodyFact, DEGRADED_AFTER, DEGRADED_MISSES, Effects, Event, Facts,
-    Failure, HOLD_MAX, Head, Held, Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART, Persist, PollId,
-    RETRY_FIRST, RETRY_MAX, STALL, STARTING_LIMIT, SecretFact, Send, Settings, Standing, draw,
+    Failure, HOLD_MAX, Head, Held, KeySetMark, Marks, Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART,
+    Persist, PollId, RETRY_FIRST, RETRY_MAX, STALL, STARTING_LIMIT, SecretFact, Send, Settings, Standing,
+    draw,
 };
 use crate::id::KeyVersion;
 
@@ -221,7 +222,8 @@ impl Node {
             self.retry = RETRY_FIRST;
         }
         if head.body == Body::Nothing {
-            let same = head.at == self.held.at && Some(head.version) == self.held.version;
+            let keys = Some(head.version) == self.held.version && Some(head.keys) == self.held.keys;
+            let same = head.at == self.held.at && keys;
             if same && !self.held.damaged && head.counts != self.held.counts {
                 self.damaged(effects);
                 return self.answered(true);
@@ -243,15 +245,16 @@ impl Node {
     }
 
     fn applied(&mut self, held: Held, head: &Head, effects: &mut Effects, rng: &mut impl CryptoRng) {
-        let before = (self.held.at, self.held.audit.line, self.held.version);
+        let before = self.holds();
         self.hold_now(held, head.body == Body::Full);
         // Pieces may have brought what came after the head; then there is nothing to count against.
         if self.held.at == head.at && self.held.counts != head.counts {
             self.damaged(effects);
         }
         let there = self.held.at >= head.at && self.held.audit.line >= head.audit.line;
-        let whole = there && !self.held.damaged && self.held.version >= Some(head.version);
-        let moved = before != (self.held.at, self.held.audit.line, self.held.version);
+        let keys = self.held.version >= Some(head.version) && self.held.keys == Some(head.keys);
+        let whole = there && !self.held.damaged && keys;
+        let moved = before != self.holds();
         match (whole, head.body) {
             (true, _) => self.answered(true),
             // Behind or damaged, but further than before, or a full copy was not tried yet: ask on at once.
@@ -259,6 +262,11 @@ impl Node {
             // A full copy that is wrong, or a body that brings nothing: not as fast as the network allows.
             _ => self.fail(Failure::NotApplied, rng),
         }
+    }
+
+    /// What a body may bring further.
+    fn holds(&self) -> (Marks, u64, Option<KeyVersion>, Option<KeySetMark>) {
+        (self.held.at, self.held.audit.line, self.held.version, self.held.keys)
     }
 
     /// What the store says, except that what was seen once stays seen.
@@ -364,6 +372,7 @@ impl Node {
             at: self.held.at,
             audit: self.held.audit.clone(),
             version: self.held.version,
+            keys: self.held.keys,
             full: self.held.damaged,
             hold,
         };

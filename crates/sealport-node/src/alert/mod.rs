@@ -35,6 +35,7 @@ pub const ALERTS: &[(&str, Severity)] = &[
     ("node_revoked", Severity::Critical),
     ("no_proven_backup", Severity::Critical),
     ("backup_old", Severity::Warning),
+    ("rotation_due", Severity::Warning),
     ("secret_missing", Severity::Critical),
     ("key_check_mismatch", Severity::Critical),
     ("clock_differs", Severity::Warning),

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealport_core::api::{ExportSecrets, PortKind};
 
-use super::nodes::{AlertCommand, ConfigCommand, JoinArgs, NodeCommand, ServeArgs};
+use super::{
+    nodes::{AlertCommand, ConfigCommand, JoinArgs, NodeCommand, ServeArgs},
+    secret::SecretCommand,
+};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -88,6 +91,9 @@ Examples:
         after_long_help = "Example:\n  sealport join https://hub-1.example:7410 --token-file token.txt"
     )]
     Join(JoinArgs),
+    /// Lists, rotates and destroys versions of the master secret
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Lists, invites, renames and revokes nodes
     #[command(subcommand)]
     Node(NodeCommand),

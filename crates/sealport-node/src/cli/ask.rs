@@ -99,6 +99,25 @@ impl Input {
         }
     }
 
+    /// One line from the person at the terminal. `flag` names the way for a script.
+    pub fn line(&self, question: &str, flag: &str) -> Result<String, Error> {
+        if !self.is_terminal() {
+            return Err(Error::new(Code::Usage, "there is no terminal to ask").hint(format!("Give {flag}.")));
+        }
+        let prompt = Prompt::seen();
+        eprint!("{}", show::plain(question));
+        let mut answer = String::new();
+        let read = io::stderr().flush().and_then(|()| io::stdin().read_line(&mut answer));
+        drop(prompt);
+        match read {
+            Ok(1..) => Ok(answer.trim().to_owned()),
+            _ => {
+                eprintln!();
+                Err(Error::new(Code::Cancelled, "not confirmed; nothing was changed"))
+            }
+        }
+    }
+
     fn take_stdin(&mut self, what: &'static str) -> Result<(), Error> {
         match self.stdin_used_for.replace(what) {
             None => Ok(()),

@@ -32,12 +32,14 @@ use args::{
 };
 use ask::{Input, Typed};
 use progress::Progress;
+use secret::SecretCommand;
 
 mod args;
 mod ask;
 mod interrupt;
 mod nodes;
 mod progress;
+mod secret;
 mod show;
 
 const IMPORT_LIMIT: u64 = 64 * 1024 * 1024;
@@ -84,6 +86,7 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
         nodes::serve(config, args, global.json)?;
         return Ok(Zeroizing::new(String::new()));
     }
+    let watches = matches!(&command, Command::Secret(SecretCommand::Rotate(args)) if args.backup.is_some() && !args.no_wait);
     let request = make_request(command, &mut input, global.yes)?;
     // These bring their passphrase, or make the custody that it is for.
     let brings_custody = matches!(
@@ -92,7 +95,7 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
     );
     let testing = matches!(request, Request::AlertTest);
     let mut custody = None;
-    let config = || {
+    let mut config = || {
         if !brings_custody && custody.is_none() {
             custody = custody_passphrase(&data_dir, &mut input)?;
         }
@@ -112,7 +115,11 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
         notify: &|notice| progress.show(&notice),
         cancel: interrupt::cancel_flag(),
     };
-    let response = door::ask(&data_dir, config, opener, request, &call);
+    let mut response = door::ask(&data_dir, &mut config, opener, request, &call);
+    if watches && response.is_ok() {
+        // One way for all of it: where no service runs, the rotation goes on in this process.
+        response = door::open(&data_dir, config, opener).and_then(|engine| secret::watch(&*engine, &call));
+    }
     // Gone before anything else is said.
     drop(progress);
     let response = response?;
@@ -164,6 +171,7 @@ fn make_request(command: Command, input: &mut Input, yes: bool) -> Result<Reques
             custody: custody_choice(args.custody, input)?,
             cache: nodes::cache(args.cache),
         },
+        Command::Secret(command) => secret::make_secret_request(command, input, yes)?,
         Command::Node(command) => nodes::make_node_request(command, input, yes)?,
         Command::Alert(command) => nodes::make_alert_request(&command),
         Command::Config(command) => nodes::make_config_request(command),

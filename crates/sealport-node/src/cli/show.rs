@@ -99,9 +99,8 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
         | Response::Promoted(_)
         | Response::Stranded(_)
         | Response::StrandedDiff(_)
-        | Response::StrandedDone(_)
-        | Response::Versions(_)
-        | Response::Rotation(_) => String::new(),
+        | Response::StrandedDone(_) => String::new(),
+        Response::Versions(_) | Response::Rotation(_) => super::secret::text(response).unwrap_or_default(),
         Response::Invited(_)
         | Response::Joined(_)
         | Response::Nodes(_)
@@ -493,7 +492,7 @@ fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-fn age(moment: Timestamp) -> String {
+pub fn age(moment: Timestamp) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let now = Timestamp::from_millis(i64::try_from(now).unwrap_or(i64::MAX));
     format!("{} ago", duration(now.seconds_since(moment)))

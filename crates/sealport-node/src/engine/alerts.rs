@@ -23,6 +23,8 @@ pub(super) struct Facts<'a> {
     /// Days after which that is old.
     pub backup_days: u64,
     pub missing_secrets: u64,
+    /// Why a rotation is due, if it is.
+    pub rotation_due: Option<String>,
     pub last_error: Option<String>,
     /// Milliseconds until the certificate of this node ends, where it needs one.
     pub certificate_left: Option<i64>,
@@ -77,6 +79,15 @@ pub(super) fn of(facts: &Facts<'_>) -> Vec<AlertView> {
             None,
         ),
         Some(_) => {}
+    }
+    if let Some(why) = &facts.rotation_due {
+        raise(
+            "rotation_due",
+            Severity::Warning,
+            why,
+            "Rotate on a quiet day: `sealport secret rotate --backup FILE`. Everything goes on meanwhile.",
+            None,
+        );
     }
     if let Some(left) = facts.certificate_left.filter(|left| *left < CERTIFICATE_SHORT) {
         let (severity, words) = if left < 0 {
@@ -169,6 +180,7 @@ mod tests {
             backup_age: Some(10),
             backup_days: 35,
             missing_secrets: 0,
+            rotation_due: None,
             last_error: None,
             certificate_left: Some(6 * 86_400_000),
             canary: None,
@@ -189,6 +201,7 @@ mod tests {
             ("secret_missing", Facts { locked: Some(&locked), ..good() }),
             ("no_proven_backup", Facts { backup_age: None, ..good() }),
             ("backup_old", Facts { backup_age: Some(36 * 86_400), ..good() }),
+            ("rotation_due", Facts { rotation_due: Some("It is old.".to_owned()), ..good() }),
             ("key_check_mismatch", Facts { mismatch: Some(KeyVersion(1)), ..good() }),
             ("canary_failed", Facts { canary: Some("It died.".to_owned()), ..good() }),
             ("clock_differs", Facts { clock_offset: Some(-2_001), ..good() }),

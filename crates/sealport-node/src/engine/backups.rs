@@ -8,6 +8,7 @@ use sealport_core::{
     api::{BackupView, ProofView},
     backup::{Header, MAX_REMINDER, NodeLine, Start, one_line},
     bundle::{Bundle, Holder},
+    id::KeyVersion,
     secret::SecretText,
 };
 
@@ -15,7 +16,7 @@ use super::{Engine, Progress, now, system::act};
 use crate::{
     backup::{Cost, Plan, Proof, Reader, Sink, write},
     call::Call,
-    store::{BackupRow, Change, Item, NodeRow, SystemRow},
+    store::{BackupRow, Change, Item, NodeRow, RotationMove, SystemRow},
 };
 
 /// The fewest characters of a new backup's passphrase. Enterprise SSO asks for 7; guessing is cheaper now.
@@ -33,12 +34,27 @@ impl Engine {
         secret_only: bool,
         call: &Call,
     ) -> Result<BackupView, Error> {
+        self.backup_for(file, passphrase, reminder, secret_only, None, call)
+    }
+
+    /// A backup; with `rotation` it is the one that proves this version before it is used.
+    pub(super) fn backup_for(
+        &self,
+        file: &Path,
+        passphrase: &SecretText,
+        reminder: Option<String>,
+        secret_only: bool,
+        rotation: Option<KeyVersion>,
+        call: &Call,
+    ) -> Result<BackupView, Error> {
         let system = self.system()?;
-        let bundle = system.bundle()?;
+        let mut bundle = system.bundle()?;
         // A connection of its own: others read and write meanwhile, and the header still tells what is inside.
         let store = system.read(|store| store.again())?;
         let moment = store.one_moment()?;
         let (row, (ports, records)) = (store.system()?, store.counts()?);
+        // What is active is told by the same moment as the records.
+        bundle.activate(row.active_version);
         let (ports, records) = if secret_only { (0, 0) } else { (ports, records) };
         let header = header(&row, &bundle, reminder, secret_only, ports, records)?;
         let mut progress = Progress::new(call, "Proving the backup", records);
@@ -67,7 +83,12 @@ impl Engine {
         let view = view(file, header, Some(proof))?;
         let backup = proven(&view);
         let entry = act(call, "backup.create", backup.file.clone(), opened_words(&proof));
-        let change = Change { acts: vec![entry], backup: Some(backup), ..Change::default() };
+        let prove = |to| {
+            let sealed = view.header.versions.iter().any(|held| held.version == to);
+            if sealed { Ok(RotationMove::Prove { to, file: view.file.clone() }) } else { Err(not_in_it(to)) }
+        };
+        let rotation = rotation.map(prove).transpose()?;
+        let change = Change { acts: vec![entry], backup: Some(backup), rotation, ..Change::default() };
         if let Err(error) = system.write(change) {
             // A copy of every secret that no entry tells of must not lie about.
             let _ = std::fs::remove_file(file);
@@ -99,6 +120,22 @@ impl Engine {
     }
 }
 
+/// Refused where its length makes guessing cheap.
+pub(super) fn check_passphrase(passphrase: &SecretText) -> Result<(), Error> {
+    if passphrase.expose().chars().count() >= SHORTEST_PASSPHRASE {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Usage,
+        format!("The passphrase of the backup has fewer than {SHORTEST_PASSPHRASE} characters."),
+    )
+    .hint("Take several words: whoever has the file can guess as long as they like."))
+}
+
+fn not_in_it(version: KeyVersion) -> Error {
+    Error::new(Code::Integrity, format!("The backup does not hold version {version} of the master secret."))
+}
+
 /// The header of a file, without its passphrase.
 pub(super) fn inspect(file: &Path) -> Result<BackupView, Error> {
     let header = Reader::open(file)?.header().clone();
@@ -121,13 +158,7 @@ pub(super) fn make(
     feed: impl FnOnce(&mut Sink<'_>) -> Result<(), Error>,
     progress: &mut dyn FnMut(u64) -> Result<(), Error>,
 ) -> Result<Proof, Error> {
-    if passphrase.expose().chars().count() < SHORTEST_PASSPHRASE {
-        return Err(Error::new(
-            Code::Usage,
-            format!("The passphrase of the backup has fewer than {SHORTEST_PASSPHRASE} characters."),
-        )
-        .hint("Take several words: whoever has the file can guess as long as they like."));
-    }
+    check_passphrase(passphrase)?;
     let start = Start {
         format: 1,
         header: String::new(),
@@ -182,6 +213,7 @@ pub(super) fn proven(view: &BackupView) -> BackupRow {
         created: view.header.created,
         proven: view.proven.as_ref().map_or_else(now, |proof| proof.at),
         active_version: view.header.active_version,
+        versions: view.header.versions.iter().map(|held| held.version).collect(),
         generation: view.header.generation,
         secret_only: view.header.secret_only,
         ports: view.header.ports,

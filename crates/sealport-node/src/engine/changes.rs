@@ -55,7 +55,8 @@ impl System {
             Err(error) if error.code != Code::EncryptionUnavailable => CustodyFact::Refuses,
             _ => CustodyFact::Open,
         };
-        let held = unlocked.ok().map(|unlocked| unlocked.keys.active());
+        // A newer one that is here already is ready: it seals as soon as the database says so.
+        let held = unlocked.ok().map(|unlocked| unlocked.keys.newest().max(unlocked.keys.active()));
         match (&self.seat, self.follower()) {
             (Some(seat), _) => Facts {
                 custody,
@@ -143,6 +144,13 @@ impl System {
         Ok(Wrote { generation, kept: Some(kept) })
     }
 
+    /// Writes into this database without waiting for a standby, and tells that something changed.
+    pub fn write_alone(&self, change: &Change) -> Result<(), Error> {
+        let mut writer = held(&self.writer);
+        let generation = writer.write(change)?;
+        self.moved(&writer, change, generation)
+    }
+
     /// Sends a write to the master, and waits until it came back with what else changed.
     fn write_there(&self, change: Change) -> Result<Wrote, Error> {
         self.may_seal()?;
@@ -159,6 +167,13 @@ impl System {
 
     /// Tells of a write of this database.
     fn moved(&self, store: &Store, change: &Change, generation: Generation) -> Result<(), Error> {
+        if change.rotation.is_some() {
+            let position = store.position()?;
+            // Nobody writes meanwhile: what is sealed from here on is sealed under what is active.
+            self.seal_under(position.active_version);
+            self.position.send_replace(position);
+            return Ok(());
+        }
         let audit = match change.acts.len() {
             0 => None,
             _ => Some(store.audit_mark()?),
@@ -213,7 +228,9 @@ impl System {
             // Made anew when it is asked for.
             *index = None;
         }
-        self.position.send_replace(writer.position()?);
+        let position = writer.position()?;
+        self.seal_under(position.active_version);
+        self.position.send_replace(position);
         Ok(())
     }
 
@@ -237,7 +254,7 @@ impl System {
 
     /// What the protocol's machine starts from.
     pub fn machine_held(&self) -> Result<machine::Held, Error> {
-        let version = self.version_held();
+        let (version, keys) = self.keys_held();
         let writer = held(&self.writer);
         let (position, own) = (writer.position()?, writer.own()?);
         Ok(machine::Held {
@@ -246,6 +263,7 @@ impl System {
             at: position.at,
             audit: position.audit,
             version,
+            keys,
             counts: position.counts,
             damaged: own.damaged,
             standing: own.standing,

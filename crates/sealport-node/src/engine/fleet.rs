@@ -323,7 +323,7 @@ fn judged(said: NodeState, age_ms: u64) -> NodeState {
     said
 }
 
-fn administer(system: &System, request: Request, call: &Call) -> Result<Response, Error> {
+pub(super) fn administer(system: &System, request: Request, call: &Call) -> Result<Response, Error> {
     let follower = system.follower().ok_or_else(|| system.no_way())?;
     follower.ask("/v1/administer", &Administer { actor: call.actor.clone(), request })
 }

@@ -43,9 +43,20 @@ impl Engine {
         for file in files {
             documents.push(Incoming::read(file)?);
         }
+        // Sealed again where another version of the master secret became active meanwhile.
+        self.sealing_anew(|| self.import_documents(&system, &documents, dry_run, call))
+    }
+
+    fn import_documents(
+        &self,
+        system: &System,
+        documents: &[Incoming],
+        dry_run: bool,
+        call: &Call,
+    ) -> Result<ImportView, Error> {
         let total = documents.iter().map(|incoming| incoming.document.ports().len() as u64).sum();
         let mut import = Import {
-            system: &system,
+            system,
             call,
             progress: Progress::new(call, if dry_run { "Reading ports" } else { "Sealing ports" }, total),
             done: 0,
@@ -61,7 +72,7 @@ impl Engine {
                 kept: None,
             },
         };
-        for incoming in &documents {
+        for incoming in documents {
             import.document(incoming)?;
         }
         let Import { change, mut view, .. } = import;

@@ -13,13 +13,17 @@ mod health;
 mod heard;
 mod import;
 mod index;
+mod keys;
 mod listen;
 mod ports;
+mod reseal;
+mod rotation;
 mod serving;
 mod settings;
 mod setup;
 mod status;
 mod system;
+mod versions;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::Ordering};
 
@@ -37,10 +41,17 @@ use crate::{
     lock::DirectoryLock,
     membership::Membership,
     run::Follower,
+    store::SealAnew,
 };
 pub use alarm::Readiness;
 pub(crate) use heard::{KEY_CHECK, TIME};
+pub(crate) use rotation::Pace;
 pub(crate) use system::System;
+
+/// How often something is sealed anew because the active version changed meanwhile, and how long a node waits to hear of
+/// that.
+const SEAL_TRIES: u32 = 3;
+const SEAL_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Tells of writes as they happen.
 type Listener = Box<dyn Fn(Notice) + Send + Sync>;
@@ -58,6 +69,8 @@ pub struct Engine {
     alarm: Arc<crate::alert::Alarm>,
     /// The engine itself, once it is shared: what runs on its own needs a way back.
     me: std::sync::OnceLock<Weak<Engine>>,
+    /// The rotation that this process carries out, if it does.
+    rotating: rotation::Rotating,
     /// The folder of a sample system, taken away when the engine goes.
     _sample: Option<tempfile::TempDir>,
     _lock: DirectoryLock,
@@ -84,6 +97,7 @@ impl Engine {
             runtime: Mutex::default(),
             listening: Mutex::default(),
             alarm: Arc::default(),
+            rotating: rotation::Rotating::default(),
             me: std::sync::OnceLock::new(),
             _sample: sample,
             _lock: lock,
@@ -104,6 +118,7 @@ impl Engine {
         let _ = engine.me.set(Arc::downgrade(&engine));
         // Where custody refuses, the status says so, and `unlock` begins to follow.
         let _ = engine.follow();
+        engine.begin_rotating();
         Ok(engine)
     }
 
@@ -197,6 +212,26 @@ impl Engine {
         system
     }
 
+    /// Does it again where another version of the master secret became active while it was sealed: nothing was written.
+    fn sealing_anew<T>(&self, mut act: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        for _ in 0..SEAL_TRIES {
+            let sealing = self.system().ok().and_then(|system| system.keys_held().0);
+            match act() {
+                Err(error)
+                    if std::error::Error::source(&error).is_some_and(|cause| cause.is::<SealAnew>()) =>
+                {
+                    let system = self.system()?;
+                    if let Some(follower) = system.follower() {
+                        follower.nudge();
+                        follower.wait(SEAL_WAIT, || system.keys_held().0 != sealing);
+                    }
+                }
+                result => return result,
+            }
+        }
+        act()
+    }
+
     pub(crate) fn changed(&self, generation: Generation) {
         self.tell(|| Notice::Changed { generation });
     }
@@ -235,25 +270,31 @@ impl Handle for Engine {
                 self.list(&filter, offset, limit).map(Response::Ports)
             }
             Request::PortShow { port, revision } => self.show(&port, revision).map(Response::Port),
-            Request::PortSet { port, changes, if_revision, note, dry_run } => {
-                self.set(&port, &changes, if_revision, note, dry_run, call).map(Response::Saved)
-            }
+            Request::PortSet { port, changes, if_revision, note, dry_run } => self
+                .sealing_anew(|| self.set(&port, &changes, if_revision, note.clone(), dry_run, call))
+                .map(Response::Saved),
             Request::PortMark { port, path, secret } => {
-                self.mark(&port, &path, secret, call).map(Response::Saved)
+                self.sealing_anew(|| self.mark(&port, &path, secret, call)).map(Response::Saved)
             }
             Request::PortReveal { port, path } => self.reveal(&port, &path, call).map(Response::Revealed),
             Request::PortMissing => self.missing().map(Response::Missing),
-            Request::PortFill { rows, dry_run } => self.fill(&rows, dry_run, call).map(Response::Filled),
+            Request::PortFill { rows, dry_run } => {
+                self.sealing_anew(|| self.fill(&rows, dry_run, call)).map(Response::Filled)
+            }
             Request::PortExport { out: LocalPath(out), secrets, document } => {
                 self.export(out.as_ref(), secrets, document, call).map(Response::Exported)
             }
             Request::PortHistory { port } => self.history(&port).map(Response::History),
             Request::PortDiff { port, from, to } => self.diff(&port, from, to).map(Response::Diff),
             Request::PortRevert { port, to, if_revision } => {
-                self.revert(&port, to, if_revision, call).map(Response::Saved)
+                self.sealing_anew(|| self.revert(&port, to, if_revision, call)).map(Response::Saved)
             }
-            Request::PortDelete { port } => self.delete(&port, call).map(Response::Saved),
-            Request::PortUndelete { port } => self.undelete(&port, call).map(Response::Saved),
+            Request::PortDelete { port } => {
+                self.sealing_anew(|| self.delete(&port, call)).map(Response::Saved)
+            }
+            Request::PortUndelete { port } => {
+                self.sealing_anew(|| self.undelete(&port, call)).map(Response::Saved)
+            }
             Request::BackupCreate { file: LocalPath(file), passphrase, reminder, secret_only } => {
                 self.backup(file.as_ref(), &passphrase, reminder, secret_only, call).map(Response::Backup)
             }
@@ -266,6 +307,7 @@ impl Handle for Engine {
             Request::BackupRestore { file: LocalPath(file), passphrase, custody } => {
                 let restored = self.restore(file.as_ref(), &passphrase, custody, call)?;
                 let _ = self.begin_listening();
+                self.begin_rotating();
                 Ok(Response::Restored(restored))
             }
             Request::AuditList { before, limit } => self.audit(before, limit).map(Response::Audit),
@@ -284,11 +326,13 @@ impl Handle for Engine {
             | Request::StrandedShow { .. }
             | Request::StrandedAccept { .. }
             | Request::StrandedDiscard { .. } => Err(Error::new(Code::Internal, "promotion is not built")),
-            Request::SecretList
-            | Request::SecretRotate { .. }
-            | Request::SecretRotation
-            | Request::SecretSteer { .. }
-            | Request::SecretDestroy { .. } => Err(Error::new(Code::Internal, "rotation is not built")),
+            Request::SecretList => self.versions().map(Response::Versions),
+            Request::SecretRotate { file: LocalPath(file), passphrase, reminder } => {
+                self.rotate(file.as_ref(), &passphrase, reminder, call).map(Response::Rotation)
+            }
+            Request::SecretRotation => self.rotation().map(Response::Rotation),
+            Request::SecretSteer { steer } => self.steer(steer, call),
+            Request::SecretDestroy { version, confirm } => self.destroy(version, &confirm, call),
             Request::AlertList => self.alerts().map(Response::Alerts),
             Request::AlertTest => self.test_alert().map(Response::Alerts),
             Request::ConfigGet { key } => self.config_get(key.as_deref()).map(Response::Config),

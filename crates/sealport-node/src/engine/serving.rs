@@ -6,7 +6,7 @@ use sealport_core::{
     Code, Error,
     api::{Request, Response},
     bundle::Holder,
-    machine::{Answer, Ask, Body, Head, MasterFacts, State, master::answer},
+    machine::{Answer, Ask, Body, Head, KeySetMark, MasterFacts, State, master::answer},
     secret::SecretText,
 };
 
@@ -26,7 +26,7 @@ use crate::{
 impl System {
     /// How to answer an ask, by where the database is.
     pub fn judge(&self, ask: &Ask, position: &Position) -> Result<(Answer, MasterFacts), Error> {
-        self.gate(|store| judge(store, ask, position))
+        self.gate(|store| judge(store, ask, position, self.given(position)))
     }
 
     /// A member polled, and gets an answer.
@@ -50,12 +50,12 @@ impl System {
         // Head and body are of one moment, so that what is counted in the head is what the body brings.
         let _moment = store.one_moment()?;
         let position = store.position()?;
-        let (answer, facts) = judge(&store, ask, &position)?;
+        let (answer, facts) = judge(&store, ask, &position, self.given(&position))?;
         let body = match answer {
             Answer::Now(body) => body,
             Answer::Hold(_) | Answer::Differs | Answer::Superseded => Body::Nothing,
         };
-        each(SyncLine::Head(self.head(&position, facts.known, body)))?;
+        each(SyncLine::Head(self.head(&position, facts, body)))?;
         let (after, line) = match body {
             Body::Nothing => return Ok(()),
             Body::Delta => (ask.at.generation, ask.audit.line),
@@ -68,19 +68,22 @@ impl System {
                 Piece::Audit(line) => SyncLine::Audit(line),
                 Piece::Node(node) => SyncLine::Node(node.into()),
                 Piece::Backup(row) => SyncLine::Backup(BackupLine::new(row)),
+                Piece::Rotation(row) => SyncLine::Rotation(row),
+                Piece::Destroyed(row) => SyncLine::Destroyed(row),
             })
         })?;
         each(SyncLine::End { master: position.master })
     }
 
     /// The head of an answer.
-    pub fn head(&self, position: &Position, known: Option<String>, body: Body) -> Head {
+    pub fn head(&self, position: &Position, facts: MasterFacts, body: Body) -> Head {
         Head {
             system: self.row.id,
             at: position.at,
             version: position.active_version,
+            keys: facts.keys,
             audit: position.audit.clone(),
-            known,
+            known: facts.known,
             counts: position.counts,
             body,
         }
@@ -88,7 +91,7 @@ impl System {
 
     /// The bundle for a node, with an audit entry before it leaves.
     pub fn secret_for(&self, node: &NodeRow) -> Result<SecretAnswer, Error> {
-        let bundle = self.bundle()?;
+        let bundle = self.bundle_for_others()?;
         let holder = if node.standby { Holder::Heir } else { Holder::Reader };
         let version = bundle.active().to_string();
         let entry = by_node(node, "secret.issue", node.name.clone(), format!("version {version}"));
@@ -124,7 +127,7 @@ impl Engine {
         let request = STANDARD
             .decode(&ask.request)
             .map_err(|_| Error::new(Code::Usage, "The request for a certificate is not one."))?;
-        let bundle = system.bundle()?;
+        let bundle = system.bundle_for_others()?;
         let keys = bundle.authority.as_ref().ok_or_else(|| {
             Error::new(
                 Code::Refused,
@@ -252,7 +255,11 @@ impl Engine {
     pub fn administer_for(&self, node: &NodeRow, ask: Administer) -> Result<Response, Error> {
         let allowed = matches!(
             ask.request,
-            Request::NodeInvite { .. } | Request::NodeRevoke { .. } | Request::NodeRename { .. }
+            Request::NodeInvite { .. }
+                | Request::NodeRevoke { .. }
+                | Request::NodeRename { .. }
+                | Request::SecretSteer { .. }
+                | Request::SecretDestroy { .. }
         );
         if !allowed {
             return Err(Error::new(Code::NotPermitted, "Another node may not ask for that."));
@@ -283,14 +290,25 @@ impl From<Row> for Put {
     }
 }
 
-fn judge(store: &Store, ask: &Ask, position: &Position) -> Result<(Answer, MasterFacts), Error> {
+fn judge(
+    store: &Store,
+    ask: &Ask,
+    position: &Position,
+    given: Option<KeySetMark>,
+) -> Result<(Answer, MasterFacts), Error> {
     let known = match ask.audit.line {
         0 => None,
         line if line == position.audit.line => Some(position.audit.hash.clone()),
         line => store.audit_hash(line)?,
     };
-    let facts =
-        MasterFacts { at: position.at, version: position.active_version, audit: position.audit.line, known };
+    let facts = MasterFacts {
+        at: position.at,
+        version: position.active_version,
+        // A master whose custody refuses gives nothing, so it finds no difference either.
+        keys: given.or(ask.keys).unwrap_or(KeySetMark(0)),
+        audit: position.audit.line,
+        known,
+    };
     Ok((answer(ask, &facts), facts))
 }
 

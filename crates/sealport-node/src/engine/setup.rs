@@ -31,7 +31,7 @@ use crate::{
     config::{Config, Settings},
     custody::Custody,
     net::authority,
-    store::{self, Act, Change, NodeChange, NodeRow, Store, SystemRow},
+    store::{self, Act, Change, NodeChange, NodeRow, RotationMove, Store, SystemRow},
 };
 
 /// The database until the system in it counts.
@@ -224,8 +224,14 @@ impl Engine {
         nodes.extend(replaced.into_iter().map(NodeChange::Revoke));
         nodes.push(NodeChange::Add { node: own, invite: None });
         store.settle(&row)?;
+        // A backup of the middle of a rotation: what is under older versions is sealed anew here too.
+        let oldest = store.parts()?.first().map(|(version, _)| *version);
+        let rotation = oldest
+            .filter(|oldest| *oldest < row.active_version)
+            .map(|from| RotationMove::Resume { from, at: now(), by: call.actor.clone() });
         store.write(&Change {
             acts: vec![entry],
+            rotation,
             backup: Some(proven(&shown)),
             nodes,
             ..Change::default()

@@ -11,7 +11,6 @@ use sealport_core::{
 };
 
 use super::{Engine, alerts, fleet::sync_age, held, now, system::System};
-use crate::config::Settings;
 
 /// How long the status of a node that has just started waits for its first contact: a command tells what is, not that it
 /// does not know yet.
@@ -64,7 +63,7 @@ impl Engine {
         match system {
             Ok(system) => {
                 let canary = held(&self.alarm.canary).clone().and_then(|canary| canary.failed);
-                fill(base, &system, &self.settings()?, canary)
+                fill(base, self, &system, canary)
             }
             Err(_) => Ok(base),
         }
@@ -90,17 +89,18 @@ impl Engine {
 
 fn fill(
     base: StatusView,
+    engine: &Engine,
     system: &System,
-    settings: &Settings,
     canary: Option<String>,
 ) -> Result<StatusView, Error> {
+    let settings = engine.settings()?;
     let (row, backups, nodes) =
         system.read(|store| Ok((store.system()?, store.backups()?, store.nodes()?)))?;
     let unlocked = system.known();
     let state = system.state();
     let own = nodes.iter().find(|node| node.id == row.node);
     let sealing = sealing(system);
-    let newest = backups.iter().find(|backup| backup.active_version == row.active_version);
+    let newest = backups.iter().find(|backup| backup.holds(row.active_version));
     let age = newest.map(|backup| now().seconds_since(backup.proven));
     let counts = if unlocked.is_ok() && system.may_open().is_ok() { counts(system)? } else { no_counts() };
     let alerts = alerts::of(&alerts::Facts {
@@ -110,6 +110,7 @@ fn fill(
         backup_age: age,
         backup_days: settings.backup_days(),
         missing_secrets: counts.missing_secrets,
+        rotation_due: engine.rotation_due(system)?,
         last_error: system.follower().and_then(|follower| follower.last_error()),
         certificate_left: certificate_left(system),
         canary,
@@ -168,7 +169,7 @@ fn fill(
         backup: BackupStatusView { proven_age_seconds: age, history: history.collect() },
         counts,
         stranded: 0,
-        rotation: None,
+        rotation: engine.rotation_under_way(system)?,
         alerts,
         ..base
     })

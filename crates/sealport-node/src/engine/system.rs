@@ -9,8 +9,8 @@ use std::{
 
 use sealport_core::{
     Code, Error,
-    api::{Cache, KeptView, KeyVersionView},
-    bundle::{Bundle, Holder, Kept},
+    api::{Cache, KeptView},
+    bundle::{Bundle, Kept},
     id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
     machine::Moment,
     port::{Marks, Port},
@@ -22,7 +22,7 @@ use sealport_core::{
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use super::{Engine, heard, heard::Heard, held, index::Index, now, system_rng};
+use super::{Engine, heard::Heard, held, index::Index, keys::Unlocked, now, system_rng};
 use crate::{
     call::Call,
     clock,
@@ -56,22 +56,18 @@ pub(crate) struct System {
     pub(super) custody: RwLock<Arc<Custody>>,
     pub(super) writer: Mutex<Store>,
     reader: Mutex<Store>,
-    unlocked: RwLock<Option<Arc<Unlocked>>>,
+    pub(super) unlocked: RwLock<Option<Arc<Unlocked>>>,
     /// Since when custody refuses.
-    locked_since: Mutex<Option<Timestamp>>,
+    pub(super) locked_since: Mutex<Option<Timestamp>>,
     /// The last refusal, and when it came.
     refused: Mutex<Option<(Instant, Error)>>,
     pub(super) index: Mutex<Option<Index>>,
+    /// Held while what custody keeps is changed.
+    pub(super) keeping: Mutex<()>,
     /// What the master said of itself.
     pub heard: Heard,
     /// What is counted.
     pub meters: Meters,
-}
-
-/// What there is once custody gave the bundle.
-pub(crate) struct Unlocked {
-    pub keys: Keys,
-    pub versions: Vec<KeyVersionView>,
 }
 
 /// One revision of a port, opened.
@@ -176,6 +172,7 @@ impl System {
             locked_since: Mutex::default(),
             refused: Mutex::default(),
             index: Mutex::default(),
+            keeping: Mutex::default(),
             heard: Heard::default(),
             meters: Meters::new(),
         })
@@ -235,7 +232,7 @@ impl System {
                 .hint("It comes by itself when the master answers. `sealport status` tells what stands in the way."));
             }
         };
-        Ok(Arc::new(Unlocked { keys: Keys::derive(&bundle), versions: bundle.views() }))
+        Ok(Arc::new(Unlocked::new(&bundle)))
     }
 
     /// What custody holds. It is asked each time, so that private keys are nowhere else.
@@ -259,7 +256,14 @@ impl System {
             )
             .hint("Restore the master secret of this system from its backup."));
         }
-        Ok(kept)
+        Ok(match kept {
+            Kept::Secret(mut bundle) => {
+                // The database says which version is active: a crash between the two is no harm then.
+                bundle.activate(self.position.borrow().active_version);
+                Kept::Secret(bundle)
+            }
+            kept => kept,
+        })
     }
 
     /// The bundle, for a new backup or another node. Where it is kept in memory alone there is none to give.
@@ -275,35 +279,6 @@ impl System {
             )
             .hint("Back up on the master, or on a node that keeps the secret in its custody.")),
         }
-    }
-
-    /// Takes the bundle that the master gave: into custody, or into memory where the settings say so.
-    ///
-    /// One in which a version that is held here is another secret is refused: what was sealed here would not open any more.
-    pub fn take_secret(&self, mut bundle: Bundle) -> Result<(), Error> {
-        if let Ok(here) = self.known() {
-            let differing = heard::differing(&here.versions, &bundle.views());
-            self.heard.compared(differing);
-            if let Some(version) = differing {
-                return Err(Error::new(
-                    Code::Integrity,
-                    format!("Version {version} of the master secret is another one at the master than here."),
-                )
-                .hint(
-                    "It was not taken. Find out which machine has the right one before anything is written.",
-                ));
-            }
-        }
-        if !self.memory_only {
-            bundle.node_key = self.node_key()?.into();
-            self.custody().store(bundle.to_text(Holder::Own).as_bytes())?;
-        }
-        let unlocked = Arc::new(Unlocked { keys: Keys::derive(&bundle), versions: bundle.views() });
-        *self.unlocked.write().unwrap_or_else(PoisonError::into_inner) = Some(unlocked);
-        *held(&self.locked_since) = None;
-        // What could not be opened may open now.
-        *held(&self.index) = None;
-        Ok(())
     }
 
     /// The private key that this node proves itself with.
@@ -322,17 +297,12 @@ impl System {
     }
 
     /// Takes the keys from a bundle that custody gave for another reason: opening it once more costs a second.
-    fn unlocked_by(&self, bundle: &Bundle) {
+    pub(super) fn unlocked_by(&self, bundle: &Bundle) {
         let mut unlocked = self.unlocked.write().unwrap_or_else(PoisonError::into_inner);
         if unlocked.is_none() {
-            *unlocked = Some(Arc::new(Unlocked { keys: Keys::derive(bundle), versions: bundle.views() }));
+            *unlocked = Some(Arc::new(Unlocked::new(bundle)));
             *held(&self.locked_since) = None;
         }
-    }
-
-    /// The active version that is at hand, if any.
-    pub fn version_held(&self) -> Option<KeyVersion> {
-        self.known().ok().map(|unlocked| unlocked.keys.active())
     }
 
     /// Where the bundle rests.
@@ -364,6 +334,12 @@ impl System {
 
     pub fn locked_since(&self) -> Option<Timestamp> {
         *held(&self.locked_since)
+    }
+
+    /// Changes the database behind the back of everything, for a test.
+    #[cfg(test)]
+    pub(super) fn damage(&self, sql: &str) {
+        held(&self.writer).damage(sql);
     }
 
     /// Reads the database.

@@ -14,9 +14,9 @@ use zeroize::Zeroizing;
 use super::{
     authority::master_name,
     tls,
-    wire::{JoinAnswer, JoinAsk, Problem},
+    wire::{JoinAnswer, JoinAsk, Problem, SEAL_ANEW},
 };
-use crate::membership::Membership;
+use crate::{membership::Membership, store::SealAnew};
 
 /// How long any request but a poll may take.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -156,12 +156,11 @@ impl Client {
             Some("expired") => Failure::Expired,
             _ => Failure::Refused,
         };
-        Refused {
-            why: problem.error.message.clone(),
-            error: problem.error,
-            failure,
-            answered: status.is_client_error(),
-        }
+        let error = match problem.denial.as_deref() {
+            Some(SEAL_ANEW) => problem.error.because(SealAnew),
+            _ => problem.error,
+        };
+        Refused { why: error.message.clone(), error, failure, answered: status.is_client_error() }
     }
 
     fn unreachable(&self, cause: &reqwest::Error) -> Refused {

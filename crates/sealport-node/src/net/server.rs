@@ -34,12 +34,12 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     authority::{CLOCK_SLACK, Said},
     tls::{self, Shown},
-    wire::{Problem, SyncAsk, SyncLine},
+    wire::{Problem, SEAL_ANEW, SyncAsk, SyncLine},
 };
 use crate::{
     clock,
     engine::{Engine, KEY_CHECK, System, TIME},
-    store::NodeRow,
+    store::{NodeRow, SealAnew},
 };
 
 /// How long a caller has for its handshake, for the head of a request, and for its body.
@@ -358,7 +358,7 @@ async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
                 return answer_with(StatusCode::SERVICE_UNAVAILABLE, &error, Some("superseded"));
             }
             Answer::Differs => {
-                let head = system.head(&now, facts.known, sealport_core::machine::Body::Nothing);
+                let head = system.head(&now, facts, sealport_core::machine::Body::Nothing);
                 return one_line(&SyncLine::Head(head));
             }
             Answer::Now(sealport_core::machine::Body::Nothing) => None,
@@ -368,7 +368,7 @@ async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
             }
         };
         let Some(left) = left else {
-            let head = system.head(&now, facts.known, sealport_core::machine::Body::Nothing);
+            let head = system.head(&now, facts, sealport_core::machine::Body::Nothing);
             return one_line(&SyncLine::Head(head));
         };
         let waited = tokio::time::timeout(left, position.changed()).await;
@@ -444,13 +444,18 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
         .map_err(|_| Error::new(Code::Usage, "The request is not what this endpoint takes."))
 }
 
+/// Whether a write is refused because another version of the master secret is active by now.
+fn seal_anew(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<SealAnew>())
+}
+
 /// Does blocking work aside and answers with what comes of it.
 async fn blocking<T: Serialize + Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Response {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(answer)) => axum::Json(answer).into_response(),
-        Ok(Err(error)) => problem(&error, None),
+        Ok(Err(error)) => problem(&error, seal_anew(&error).then_some(SEAL_ANEW)),
         Err(_) => problem(&Error::new(Code::Internal, "The request could not be carried out."), None),
     }
 }

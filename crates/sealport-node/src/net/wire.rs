@@ -13,7 +13,7 @@ use sealport_core::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::store::{Act, BackupRow};
+use crate::store::{Act, BackupRow, DestroyedRow, RotationRow};
 
 /// A node asks to be let in.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -82,6 +82,8 @@ pub enum SyncLine {
     Record(RecordLine),
     Revision(RevisionLine),
     Backup(BackupLine),
+    Rotation(RotationRow),
+    Destroyed(DestroyedRow),
     Audit(AuditLine),
     /// All is said. Who is master, for the registry.
     End {
@@ -100,6 +102,9 @@ pub struct BackupLine {
     pub proven: Timestamp,
     #[schema(value_type = u32)]
     pub active_version: KeyVersion,
+    #[serde(default)]
+    #[schema(value_type = Vec<u32>)]
+    pub versions: Vec<KeyVersion>,
     #[schema(value_type = u64)]
     pub generation: Generation,
     pub secret_only: bool,
@@ -116,6 +121,7 @@ impl BackupLine {
             created: row.created,
             proven: row.proven,
             active_version: row.active_version,
+            versions: row.versions,
             generation: row.generation,
             secret_only: row.secret_only,
             ports: row.ports,
@@ -131,6 +137,7 @@ impl BackupLine {
             created: self.created,
             proven: self.proven,
             active_version: self.active_version,
+            versions: self.versions,
             generation: self.generation,
             secret_only: self.secret_only,
             ports: self.ports,
@@ -236,6 +243,9 @@ pub struct RenewAnswer {
     /// DER in base64.
     pub certificate: String,
 }
+
+/// What [`Problem::denial`] says where a write must be sealed anew: another version of the master secret is active by now.
+pub const SEAL_ANEW: &str = "seal_anew";
 
 /// An error between nodes (RFC 9457), with what the caller needs to tell its own people.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

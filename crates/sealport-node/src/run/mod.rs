@@ -2,6 +2,7 @@
 
 mod follower;
 mod poll;
+pub(crate) mod rotate;
 mod seat;
 
 pub use follower::Follower;

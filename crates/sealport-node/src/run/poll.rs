@@ -84,13 +84,12 @@ async fn take_over(
     let here = not_applied;
     tokio::task::block_in_place(|| system.begin_body()).map_err(here)?;
     // The secret first: what comes under a new version can then be opened as it comes.
-    let version = tokio::task::block_in_place(|| system.version_held());
-    if version != Some(head.version) {
+    if !tokio::task::block_in_place(|| system.has_keys(head.version, head.keys)) {
         let answer: SecretAnswer = follower.client().post("/v1/secret", &(), DEADLINE).await?;
         // Opened to be parsed into the bundle's own secret types.
         let bundle = Bundle::from_text(answer.bundle.expose()).map_err(here)?;
-        if bundle.system() != head.system {
-            return Err(broken("it brings the secret of another system"));
+        if bundle.system() != head.system || !bundle.holds(head.version) {
+            return Err(broken("it brings another secret than its head says"));
         }
         tokio::task::block_in_place(|| system.take_secret(bundle)).map_err(here)?;
     }
@@ -113,7 +112,8 @@ async fn take_over(
     let to = Arrival { at: head.at, active: head.version, master, full };
     tokio::task::block_in_place(|| {
         system.gather(&batch)?;
-        system.arrive(&to, |line| serde_json::from_slice(line).ok().and_then(piece))
+        system.arrive(&to, |line| serde_json::from_slice(line).ok().and_then(piece))?;
+        system.forget_unneeded()
     })
     .map_err(here)?;
     if let Some(engine) = follower.engine() {
@@ -131,6 +131,8 @@ fn piece(line: SyncLine) -> Option<Piece> {
         SyncLine::Node(line) => NodeRow::from_line(line).map(Piece::Node),
         SyncLine::Audit(line) => Some(Piece::Audit(line)),
         SyncLine::Backup(line) => Some(Piece::Backup(line.row())),
+        SyncLine::Rotation(row) => Some(Piece::Rotation(row)),
+        SyncLine::Destroyed(row) => Some(Piece::Destroyed(row)),
     }
 }
 

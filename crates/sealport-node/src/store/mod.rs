@@ -7,7 +7,10 @@
 mod fleet;
 mod lines;
 mod read;
+mod refusal;
 mod replica;
+mod reseal;
+mod rotation;
 mod sqlite;
 
 use std::{borrow::Cow, path::PathBuf};
@@ -22,6 +25,8 @@ use sealport_core::{
 
 pub use fleet::{InviteRow, NodeChange, NodeRow};
 pub use replica::{Arrival, Own, Piece, Position};
+pub use reseal::{Cursor, Older, Resealed};
+pub use rotation::{DestroyedRow, RotationMove, RotationRow};
 pub use sqlite::Store;
 
 /// File name of the database in the data directory.
@@ -105,6 +110,8 @@ pub struct BackupRow {
     pub created: Timestamp,
     pub proven: Timestamp,
     pub active_version: KeyVersion,
+    /// All that it holds; empty in one of before there were several.
+    pub versions: Vec<KeyVersion>,
     pub generation: Generation,
     pub secret_only: bool,
     pub ports: u64,
@@ -122,6 +129,8 @@ pub struct Change {
     pub nodes: Vec<NodeChange>,
     /// A new invitation, and the moment by which others are over.
     pub invite: Option<(InviteRow, Timestamp)>,
+    /// A move of the rotation.
+    pub rotation: Option<RotationMove>,
     /// The epoch that the writer saw; a write of this node's own needs none.
     pub epoch: Option<Epoch>,
 }
@@ -131,7 +140,7 @@ impl Change {
     /// backups goes with it.
     pub fn raises_generation(&self) -> bool {
         let told = |change: &NodeChange| !matches!(change, NodeChange::Spooled(..));
-        !self.puts.is_empty() || self.nodes.iter().any(told)
+        !self.puts.is_empty() || self.rotation.is_some() || self.nodes.iter().any(told)
     }
 }
 
@@ -143,6 +152,18 @@ pub enum Item {
     Former(Former),
     Audit(AuditLine),
 }
+
+/// The cause of an error that says: seal it anew, another version of the master secret is active now. Nothing was written.
+#[derive(Debug)]
+pub struct SealAnew;
+
+impl std::fmt::Display for SealAnew {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("sealed under a version that is not active any more")
+    }
+}
+
+impl std::error::Error for SealAnew {}
 
 /// The result of anything that the store does.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -8,13 +8,13 @@ use sealport_core::{
     record::RecordKind,
 };
 
-use super::{BackupRow, Former, Item, Result, Row, Store, SystemRow, sqlite::moment};
+use super::{BackupRow, Former, Item, Result, Row, Store, SystemRow, rotation, sqlite::moment};
 
 pub(super) const ROW: &str =
     "id, kind, application, name, revision, key_version, generation, summary, envelope";
 pub(super) const FORMER: &str = "id, revision, key_version, generation, envelope";
 const BACKUP: &str =
-    "file, created, proven, active_version, generation, secret_only, ports, records, reminder";
+    "file, created, proven, active_version, generation, secret_only, ports, records, reminder, versions";
 
 impl Store {
     /// The system of this database.
@@ -179,6 +179,7 @@ fn backup(row: &SqlRow<'_>) -> rusqlite::Result<BackupRow> {
         ports: row.get(6)?,
         records: row.get(7)?,
         reminder: row.get(8)?,
+        versions: rotation::read_versions(&row.get::<_, String>(9)?),
     })
 }
 

@@ -7,13 +7,14 @@ use rusqlite::{OptionalExtension, params};
 use sealport_core::{
     Code, Error,
     backup::AuditLine,
-    id::{Epoch, Generation, KeyVersion, NodeId, RecordId},
-    machine::{AuditMark, Counts, Marks, Standing},
+    id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
+    machine::{AuditMark, Counts, Marks, Standing, rotation::replaces},
 };
 
 use super::{
-    BackupRow, Former, NodeRow, Result, Row, Store, fleet,
+    BackupRow, DestroyedRow, Former, NodeRow, Result, RotationRow, Row, Store, fleet,
     read::{FORMER, ROW, audit, former, row},
+    rotation,
     sqlite::{insert_audit, insert_former, insert_row, write_backup},
 };
 
@@ -29,6 +30,8 @@ pub enum Piece {
     Audit(AuditLine),
     Node(NodeRow),
     Backup(BackupRow),
+    Rotation(RotationRow),
+    Destroyed(DestroyedRow),
 }
 
 /// Where a database is: what sync compares.
@@ -40,6 +43,8 @@ pub struct Position {
     pub active_version: KeyVersion,
     pub audit: AuditMark,
     pub counts: Counts,
+    /// Versions that a master may hold and gives nobody.
+    pub withheld: Vec<KeyVersion>,
 }
 
 /// What a node knows of itself beside its replica.
@@ -54,6 +59,7 @@ pub struct Own {
 impl Store {
     /// Where this database is, of one moment.
     pub fn position(&self) -> Result<Position> {
+        let withheld = self.withheld()?;
         self.connection
             .prepare_cached(
                 "SELECT epoch, generation, master, active_version,
@@ -69,6 +75,7 @@ impl Store {
                         active_version: KeyVersion(row.get(3)?),
                         audit: AuditMark { line: row.get(4)?, hash: row.get(5)? },
                         counts: Counts { records: row.get(6)?, formers: row.get(7)? },
+                        withheld: withheld.clone(),
                     })
                 })
             })
@@ -181,6 +188,12 @@ impl Store {
                 each(Piece::Former(older))?;
             }
         }
+        for row in self.rotations(after)? {
+            each(Piece::Rotation(row))?;
+        }
+        for row in self.destroyed(after)? {
+            each(Piece::Destroyed(row))?;
+        }
         // All of them each time: they are few, and a drill gives an old one a new date.
         for backup in self.backups()? {
             each(Piece::Backup(backup))?;
@@ -236,7 +249,8 @@ impl Store {
         self.transact("Taking over what changed", |tx| {
             if to.full {
                 tx.execute_batch(
-                    "DELETE FROM former; DELETE FROM record; DELETE FROM audit; DELETE FROM node; DELETE FROM backup;",
+                    "DELETE FROM former; DELETE FROM record; DELETE FROM audit; DELETE FROM node; DELETE FROM backup;
+                     DELETE FROM rotation; DELETE FROM destroyed;",
                 )?;
             }
             let mut gathered = tx.prepare("SELECT line FROM gathered ORDER BY seq")?;
@@ -246,10 +260,11 @@ impl Store {
                 let Some(piece) = piece else {
                     return Ok(Err(Error::new(Code::Internal, "A line that was gathered can't be read again.")));
                 };
-                if let Err(error) = take(tx, &piece)? {
-                    return Ok(Err(error));
-                }
-                if let Piece::Record(mut row) = piece {
+                let news = match take(tx, &piece)? {
+                    Ok(news) => news,
+                    Err(error) => return Ok(Err(error)),
+                };
+                if let (Piece::Record(mut row), true) = (piece, news) {
                     row.envelope = Vec::new();
                     record(row);
                 }
@@ -276,9 +291,10 @@ pub struct Arrival {
     pub full: bool,
 }
 
-fn take(tx: &rusqlite::Transaction<'_>, piece: &Piece) -> rusqlite::Result<Result<()>> {
+/// Takes a piece over. Whether it may be news to a list of what is held.
+fn take(tx: &rusqlite::Transaction<'_>, piece: &Piece) -> rusqlite::Result<Result<bool>> {
     match piece {
-        Piece::Record(row) => take_record(tx, row)?,
+        Piece::Record(row) => return take_record(tx, row).map(Ok),
         Piece::Former(former) => take_former(tx, former)?,
         Piece::Node(node) => {
             // A name may have moved from one node to another: the newer state wins, both come. A revoked one has no
@@ -290,9 +306,11 @@ fn take(tx: &rusqlite::Transaction<'_>, piece: &Piece) -> rusqlite::Result<Resul
             fleet::put_node(tx, node, node.generation.0)?;
         }
         Piece::Backup(backup) => write_backup(tx, backup)?,
-        Piece::Audit(line) => return take_audit(tx, line),
+        Piece::Rotation(row) => rotation::put_rotation(tx, row)?,
+        Piece::Destroyed(row) => rotation::put_destroyed(tx, row)?,
+        Piece::Audit(line) => return Ok(take_audit(tx, line)?.map(|()| true)),
     }
-    Ok(Ok(()))
+    Ok(Ok(true))
 }
 
 fn take_audit(tx: &rusqlite::Transaction<'_>, line: &AuditLine) -> rusqlite::Result<Result<()>> {
@@ -315,30 +333,36 @@ fn take_audit(tx: &rusqlite::Transaction<'_>, line: &AuditLine) -> rusqlite::Res
     Ok(Ok(()))
 }
 
-fn take_record(tx: &rusqlite::Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
-    let held: Option<u64> = tx
-        .prepare_cached("SELECT revision FROM record WHERE id = ?")?
-        .query_row([row.id.as_bytes()], |held| held.get(0))
+/// Whether the list of what is held has to hear of it: not of a record that was only sealed anew.
+fn take_record(tx: &rusqlite::Transaction<'_>, row: &Row) -> rusqlite::Result<bool> {
+    let held: Option<(u64, u32)> = tx
+        .prepare_cached("SELECT revision, key_version FROM record WHERE id = ?")?
+        .query_row([row.id.as_bytes()], |held| Ok((held.get(0)?, held.get(1)?)))
         .optional()?;
-    match held {
-        None => insert_row(tx, row),
-        Some(revision) if revision >= row.revision.0 => Ok(()),
-        Some(_) => {
-            keep_as_former(tx, row.id)?;
-            tx.prepare_cached(
-                "UPDATE record SET revision = ?, key_version = ?, generation = ?, summary = ?, envelope = ? WHERE id = ?",
-            )?
-            .execute(params![
-                row.revision.0,
-                row.key_version.0,
-                row.generation.0,
-                row.summary,
-                row.envelope,
-                row.id.as_bytes(),
-            ])?;
-            Ok(())
-        }
+    let Some((revision, key_version)) = held else {
+        insert_row(tx, row)?;
+        return Ok(true);
+    };
+    let held = (Revision(revision), KeyVersion(key_version));
+    if !replaces(held, (row.revision, row.key_version)) {
+        return Ok(false);
     }
+    let news = row.revision > held.0;
+    if news {
+        keep_as_former(tx, row.id)?;
+    }
+    tx.prepare_cached(
+        "UPDATE record SET revision = ?, key_version = ?, generation = ?, summary = ?, envelope = ? WHERE id = ?",
+    )?
+    .execute(params![
+        row.revision.0,
+        row.key_version.0,
+        row.generation.0,
+        row.summary,
+        row.envelope,
+        row.id.as_bytes(),
+    ])?;
+    Ok(news)
 }
 
 fn keep_as_former(tx: &rusqlite::Transaction<'_>, id: RecordId) -> rusqlite::Result<()> {
@@ -351,8 +375,22 @@ fn keep_as_former(tx: &rusqlite::Transaction<'_>, id: RecordId) -> rusqlite::Res
 }
 
 fn take_former(tx: &rusqlite::Transaction<'_>, older: &Former) -> rusqlite::Result<()> {
-    let held: bool = tx
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM former WHERE id = ? AND revision = ?)")?
-        .query_row(params![older.id.as_bytes(), older.revision.0], |held| held.get(0))?;
-    if held { Ok(()) } else { insert_former(tx, older) }
+    let held: Option<u32> = tx
+        .prepare_cached("SELECT key_version FROM former WHERE id = ? AND revision = ?")?
+        .query_row(params![older.id.as_bytes(), older.revision.0], |held| held.get(0))
+        .optional()?;
+    let Some(key_version) = held else { return insert_former(tx, older) };
+    if replaces((older.revision, KeyVersion(key_version)), (older.revision, older.key_version)) {
+        tx.prepare_cached(
+            "UPDATE former SET key_version = ?, generation = ?, envelope = ? WHERE id = ? AND revision = ?",
+        )?
+        .execute(params![
+            older.key_version.0,
+            older.generation.0,
+            older.envelope,
+            older.id.as_bytes(),
+            older.revision.0,
+        ])?;
+    }
+    Ok(())
 }

@@ -12,13 +12,19 @@ use sealport_core::{
     time::Timestamp,
 };
 
-use super::{Act, BackupRow, Change, Former, Item, Place, Put, Result, Row, SystemRow, fleet};
+use super::{
+    Act, BackupRow, Change, Former, Item, Place, Put, Result, Row, SealAnew, SystemRow, fleet, rotation,
+};
 
 /// Versions before this one can corrupt a database in WAL mode when two connections write and checkpoint at once.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
-const STEPS: &[M<'static>] =
-    &[M::up(include_str!("migrations/0001_init.sql")), M::up(include_str!("migrations/0002_nodes.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("migrations/0001_init.sql")),
+    M::up(include_str!("migrations/0002_nodes.sql")),
+    // 0003 is promotion's.
+    M::up(include_str!("migrations/0004_rotation.sql")),
+];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// One connection to the database of a node.
@@ -108,6 +114,12 @@ impl Store {
         Ok(Self { connection, place })
     }
 
+    /// Carries out anything, for a test.
+    #[cfg(test)]
+    pub(crate) fn damage(&self, sql: &str) {
+        self.connection.execute_batch(sql).unwrap();
+    }
+
     /// Carries out a change, whole or not at all, and gives the generation that it made.
     ///
     /// # Errors
@@ -163,6 +175,12 @@ impl Store {
             append_audit(tx, &change.acts)?;
             if let Some(backup) = &change.backup {
                 write_backup(tx, backup)?;
+            }
+            if let Some(step) = &change.rotation
+                && let Err(error) =
+                    rotation::carry_out(tx, step, Epoch(epoch), KeyVersion(active), generation)?
+            {
+                return Ok(Err(error));
             }
             tx.execute("UPDATE system SET generation = ?", [generation])?;
             Ok(Ok(Generation(generation)))
@@ -250,7 +268,8 @@ fn refused(put: &Put, refusal: WriteRefusal) -> Error {
         WriteRefusal::KeyVersion { now } => moved(format!(
             "{} is sealed under version {} of the master secret; version {now} is active.",
             put.name, put.key_version
-        )),
+        ))
+        .because(SealAnew),
         WriteRefusal::Epoch { now } => {
             moved(format!("The write of {} is of a former epoch than {now}.", put.name))
         }
@@ -397,8 +416,8 @@ pub(super) fn write_backup(tx: &Transaction<'_>, backup: &BackupRow) -> rusqlite
         params![backup.file, backup.created.as_millis()],
     )?;
     tx.execute(
-        "INSERT INTO backup (file, created, proven, active_version, generation, secret_only, ports, records, reminder)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO backup (file, created, proven, active_version, generation, secret_only, ports, records, reminder, versions)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             backup.file,
             backup.created.as_millis(),
@@ -409,6 +428,7 @@ pub(super) fn write_backup(tx: &Transaction<'_>, backup: &BackupRow) -> rusqlite
             backup.ports,
             backup.records,
             backup.reminder,
+            rotation::write_versions(&backup.versions),
         ],
     )?;
     Ok(())

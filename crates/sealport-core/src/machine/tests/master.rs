@@ -4,6 +4,7 @@ use super::super::*;
 use crate::id::{Epoch, Generation, KeyVersion, NodeId, Revision};
 
 const V1: KeyVersion = KeyVersion(1);
+const KEYS: KeySetMark = KeySetMark(7);
 
 fn at(epoch: u64, generation: u64) -> Marks {
     Marks { epoch: Epoch(epoch), generation: Generation(generation) }
@@ -47,11 +48,19 @@ fn rights_by_caller() {
 
 fn ask() -> Ask {
     let audit = AuditMark { line: 7, hash: "h7".into() };
-    Ask { seen: at(1, 5), at: at(1, 5), audit, version: Some(V1), full: false, hold: 20_000 }
+    Ask {
+        seen: at(1, 5),
+        at: at(1, 5),
+        audit,
+        version: Some(V1),
+        keys: Some(KEYS),
+        full: false,
+        hold: 20_000,
+    }
 }
 
 fn facts() -> MasterFacts {
-    MasterFacts { at: at(1, 5), version: V1, audit: 7, known: Some("h7".into()) }
+    MasterFacts { at: at(1, 5), version: V1, keys: KEYS, audit: 7, known: Some("h7".into()) }
 }
 
 #[test]
@@ -69,6 +78,8 @@ fn a_poll_waits_only_where_nothing_is_new() {
         (Ask { audit: behind, ..ask() }, MasterFacts { known: Some("h6".into()), ..facts() }, delta),
         (Ask { version: None, ..ask() }, facts(), delta),
         (ask(), MasterFacts { version: KeyVersion(2), ..facts() }, delta),
+        (Ask { keys: None, ..ask() }, facts(), delta),
+        (ask(), MasterFacts { keys: KeySetMark(8), ..facts() }, delta),
         (ask(), MasterFacts { at: at(2, 3), ..facts() }, full),
         (ask(), MasterFacts { at: at(1, 4), ..facts() }, Answer::Differs),
         (ask(), MasterFacts { at: at(1, 9), known: Some("other".into()), ..facts() }, Answer::Differs),

@@ -4,3 +4,4 @@
 
 mod master;
 mod node;
+mod rotation;

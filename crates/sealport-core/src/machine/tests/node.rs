@@ -27,6 +27,7 @@ impl TryRng for Extreme {
 impl TryCryptoRng for Extreme {}
 
 const V1: KeyVersion = KeyVersion(1);
+const KEYS: KeySetMark = KeySetMark(7);
 
 fn at(epoch: u64, generation: u64) -> Marks {
     Marks { epoch: Epoch(epoch), generation: Generation(generation) }
@@ -48,6 +49,7 @@ fn held(n: u64) -> Held {
         at: at(1, n),
         audit: mark(n),
         version: Some(V1),
+        keys: Some(KEYS),
         counts: Counts { records: n, formers: 0 },
         damaged: false,
         standing: Standing::Member,
@@ -60,6 +62,7 @@ fn head(n: u64, asked: u64) -> Head {
         system: system(1),
         at: at(1, n),
         version: V1,
+        keys: KEYS,
         audit: mark(n),
         known: Some(format!("h{asked}")),
         counts: Counts { records: n, formers: 0 },
@@ -153,8 +156,15 @@ fn the_first_poll_does_not_wait_and_the_next_ones_do() {
     let mut bench =
         Bench { node: Node::new(held(5), Settings::default(), Moment(0)), now: Moment(0), draws: Extreme(9) };
     let effects = bench.step(Event::Started);
-    let expected =
-        Ask { seen: at(1, 5), at: at(1, 5), audit: mark(5), version: Some(V1), full: false, hold: 0 };
+    let expected = Ask {
+        seen: at(1, 5),
+        at: at(1, 5),
+        audit: mark(5),
+        version: Some(V1),
+        keys: Some(KEYS),
+        full: false,
+        hold: 0,
+    };
     assert_eq!(asked(&effects), (&expected, POLL_DEADLINE_EXTRA));
     assert_eq!(bench.state(), State::Starting);
     bench.now = Moment(40);
@@ -477,6 +487,24 @@ fn a_version_that_does_not_come_is_told_and_stops_sealing() {
     bench.head(Head { body: Body::Delta, ..Head { known: Some("h6".into()), ..new } });
     let effects = bench.applied(Held { version: Some(KeyVersion(2)), ..held(6) });
     assert_eq!(effects.notify, [Notify::Current]);
+}
+
+/// Sabotage: leave `keys` out of `same`, or out of `whole`.
+#[test]
+fn another_set_of_versions_is_fetched_though_the_active_one_is_held() {
+    let mut bench = Bench::calm();
+    let more = Head { keys: KeySetMark(8), body: Body::Delta, ..head(5, 5) };
+    assert_eq!(bench.head(more.clone()).notify, []);
+    assert_eq!(bench.state(), State::Synced, "what it has goes on sealing");
+    let effects = bench.applied(Held { keys: Some(KeySetMark(8)), ..held(5) });
+    assert_eq!(asked(&effects).0.keys, Some(KeySetMark(8)));
+    // "Nothing new" from a master whose set is another one is no answer.
+    bench.head(Head { keys: KeySetMark(9), ..head(5, 5) });
+    assert!(matches!(bench.node.contact(bench.now), Contact::Age { missed: 1, .. }));
+    // Nor is a body that did not bring the set: not as fast as the network allows.
+    let mut bench = Bench::calm();
+    bench.head(more);
+    assert_eq!(bench.applied(held(5)).send, []);
 }
 
 #[test]

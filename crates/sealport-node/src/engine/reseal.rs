@@ -1,0 +1,384 @@
+//! Sealing anew under another version: one thread opens and seals, another writes, a batch at a time. What is edited
+//! meanwhile is left alone, and everything else goes on between the batches.
+
+use std::{
+    sync::{
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use sealport_core::{
+    Code, Error,
+    id::{Epoch, Generation, KeyVersion},
+    machine::rotation::ResealHead,
+    record::RecordKind,
+    seal::{Context, Keys, SealedKind},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    held,
+    system::{System, open},
+    system_rng,
+};
+use crate::store::{Cursor, Older, Resealed, Row, Store};
+
+/// Parts in one transaction: where it begins, and how few and many it may be.
+const BATCH: usize = 512;
+const BATCH_LEAST: usize = 64;
+const BATCH_MOST: usize = 2_048;
+/// A transaction that takes longer than this is made smaller, so that an edit never waits long for it.
+const TRANSACTION_MOST: Duration = Duration::from_millis(40);
+/// One that is quicker is made larger.
+const TRANSACTION_LEAST: Duration = Duration::from_millis(15);
+/// How long one stretch lasts, after which the process looks whether it is to end.
+const STRETCH: Duration = Duration::from_millis(500);
+
+/// What a stretch did.
+#[derive(Debug, Default)]
+pub(super) struct Stretch {
+    /// Parts that took their place.
+    pub placed: u64,
+    /// The sweep came to the end of the database.
+    pub ended: bool,
+    /// The first part that does not open, in words.
+    pub unopened: Option<String>,
+    pub generation: Option<Generation>,
+}
+
+impl System {
+    /// Seals anew what is under versions below `to`, from where `cursor` is, for a moment. `each` hears of every batch.
+    pub(super) fn reseal(
+        &self,
+        to: KeyVersion,
+        cursor: &mut Cursor,
+        batch: &AtomicUsize,
+        mut each: impl FnMut(u64),
+    ) -> Result<Stretch, Error> {
+        let unlocked = self.unlocked()?;
+        if unlocked.keys.active() != to {
+            return Err(Error::new(Code::Refused, format!("Version {to} is not the active one here.")));
+        }
+        let reader = self.read(|store| store.again())?;
+        let epoch = self.position().borrow().at.epoch;
+        let begun = Instant::now();
+        let stop = AtomicBool::new(false);
+        let mut stretch = Stretch::default();
+        let _ = batch.compare_exchange(0, BATCH, Ordering::Relaxed, Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            let (sealed, ready) = mpsc::sync_channel::<Result<Sealed, Error>>(1);
+            let (keys, stop, from) = (&unlocked.keys, &stop, *cursor);
+            scope.spawn(move || {
+                let mut at = from;
+                while !stop.load(Ordering::Relaxed) && begun.elapsed() < STRETCH {
+                    let next = seal_next(&reader, keys, to, epoch, at, batch.load(Ordering::Relaxed));
+                    let ended = next.as_ref().map_or(true, |next| next.ended);
+                    at = next.as_ref().map_or(at, |next| next.after);
+                    if sealed.send(next).is_err() || ended {
+                        return;
+                    }
+                }
+            });
+            for next in ready {
+                let next = next?;
+                let written = Instant::now();
+                let result =
+                    if next.parts.is_empty() { Ok(None) } else { self.place(to, &next.parts).map(Some) };
+                match result {
+                    Ok(Some((generation, placed))) => {
+                        stretch.placed += placed;
+                        stretch.generation = Some(generation);
+                        each(placed);
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        stop.store(true, Ordering::Relaxed);
+                        return Err(error);
+                    }
+                }
+                *cursor = next.after;
+                stretch.ended = next.ended;
+                if stretch.unopened.is_none() {
+                    stretch.unopened = next.unopened;
+                }
+                adapt(batch, written.elapsed());
+            }
+            Ok(())
+        })?;
+        Ok(stretch)
+    }
+
+    /// One batch takes its place, and whoever waits for news hears of it.
+    fn place(&self, to: KeyVersion, parts: &[Resealed]) -> Result<(Generation, u64), Error> {
+        let mut writer = held(&self.writer);
+        let (generation, placed) = writer.reseal(to, parts)?;
+        self.position.send_modify(|position| position.at.generation = generation);
+        Ok((generation, placed))
+    }
+
+    /// Opens some records and former revisions, chosen by chance: how many opened under `to`, of how many.
+    pub(super) fn open_sample(&self, to: KeyVersion, many: u32) -> Result<(u64, u64), Error> {
+        let keys = &self.unlocked()?.keys;
+        let store = self.read(|store| store.again())?;
+        let sample = store.sample(many)?;
+        let opens = |older: &&Older| match older {
+            Older::Record(row) => {
+                row.key_version == to
+                    && open(keys, row, row.kind.body(), row.revision, &row.envelope).is_ok()
+                    && open(keys, row, row.kind.summary(), row.revision, &row.summary).is_ok()
+            }
+            Older::Former(former, row) => {
+                former.key_version == to
+                    && open(keys, row, row.kind.body(), former.revision, &former.envelope).is_ok()
+            }
+        };
+        Ok((sample.iter().filter(opens).count() as u64, sample.len() as u64))
+    }
+}
+
+/// A batch that is ready to be written.
+struct Sealed {
+    parts: Vec<Resealed>,
+    after: Cursor,
+    ended: bool,
+    unopened: Option<String>,
+}
+
+fn seal_next(
+    store: &Store,
+    keys: &Keys,
+    to: KeyVersion,
+    epoch: Epoch,
+    mut at: Cursor,
+    many: usize,
+) -> Result<Sealed, Error> {
+    let older = store.next_older(to, &mut at, many)?;
+    let ended = older.is_empty();
+    let mut parts = Vec::with_capacity(older.len());
+    let mut unopened = None;
+    for part in &older {
+        // One that does not open stays as it is, and keeps its version from being retired.
+        match seal_one(keys, to, epoch, part) {
+            Ok(sealed) => parts.push(sealed),
+            Err(error) => drop(unopened.get_or_insert(error.message)),
+        }
+    }
+    Ok(Sealed { parts, after: at, ended, unopened })
+}
+
+fn seal_one(keys: &Keys, to: KeyVersion, epoch: Epoch, part: &Older) -> Result<Resealed, Error> {
+    let (row, revision, from, envelope) = match part {
+        Older::Record(row) => (row, row.revision, row.key_version, &row.envelope),
+        Older::Former(former, row) => (row, former.revision, former.key_version, &former.envelope),
+    };
+    let seal = |kind: SealedKind, envelope: &[u8]| {
+        let plain = open(keys, row, kind, revision, envelope)?;
+        let context = Context { record: row.id, application: &row.application, kind, revision };
+        let anew = keys.make_sealed(context, &plain, &mut system_rng());
+        same(keys, row, context, &anew, &plain).map(|()| anew)
+    };
+    let summary = match part {
+        Older::Record(row) => Some(seal(row.kind.summary(), &row.summary)?),
+        Older::Former(..) => None,
+    };
+    let head = ResealHead { epoch, revision, from, to };
+    Ok(Resealed { id: row.id, head, envelope: seal(row.kind.body(), envelope)?, summary })
+}
+
+/// What was sealed opens as what it was before. Nothing else takes the place of what is there.
+fn same(
+    keys: &Keys,
+    row: &Row,
+    context: Context<'_>,
+    anew: &[u8],
+    plain: &Zeroizing<Vec<u8>>,
+) -> Result<(), Error> {
+    match keys.open(context, anew) {
+        Ok(again) if again == *plain => Ok(()),
+        _ => Err(Error::new(
+            Code::Internal,
+            format!("{} did not open as before when it was sealed anew.", described(row)),
+        )),
+    }
+}
+
+fn described(row: &Row) -> String {
+    match row.kind {
+        RecordKind::Document => format!("The document {}", row.name),
+        RecordKind::Port(_) => format!("The port {}", row.name),
+    }
+}
+
+/// The next batch is as large as an edit may have to wait for.
+fn adapt(batch: &AtomicUsize, took: Duration) {
+    let now = batch.load(Ordering::Relaxed);
+    let next = if took > TRANSACTION_MOST {
+        now / 2
+    } else if took < TRANSACTION_LEAST {
+        now * 2
+    } else {
+        now
+    };
+    batch.store(next.clamp(BATCH_LEAST, BATCH_MOST), Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, atomic::AtomicBool};
+
+    use sealport_core::{
+        api::{Assignment, Request, Response, RotationPhase, VersionState},
+        secret::SecretText,
+    };
+
+    use super::*;
+    use crate::{
+        call::{Call, Handle, Origin},
+        engine::{Engine, Pace},
+    };
+
+    fn ask(engine: &Engine, request: Request) -> Result<Response, Error> {
+        let cancel = AtomicBool::new(false);
+        let call = Call { actor: "tester".to_owned(), origin: Origin::CommandLine, notify: &|_| {}, cancel: &cancel };
+        engine.handle(request, &call)
+    }
+
+    fn set(engine: &Engine, port: &str, retries: u32) {
+        let changes =
+            vec![Assignment { path: "RetryCount".to_owned(), value: SecretText::new(retries.to_string()) }];
+        let port = port.to_owned();
+        ask(engine, Request::PortSet { port, changes, if_revision: None, note: None, dry_run: false }).unwrap();
+    }
+
+    fn retries(engine: &Engine, port: &str) -> String {
+        let Response::Port(view) =
+            ask(engine, Request::PortShow { port: port.to_owned(), revision: None }).unwrap()
+        else {
+            panic!("a port is shown")
+        };
+        let found = view.properties.iter().find(|property| property.path.ends_with("RetryCount")).unwrap();
+        found.value.clone().unwrap()
+    }
+
+    fn phase(engine: &Engine) -> RotationPhase {
+        engine.rotation().unwrap().rotation.unwrap().phase
+    }
+
+    /// Steps by hand until `phase`; nothing runs beside: the sample system has no loop of its own.
+    fn until(engine: &Engine, wanted: RotationPhase) {
+        for _ in 0..500 {
+            if phase(engine) == wanted {
+                return;
+            }
+            engine.rotation_step();
+        }
+        panic!("{:?}", engine.rotation().unwrap());
+    }
+
+    fn begun() -> (Arc<Engine>, tempfile::TempDir) {
+        let engine = Arc::new(Engine::explore().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let file = sealport_core::api::LocalPath(folder.path().join("b").display().to_string());
+        let passphrase = SecretText::new("correct horse battery staple".to_owned());
+        ask(&engine, Request::SecretRotate { file, passphrase, reminder: None }).unwrap();
+        assert_eq!(phase(&engine), RotationPhase::Proven);
+        (engine, folder)
+    }
+
+    const PORT: &str = "Freight.Manifest.ToCustoms";
+
+    /// Sabotage: let `admit_reseal` leave the comparison out; let `same` say yes to everything and `seal_one` seal a byte less.
+    #[test]
+    fn what_is_edited_between_reading_and_placing_stays_as_it_was_edited() {
+        let (engine, _folder) = begun();
+        let system = engine.system().unwrap();
+        set(&engine, PORT, 4);
+        until(&engine, RotationPhase::Resealing);
+        let keys = &system.unlocked().unwrap().keys;
+        let to = keys.active();
+        assert_eq!(to, KeyVersion(2));
+        let store = system.read(|store| store.again()).unwrap();
+        let epoch = system.position().borrow().at.epoch;
+        let mut cursor = Cursor::default();
+        let mut batches = Vec::new();
+        loop {
+            let next = seal_next(&store, keys, to, epoch, cursor, 10).unwrap();
+            cursor = next.after;
+            if next.ended {
+                break;
+            }
+            batches.push(next.parts);
+        }
+        let read: usize = batches.iter().map(Vec::len).sum();
+        // All is read and sealed anew; now somebody edits one, and deletes another.
+        set(&engine, PORT, 9);
+        ask(&engine, Request::PortDelete { port: "Freight.Invoice.ToErp".to_owned() }).unwrap();
+        let placed: u64 = batches.iter().map(|batch| system.place(to, batch).unwrap().1).sum();
+        assert!(placed < read as u64, "{placed} of {read}");
+        assert_eq!(retries(&engine, PORT), "9");
+        // A batch that comes twice changes nothing.
+        assert_eq!(system.place(to, &batches[0]).unwrap().1, 0);
+        until(&engine, RotationPhase::Done);
+        assert_eq!(system.read(|store| store.older(to)).unwrap(), 0);
+        assert_eq!(retries(&engine, PORT), "9");
+        let changed = Request::PortDiff {
+            port: PORT.to_owned(),
+            from: sealport_core::id::Revision(1),
+            to: sealport_core::id::Revision(3),
+        };
+        ask(&engine, changed).unwrap();
+    }
+
+    /// Sabotage: count nothing in `may_retire`'s facts, or skip what does not open without a word.
+    #[test]
+    fn what_does_not_open_keeps_its_version_and_is_named() {
+        let (engine, _folder) = begun();
+        let system = engine.system().unwrap();
+        system
+            .damage("UPDATE record SET envelope = zeroblob(length(envelope)) WHERE name = 'Freight.Manifest.ToCustoms'");
+        until(&engine, RotationPhase::Resealing);
+        for _ in 0..20 {
+            engine.rotation_step();
+        }
+        let view = engine.rotation().unwrap().rotation.unwrap();
+        assert_eq!(view.phase, RotationPhase::Resealing);
+        assert_eq!(view.total - view.done, 1, "{view:?}");
+        assert!(view.note.as_ref().is_some_and(|note| note.contains(PORT)), "{view:?}");
+        let list = engine.versions().unwrap();
+        assert_eq!(list.versions.last().unwrap().state, VersionState::Opens);
+    }
+
+    /// Sabotage: let `next` say `Cancel` for it too; let `make` make another one where it is there.
+    #[test]
+    fn a_crash_before_the_version_is_in_custody_makes_it_once() {
+        let engine = Engine::explore().unwrap();
+        let system = engine.system().unwrap();
+        let bundle = system.bundle().unwrap();
+        system
+            .write_alone(&crate::store::Change {
+                rotation: Some(crate::store::RotationMove::Prepare {
+                    to: KeyVersion(2),
+                    highest: bundle.highest(),
+                    held: 1,
+                    room: 12,
+                    at: crate::clock::wall(),
+                    by: "tester".to_owned(),
+                }),
+                ..crate::store::Change::default()
+            })
+            .unwrap();
+        assert!(!system.bundle().unwrap().holds(KeyVersion(2)));
+        assert!(matches!(engine.rotation_step(), Pace::Idle));
+        let kcvs = || -> Vec<String> {
+            system.unlocked().unwrap().versions.iter().map(|held| held.kcv.clone()).collect()
+        };
+        let made = kcvs();
+        assert_eq!(made.len(), 2);
+        assert!(matches!(engine.rotation_step(), Pace::Idle));
+        assert_eq!(made, kcvs(), "it is the same one");
+        // Nobody is given what is not proven.
+        assert!(!system.bundle_for_others().unwrap().holds(KeyVersion(2)));
+    }
+}
