@@ -167,7 +167,9 @@ mod tests {
             })
         };
         assert_eq!(rotate(&read).unwrap_err().code, Code::NotPermitted);
-        assert!(matches!(rotate(&write), Ok(Request::SecretRotate { file, .. }) if file.0 == "/safe/new.sealport"));
+        assert!(
+            matches!(rotate(&write), Ok(Request::SecretRotate { file, .. }) if file.0 == "/safe/new.sealport")
+        );
         assert!(matches!(promote(&read), Ok(Request::Promote { from_backup: Some(source), .. })
             if source.file.0 == "/safe/hub.sealport"));
         assert_eq!(promote("/safe/hub.sealport").unwrap_err().code, Code::Usage);
