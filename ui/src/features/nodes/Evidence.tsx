@@ -29,7 +29,7 @@ export function Evidence({ view, choices, onChoose, locked }: Props) {
           {view.evidence.filter((one) => one.reached).length} of {counted(view.evidence.length, 'node')} answered
         </span>
       </header>
-      <div className="table-scroll" tabIndex={0} role="region" aria-label="What the nodes say now">
+      <div className="table-scroll" tabIndex={0} role="region" aria-label="Evidence, each node a row">
         <table className="table evidence">
           <caption className="sr">Evidence of every node</caption>
           <thead>

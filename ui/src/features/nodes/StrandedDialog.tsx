@@ -81,7 +81,13 @@ export function StrandedDialog({ change, able, onClose, onDone }: { change: Stra
           )}
           {diff.fault && <FaultMessage fault={diff.fault} again={diff.again} />}
           {!diff.value && !diff.fault && <Busy text="Comparing…" />}
-          {diff.value && (diff.value.fields.length > 0 ? <Changes changes={diff.value.fields} label="From what stands now to the stranded change" /> : <p className="muted">No field differs from what stands now.</p>)}
+          {diff.value && (diff.value.fields.length > 0 ? (
+              <div className="stranded-diff" tabIndex={0} role="region" aria-label="What differs">
+                <Changes changes={diff.value.fields} label="From what stands now to the stranded change" />
+              </div>
+            ) : (
+              <p className="muted">No field differs from what stands now.</p>
+            ))}
         </>
       )}
       {work.fault && <FaultMessage fault={work.fault} />}
