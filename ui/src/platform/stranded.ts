@@ -25,7 +25,6 @@ interface Stranded {
 }
 
 const fault = (code: Code, message: string, hint = ''): Fault => ({ code, message, hint });
-const NOTHING: MockPort = { kind: 'send_port', application: '', name: '', description: '', document: '', transports: [], properties: [] };
 
 export class MockStranded {
   private kept: Stranded[] = [];
@@ -77,7 +76,8 @@ export class MockStranded {
   show(id: number): StrandedDiffView {
     const one = this.kept.find((one) => one.id === id);
     if (!one) throw fault('not_found', `There is no stranded change ${id}.`, 'Another administrator may have settled it. Look at the list again.');
-    return { change: this.view(one), fields: this.desk.diff(this.desk.port(one.port.name)?.port ?? NOTHING, one.port) };
+    const here = this.desk.port(one.port.name);
+    return { change: this.view(one), fields: here ? this.desk.diff(here.port, one.port) : [] };
   }
 
   settle(ids: number[] | null, accept: boolean): StrandedDoneView {

@@ -86,11 +86,18 @@ export function StrandedDialog({ change, able, onClose, onDone }: { change: Stra
                 <Changes changes={diff.value.fields} label="From what stands now to the stranded change" />
               </div>
             ) : (
-              <p className="muted">No field differs from what stands now.</p>
+              <p className="muted">{nothingToCompare(shown)}</p>
             ))}
         </>
       )}
       {work.fault && <FaultMessage fault={work.fault} />}
     </Dialog>
   );
+}
+
+/** Why there is no list of fields. */
+function nothingToCompare({ kind, present, from }: StrandedView): string {
+  if (kind === null) return `A binding file as it was read on ${from}. Accepting keeps it here, so that ports that came with it can be exported again.`;
+  if (present === null) return `There is no such port here: accepting makes it, whole, as it was on ${from}.`;
+  return 'No field differs from what stands now.';
 }
