@@ -96,7 +96,7 @@ function Choose({ choice, onChoose, locked }: { choice: NodeEntryView | undefine
   const backup = needsBackup(choice);
   return (
     <Button small onPress={() => onChoose(choice.id)} isDisabled={locked} aria-label={`Choose ${choice.name} instead${backup ? ', from a backup' : ''}`}>
-      {backup ? 'From a backup…' : 'Choose'}
+      {backup ? 'Backup…' : 'Choose'}
     </Button>
   );
 }

@@ -1,5 +1,7 @@
 // After a promotion: one sentence, who follows by now, and what comes next.
 
+import { useEffect, useRef } from 'react';
+
 import type { PromotedView } from '../../platform';
 import { Button, Message, ToneIcon } from '../../shared/controls';
 import { count } from '../../shared/format';
@@ -13,13 +15,18 @@ const took = (seconds: number): string => `${seconds < 10 ? seconds.toFixed(1) :
 export function Promoted({ done, onDone }: { done: PromotedView; onDone: () => void }) {
   const session = useSession();
   const fleet = useFleet();
+  // Not the button: the key that confirmed would press it before anybody has read the sentence.
+  const head = useRef<HTMLHeadingElement>(null);
+  useEffect(() => head.current?.focus(), []);
   const { master_name: name, former_master: former, votes, voters } = done;
   const forced = votes !== null && voters !== null && votes * 2 <= voters;
   return (
     <div className="page nodes promote">
       <div className="head">
         <div>
-          <h1>Promoted</h1>
+          <h1 ref={head} tabIndex={-1}>
+            Promoted
+          </h1>
           <p className="truth" role="status">
             <span className="tone-ok">
               <ToneIcon tone="ok" size={20} />
@@ -27,7 +34,7 @@ export function Promoted({ done, onDone }: { done: PromotedView; onDone: () => v
             {name} is the master. It took over in {took(done.seconds)}, and epoch {done.epoch} has begun.
           </p>
         </div>
-        <Button look="primary" onPress={onDone} autoFocus>
+        <Button look="primary" onPress={onDone}>
           Done
         </Button>
       </div>
