@@ -146,7 +146,6 @@ mod tests {
         assert_eq!(inspected(&table, &folder).unwrap_err().code, Code::NotPermitted);
     }
 
-    /// Sabotage: leave `SecretRotate` out of what writes, and the first refusal is gone.
     #[test]
     fn a_rotation_writes_its_backup_and_a_promotion_reads_one() {
         let table = Table::default();

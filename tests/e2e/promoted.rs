@@ -25,8 +25,6 @@ async fn look(window: &Window, state: &str, screen: Screen, text: &str) {
     }
 }
 
-/// Sabotage: let the old master keep its role when it comes back, and the sentence "All 3 nodes agree" never comes; leave
-/// `diverged` out of the stranded change, and the warning is missing.
 #[tokio::test]
 async fn a_standby_is_promoted_by_click_and_the_old_master_brings_a_stranded_change() {
     let place = tempfile::tempdir().unwrap();

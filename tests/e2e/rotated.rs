@@ -11,7 +11,6 @@ const PORT: &str = "Ticketing.Events.ToServiceBus";
 const PROPERTY: &str = "SharedAccessKey";
 const PASSWORD: &str = "Kiosk-North-2026!";
 
-/// Sabotage: destroy without a comparison of the typed name, or leave out the version in `secret list`.
 #[tokio::test]
 async fn the_master_secret_is_rotated_and_watched() {
     let place = tempfile::tempdir().unwrap();

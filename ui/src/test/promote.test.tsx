@@ -34,7 +34,6 @@ test('an emergency shows the evidence, takes the typed name, and compares the ep
   expect(screen.getByText(/When HUB-2 is back it stands down by itself/)).toBeVisible();
 });
 
-// Sabotage: keep the first mode that was guessed.
 test('planned where the master answers, whatever this node believed', async () => {
   const { user, mock } = openApp('node=synced');
   await user.click(await screen.findByRole('link', { name: 'Nodes' }));
@@ -55,7 +54,6 @@ test('missing votes are said loudly, before and after', async () => {
   expect(await screen.findByText('Forced: 1 of 2 voters agreed')).toBeVisible();
 });
 
-// Sabotage: leave the button able after a refusal, or hide who won.
 test('the slower of two administrators is told who won, and nothing is changed here', async () => {
   const { user, mock } = await fromOutage();
   mock.promotion.faster = { node: 'DR-1', who: 'bo' };
@@ -79,7 +77,6 @@ test('an epoch that began while one read stops the promotion', async () => {
   expect(screen.getByRole('button', { name: 'Promote HUB-1 in an emergency' })).toBeDisabled();
 });
 
-// Sabotage: offer the button to everybody.
 test('only administrators promote; others are told who can', async () => {
   const { user } = openApp('node=degraded&plain=1');
   expect(within(await screen.findByRole('alert')).queryByRole('button', { name: 'Promote…' })).toBeNull();
@@ -92,7 +89,6 @@ test('only administrators promote; others are told who can', async () => {
   expect(await screen.findByText(/Administrators here: HUB-2, HUB-1\./)).toBeVisible();
 });
 
-// Sabotage: keep the passphrase in the page after it was used.
 test('a node without what a master needs takes it from a backup, with its reminder', async () => {
   const { user, mock } = openApp('node=degraded');
   await user.click(await screen.findByRole('link', { name: 'Nodes' }));
@@ -112,7 +108,6 @@ test('a node without what a master needs takes it from a backup, with its remind
   expect(document.documentElement.outerHTML).not.toContain('tide and barge');
 });
 
-// Sabotage: send everything that is there by now for "all".
 test('stranded changes are compared, accepted and discarded, and secrets stay hidden', async () => {
   const { user, mock } = openApp('node=synced&stranded=1');
   await user.click(within((await screen.findByText('3 stranded changes.')).closest<HTMLElement>('.banner')!).getByRole('button', { name: 'Compare' }));

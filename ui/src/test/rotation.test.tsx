@@ -13,7 +13,6 @@ async function atMaster(query: string) {
   return app;
 }
 
-// Sabotage: let it begin without a passphrase typed twice, or keep it in the page.
 test('a rotation begins with a backup, and is watched to its end', async () => {
   const { user, mock } = await atMaster('fleet=5');
   await user.click(await screen.findByRole('button', { name: 'Rotate…' }));
@@ -33,7 +32,6 @@ test('a rotation begins with a backup, and is watched to its end', async () => {
   expect(await screen.findByText(/^Version 2 seals everything\. Version 1 is retired/, undefined, { timeout: 15_000 })).toBeVisible();
 }, 60_000);
 
-// Sabotage: show the button to cancel by the phase instead of by the service's word.
 test('it is paused, resumed, and cancelled only while it can be', async () => {
   const { user, mock } = await atMaster('fleet=5&rotation=waiting');
   expect(await screen.findByText('Waiting for HUB-1, which is on line and does not hold version 2 yet.')).toBeVisible();
@@ -56,7 +54,6 @@ test('once it seals, it goes forward only', async () => {
   expect(within(versions).getByRole('row', { name: /^1 Opens only/ })).toHaveTextContent('64,412 records');
 });
 
-// Sabotage: let the button act on any text, or leave the backups out.
 test('a retired version is destroyed with what needs it listed and the name of the system typed', async () => {
   const { user, mock } = await atMaster('fleet=5&rotation=done');
   await user.click(await screen.findByRole('button', { name: 'Destroy version 1' }));
