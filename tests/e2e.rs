@@ -23,6 +23,12 @@ mod around;
 mod failed;
 #[path = "e2e/joined.rs"]
 mod joined;
+#[path = "e2e/machine.rs"]
+mod machine;
+#[path = "e2e/promoted.rs"]
+mod promoted;
+#[path = "e2e/rotated.rs"]
+mod rotated;
 #[path = "e2e/speed.rs"]
 mod speed;
 

@@ -72,9 +72,9 @@ impl Table {
     /// The request with the paths in the place of its tokens.
     pub fn resolve(&self, request: Request) -> Result<Request, Error> {
         let wanted = match &request {
-            Request::Init { backup: FirstBackup::Now { .. }, .. } | Request::BackupCreate { .. } => {
-                Use::Write
-            }
+            Request::Init { backup: FirstBackup::Now { .. }, .. }
+            | Request::BackupCreate { .. }
+            | Request::SecretRotate { .. } => Use::Write,
             Request::PortExport { .. } => Use::Folder,
             // Whatever else names a file reads it.
             _ => Use::Read,
@@ -97,6 +97,11 @@ fn as_local(path: &Path) -> Result<LocalPath, Error> {
 
 #[cfg(test)]
 mod tests {
+    use sealport_core::{
+        api::{BackupSource, PromotionMode},
+        secret::SecretText,
+    };
+
     use super::*;
 
     fn inspected(table: &Table, token: &str) -> Result<String, Error> {
@@ -139,6 +144,34 @@ mod tests {
         exported(&table, &folder).unwrap();
         assert_eq!(inspected(&table, &write).unwrap(), "/safe/new.sealport");
         assert_eq!(inspected(&table, &folder).unwrap_err().code, Code::NotPermitted);
+    }
+
+    #[test]
+    fn a_rotation_writes_its_backup_and_a_promotion_reads_one() {
+        let table = Table::default();
+        let read = table.add(Use::Read, "/safe/hub.sealport".into()).token;
+        let write = table.add(Use::Write, "/safe/new.sealport".into()).token;
+        let passphrase = || SecretText::new("long river stone".to_owned());
+        let rotate = |token: &str| {
+            let (file, passphrase) = (LocalPath(token.to_owned()), passphrase());
+            table.resolve(Request::SecretRotate { file, passphrase, reminder: None })
+        };
+        let promote = |token: &str| {
+            let source = BackupSource { file: LocalPath(token.to_owned()), passphrase: passphrase() };
+            table.resolve(Request::Promote {
+                node: "self".to_owned(),
+                mode: PromotionMode::Emergency,
+                expect_epoch: None,
+                from_backup: Some(source),
+            })
+        };
+        assert_eq!(rotate(&read).unwrap_err().code, Code::NotPermitted);
+        assert!(
+            matches!(rotate(&write), Ok(Request::SecretRotate { file, .. }) if file.0 == "/safe/new.sealport")
+        );
+        assert!(matches!(promote(&read), Ok(Request::Promote { from_backup: Some(source), .. })
+            if source.file.0 == "/safe/hub.sealport"));
+        assert_eq!(promote("/safe/hub.sealport").unwrap_err().code, Code::Usage);
     }
 
     #[test]

@@ -182,6 +182,86 @@ export const keyboardWalks = [
     },
   ],
   [
+    'promote in an emergency',
+    { query: '?node=degraded' },
+    async (page) => {
+      await page.getByRole('alert').waitFor();
+      await tabTo(page, 'Promote…');
+      await page.keyboard.press('Enter');
+      await page.getByText('What will happen').waitFor();
+      await tabTo(page, 'Type HUB-1 to promote it');
+      await page.keyboard.type('HUB-1');
+      await page.keyboard.press('Enter');
+      await page.getByText(/HUB-1 is the master\. It took over/).waitFor();
+      await tabTo(page, 'Done');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Nodes', exact: true }).waitFor();
+    },
+  ],
+  [
+    'palette leads to a promotion, which can be left',
+    { query: '?node=synced' },
+    async (page) => {
+      await page.keyboard.press('Control+k');
+      await page.keyboard.type('promote');
+      await page.getByRole('option', { name: /Promote a node to master/ }).waitFor();
+      await page.keyboard.press('Enter');
+      await page.getByText('What will happen').waitFor();
+      await tabTo(page, 'Cancel');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Nodes', exact: true }).waitFor();
+    },
+  ],
+  [
+    'stranded changes: compare, accept, discard',
+    { query: '?node=synced&stranded=1' },
+    async (page) => {
+      await tabTo(page, 'Compare');
+      await page.keyboard.press('Enter');
+      await tabTo(page, 'Compare SendPayroll');
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog').getByText('It was changed here too').waitFor();
+      await tabTo(page, 'Accept as revision 2');
+      await page.keyboard.press('Enter');
+      await page.getByText('2 left').waitFor();
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await tabTo(page, 'Discard all…', 'Shift+Tab');
+      await page.keyboard.press('Enter');
+      await page.getByRole('alertdialog').waitFor();
+      await tabTo(page, 'Discard all');
+      await page.keyboard.press('Enter');
+      await page.getByText('All of them are settled').waitFor();
+    },
+  ],
+  [
+    'rotate the master secret, pause, cancel',
+    { query: '?fleet=5' },
+    async (page) => {
+      await page.keyboard.press('Control+k');
+      await page.keyboard.type('rotate');
+      await page.getByRole('option', { name: /Rotate the master secret/ }).waitFor();
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog').waitFor();
+      await tabTo(page, 'Choose backup file…');
+      await page.keyboard.press('Enter');
+      await tabTo(page, 'Backup passphrase');
+      await page.keyboard.type('long river stone bridge');
+      await tabTo(page, 'Backup passphrase again');
+      await page.keyboard.type('long river stone bridge');
+      await tabTo(page, 'Back up and rotate');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Rotation to version 2' }).waitFor();
+      await tabTo(page, 'Pause');
+      await page.keyboard.press('Enter');
+      await tabTo(page, 'Cancel the rotation…');
+      await page.keyboard.press('Enter');
+      await page.getByRole('alertdialog').waitFor();
+      await tabTo(page, 'Cancel the rotation');
+      await page.keyboard.press('Enter');
+      await page.getByText('was cancelled').waitFor();
+    },
+  ],
+  [
     'join',
     { query: '?state=empty' },
     async (page) => {

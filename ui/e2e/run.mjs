@@ -55,7 +55,7 @@ const only = process.argv[2];
 try {
   for (const theme of ['light', 'dark']) {
     for (const screen of screens) {
-      if (only && only !== 'keyboard' && !screen.name.includes(only)) continue;
+      if (only && only !== 'keyboard' && !only.split(',').some((part) => screen.name.includes(part))) continue;
       if (only === 'keyboard') continue;
       planned += 1;
       const name = `${screen.name}-${theme}`;

@@ -1,14 +1,7 @@
 // The screens and states to look at, and the way to each.
 
-const goTo = (name) => async (page) => {
-  await page.getByRole('navigation', { name: 'Screens' }).getByRole('link', { name }).click();
-};
-const button = (page, name) => page.getByRole('button', { name, exact: true });
-
-export async function fillPassphrase(page, label = 'Backup passphrase') {
-  await page.getByLabel(label, { exact: true }).fill('long river stone bridge 42');
-  await page.getByLabel(`${label} again`).fill('long river stone bridge 42');
-}
+import { turning } from './turning.mjs';
+import { button, fillPassphrase, goTo } from './ways.mjs';
 
 async function toBackupStep(page) {
   await button(page, 'Create a new system').click();
@@ -286,4 +279,5 @@ export const screens = [
       await page.getByText('has joined Halden Trading').waitFor();
     },
   },
+  ...turning,
 ];

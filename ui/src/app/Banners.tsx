@@ -1,12 +1,13 @@
-// The lines that stay until something is done: no secret, no backup, sample system.
+// The lines that stay until something is done: no secret, no backup, stranded changes, sample system.
 
-import { FlaskConical, KeyRound, ShieldAlert } from 'lucide-react';
+import { FlaskConical, GitMerge, KeyRound, ShieldAlert } from 'lucide-react';
 import { useState } from 'react';
 import { Input, TextField } from 'react-aria-components';
 
 import type { Fault, StatusView } from '../platform';
 import { Button } from '../shared/controls';
-import { asSentence } from '../shared/format';
+import { isAdministrator } from '../shared/fleet';
+import { asSentence, counted } from '../shared/format';
 import { ask, useSession } from '../shared/session';
 import { useDoing } from '../shared/use';
 import { OutageBanner } from './Outage';
@@ -56,6 +57,17 @@ export function Banners() {
     <>
       {status.state === 'no_secret' && <NoSecret status={status} />}
       <OutageBanner status={status} />
+      {status.stranded > 0 && isAdministrator(status) && session.route.screen !== 'nodes' && (
+        <div className="banner warn" role="status">
+          <GitMerge size={16} aria-hidden />
+          <p className="grow">
+            <strong>{counted(status.stranded, 'stranded change')}.</strong> A former master alone had {status.stranded === 1 ? 'it' : 'them'} when it stood down. Compare {status.stranded === 1 ? 'it' : 'them'} with what stands now, and accept or discard.
+          </p>
+          <Button small onPress={() => session.go('nodes', { do: 'stranded' })}>
+            Compare
+          </Button>
+        </div>
+      )}
       {noBackup && (
         <div className="banner bad" role="status">
           <ShieldAlert size={16} aria-hidden />

@@ -5,7 +5,7 @@ import { CircleSlash, Hourglass, TriangleAlert, Unplug } from 'lucide-react';
 import type { NodeState, StatusView } from '../platform';
 import { Button } from '../shared/controls';
 import { began, exactly } from '../shared/format';
-import { Lasting } from '../shared/fleet';
+import { Lasting, isAdministrator } from '../shared/fleet';
 import { useSession } from '../shared/session';
 import { Words } from '../shared/Words';
 
@@ -39,6 +39,8 @@ export function OutageBanner({ status }: { status: StatusView }) {
   if (!outage) return null;
   const { tone, Icon, title, stops, goesOn } = outage;
   const { since, hint } = status.sealing;
+  // Who may name another master is offered it where the old one may be lost, but not on the page that does it.
+  const promotes = status.state === 'degraded' && isAdministrator(status) && !session.route.params.has('promote');
   return (
     <div className={`banner ${tone}`} role={status.state === 'starting' ? 'status' : 'alert'}>
       <Icon size={16} aria-hidden />
@@ -55,6 +57,11 @@ export function OutageBanner({ status }: { status: StatusView }) {
         </strong>
         {since && <span className="sr"> Since {exactly(since)}.</span>} {stops} {goesOn} {hint && status.state !== 'starting' && <Hint text={hint} state={status.state} />}
       </p>
+      {promotes && (
+        <Button small look="primary" onPress={() => session.go('nodes', { promote: '' })}>
+          Promote…
+        </Button>
+      )}
       <Button small onPress={() => session.go('nodes')}>
         Show nodes
       </Button>
@@ -64,6 +71,6 @@ export function OutageBanner({ status }: { status: StatusView }) {
 
 /** What to do. While the master is away the service also repeats what goes on, which the line has said. */
 function Hint({ text, state }: { text: string; state: NodeState }) {
-  if (state === 'degraded') return <>Bring the master back: saving works again by itself.</>;
+  if (state === 'degraded') return <>Saving works again by itself when the master is back. If it is lost, another node can be promoted.</>;
   return <Words text={text} />;
 }

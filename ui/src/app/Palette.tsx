@@ -69,6 +69,9 @@ function PaletteBody({ onClose }: { onClose: () => void }) {
     { key: 'a-fill', group: 'Actions', title: 'Fill missing secrets', aside: '', run: then(() => go('missing')) },
     { key: 'a-backup', group: 'Actions', title: 'Back up now', aside: 'Ctrl B', run: then(() => go('master', { do: 'backup' })) },
     { key: 'a-drill', group: 'Actions', title: 'Drill a backup', aside: '', run: then(() => go('master', { do: 'drill' })) },
+    { key: 'a-promote', group: 'Actions', title: 'Promote a node to master', aside: '', run: then(() => go('nodes', { promote: '' })) },
+    ...(session.status?.stranded ? [{ key: 'a-stranded', group: 'Actions' as const, title: 'Compare stranded changes', aside: '', run: then(() => go('nodes', { do: 'stranded' })) }] : []),
+    { key: 'a-rotate', group: 'Actions', title: 'Rotate the master secret', aside: '', run: then(() => go('master', { do: 'rotate' })) },
     { key: 'a-deleted', group: 'Actions', title: 'Show deleted ports', aside: '', run: then(() => go('ports', { deleted: '1' })) },
     { key: 'a-keys', group: 'Actions', title: 'Keyboard shortcuts', aside: '?', run: then(session.showShortcuts) },
   ];

@@ -33,6 +33,7 @@ const fault = (code: Code, message: string, hint = ''): Fault => ({ code, messag
 export class MockFleet {
   nodes: NodeEntryView[] = [];
   state: NodeState = 'synced';
+  epoch = 1;
   since: string | null = null;
   settings: SettingView[] = [
     { key: 'listen', value: '127.0.0.1:7410', source: 'default', about: 'Where other nodes reach this one, as ADDR:PORT; counts from the next start.' },
@@ -43,10 +44,10 @@ export class MockFleet {
   ];
   private lastContact = Date.now();
 
-  /** One node that is its own master; with `many`, five of them; with `member`, this one is not the master. */
-  start(name: string, many: boolean, member: boolean): void {
+  /** One node that is its own master; with `many`, five of them; with `member`, this one is not the master, but `role`. */
+  start(name: string, many: boolean, member: boolean, role: NodeRole = 'processing'): void {
     const others = many || member ? (member ? OTHERS : OTHERS.map(([n, r, a], index) => (index === 0 ? (['HUB-3', 'standby', 7] as [string, NodeRole, number]) : ([n, r, a] as [string, NodeRole, number])))) : [];
-    const own = this.entry(name, member ? 'processing' : 'master', 0, true);
+    const own = this.entry(name, member ? role : 'master', 0, true);
     this.nodes = [own, ...others.map(([n, role, age]) => this.entry(n, role, age, false))];
   }
 
@@ -58,7 +59,7 @@ export class MockFleet {
       administrator: here || role === 'standby',
       state: 'synced',
       last_sync_age_seconds: age,
-      epoch: 1,
+      epoch: this.epoch,
       generation: 42,
       address: role === 'processing' ? null : `${name.toLowerCase()}.halden.example:7410`,
       version: '0.1.0',
@@ -76,6 +77,39 @@ export class MockFleet {
     if (state === 'synced') this.lastContact = Date.now();
     else if (before === 'synced') this.lastContact = Date.now() - secondsAgo * 1000;
     this.since = state === 'synced' ? null : new Date(this.lastContact).toISOString();
+  }
+
+  /** The master does not answer. */
+  get lost(): boolean {
+    return this.state === 'degraded';
+  }
+
+  /** Seconds since it was heard. */
+  silence(): number {
+    return Math.round((Date.now() - this.lastContact) / 1000);
+  }
+
+  /** A further standby that is some writes ahead of the others. */
+  addStandby(name: string, ahead: number): void {
+    const node = this.entry(name, 'standby', 6, false);
+    this.nodes.push({ ...node, generation: (node.generation ?? 0) + ahead });
+  }
+
+  /** Another node is the master; the former one is a standby, or not heard while it is lost. */
+  become(candidate: NodeEntryView): void {
+    const former = this.nodes.find((node) => node.role === 'master');
+    if (former && former !== candidate) Object.assign(former, { role: 'standby', state: this.lost ? null : 'synced', last_sync_age_seconds: this.lost ? null : 2 });
+    Object.assign(candidate, { role: 'master', last_sync_age_seconds: 0, address: candidate.address ?? ADDRESS });
+    this.epoch += 1;
+    for (const node of this.nodes) if (node.state !== null) node.epoch = this.epoch;
+    this.turn('synced');
+  }
+
+  /** Who was lost comes back, as a standby. */
+  comeBack(): string | null {
+    const node = this.nodes.find((node) => node.state === null && !node.revoked);
+    if (node) Object.assign(node, { state: 'synced', last_sync_age_seconds: 1, epoch: this.epoch });
+    return node?.name ?? null;
   }
 
   private get own(): NodeEntryView | undefined {
@@ -116,12 +150,12 @@ export class MockFleet {
     const master = members.find((node) => node.role === 'master')?.name ?? 'unknown';
     const off = members.filter((node) => node.state !== 'synced');
     const summary = !live
-      ? `The master ${master} can't be asked now. This is what this node last knew (epoch 1).`
+      ? `The master ${master} can't be asked now. This is what this node last knew (epoch ${this.epoch}).`
       : members.length === 1
-        ? `One node: ${master} is master, epoch 1.`
+        ? `One node: ${master} is master, epoch ${this.epoch}.`
         : off.length === 0
-          ? `All ${members.length} nodes agree: ${master} is master, epoch 1.`
-          : `${members.length - off.length} of ${members.length} nodes agree that ${master} is master, epoch 1. ${off.map((node) => (node.state ? `${node.name} is ${node.state}` : `${node.name} was not heard since the master started`)).join('; ')}.`;
+          ? `All ${members.length} nodes agree: ${master} is master, epoch ${this.epoch}.`
+          : `${members.length - off.length} of ${members.length} nodes agree that ${master} is master, epoch ${this.epoch}. ${off.map((node) => (node.state ? `${node.name} is ${node.state}` : `${node.name} was not heard since the master started`)).join('; ')}.`;
     return { nodes, live, summary, fingerprint: FINGERPRINT };
   }
 

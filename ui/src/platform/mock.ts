@@ -8,7 +8,6 @@ import type {
   BackupHeaderView,
   BackupRecordView,
   BackupView,
-  ChangeView,
   Code,
   CustodyKind,
   Error as Fault,
@@ -16,30 +15,23 @@ import type {
   FillView,
   ImportView,
   KeptView,
-  MissingView,
   NodeState,
   Notice,
-  PortFilter,
-  PortSummaryView,
-  PortView,
   Request,
   Response,
-  RevisionView,
   StatusView,
 } from './bindings';
 import { MOCK_FINGERPRINT, MockFleet } from './fleet';
 import type { Chosen, Platform, Unsubscribe } from './index';
+import { MockPromotion } from './promotion';
+import { MockRotation } from './rotation';
+import * as views from './rows';
+import type { Row } from './rows';
 import { importedPorts, manyPorts, samplePorts } from './sample';
 import type { MockPort, MockProperty } from './sample';
+import { MockStranded } from './stranded';
 
 export const MOCK_MARK = 'sealport-mock-platform';
-
-interface Row {
-  id: string;
-  port: MockPort;
-  deleted: boolean;
-  revisions: { view: RevisionView; port: MockPort }[];
-}
 
 interface Kept {
   system: string | null;
@@ -66,6 +58,9 @@ export class Mock implements Platform {
   locked: Code | null = null;
   sample = false;
   readonly fleet = new MockFleet();
+  readonly promotion: MockPromotion;
+  readonly stranded: MockStranded;
+  readonly rotation: MockRotation;
 
   private system: string | null = null;
   private custody: CustodyKind = 'keyring';
@@ -84,9 +79,32 @@ export class Mock implements Platform {
     this.delay = Number(params.get('delay') ?? 0);
     const state = params.get('state');
     const befallen = params.get('node') as NodeState | null;
-    if (state !== 'empty') this.fleet.start(OWN_NAME, params.has('fleet'), befallen !== null);
+    if (state !== 'empty') this.fleet.start(OWN_NAME, params.has('fleet'), befallen !== null, params.get('role') === 'standby' ? 'standby' : 'processing');
+    if (params.has('ahead')) this.fleet.addStandby('DR-1', Number(params.get('ahead')));
+    if (params.has('plain')) this.fleet.nodes.forEach((node) => node.here && (node.administrator = false));
     if (befallen) this.fleet.turn(befallen, 4 * 60);
+    this.promotion = new MockPromotion(this.fleet, () => this.rows.length + this.documents.size, params.get('promotion') ?? '');
+    this.stranded = new MockStranded({
+      port: (name) => {
+        const row = this.rows.find((row) => row.port.name === name && !row.deleted);
+        return row ? { id: row.id, revision: row.revisions.length, port: row.port } : null;
+      },
+      diff: (before, after) => views.diff(before, after),
+      write: (port) => {
+        const row = this.rows.find((row) => row.port.name === port.name);
+        if (row) this.save(row, copy(port), null, 'stranded change accepted', null, false);
+        else this.add(copy(port), 'stranded change accepted');
+      },
+      note: (act, object, detail) => this.note(act, object, detail),
+    });
+    this.rotation = new MockRotation(
+      () => this.fleet.nodes.filter((node) => !node.revoked).map((node) => node.name),
+      () => this.rows.length + this.documents.size,
+      () => this.backups.map((backup) => backup.file),
+    );
     if (state !== 'empty') this.open('Halden Trading', Number(params.get('ports') ?? 0), state === 'later');
+    if (params.has('stranded')) this.giveBack('HUB-2');
+    if (params.has('rotation')) this.rotation.put(params.get('rotation')!);
     this.locked = (params.get('locked') as Code | null) ?? (state === 'locked' ? 'keyring_locked' : null);
     if (this.locked === 'custody_locked' || this.locked === 'wrong_passphrase') this.custody = 'passphrase';
     const failing = params.get('fail');
@@ -134,6 +152,14 @@ export class Mock implements Platform {
     for (const handler of this.onNotice) handler({ notice: 'state', state });
   }
 
+  /** A former master is back, stood down, and brought what it alone had. */
+  giveBack(name = this.fleet.comeBack()): void {
+    if (!name) return;
+    this.stranded.strand(name);
+    this.note('master.stand_down', name, `follows ${this.fleet.master()?.name} in epoch ${this.fleet.epoch}`);
+    this.written();
+  }
+
   private find(id: string): Row {
     const row = this.rows.find((row) => row.id === id || row.port.name === id);
     if (!row) throw fault('not_found', `There is no port "${id}".`, 'Search for it by name or address.');
@@ -144,57 +170,6 @@ export class Mock implements Platform {
     const property = row.port.properties.find((property) => property.path === path);
     if (!property) throw fault('not_found', `"${row.port.name}" has no property "${path}".`);
     return property;
-  }
-
-  private summary = (row: Row): PortSummaryView => {
-    const last = row.revisions[row.revisions.length - 1]!.view;
-    const user = row.port.properties.find((property) => property.label === 'User name')?.value ?? '';
-    return {
-      id: row.id,
-      kind: row.port.kind,
-      application: row.port.application,
-      name: row.port.name,
-      adapter: row.port.transports.map((transport) => transport.adapter).join(', '),
-      address: row.port.properties.find((property) => property.label === 'Address')?.value ?? '',
-      user,
-      revision: last.revision,
-      missing_secrets: row.port.properties.filter((property) => property.secret === 'missing').length,
-      enabled: row.port.kind === 'receive_port' ? true : null,
-      deleted: row.deleted,
-      changed_at: last.at,
-      changed_by: last.by,
-    };
-  };
-
-  private missing(row: Row): MissingView[] {
-    const summary = this.summary(row);
-    return row.port.properties
-      .filter((property) => property.secret === 'missing')
-      .map((property) => ({ port: row.id, application: row.port.application, name: row.port.name, property: property.path, label: property.label, user: summary.user, adapter: summary.adapter, address: summary.address }));
-  }
-
-  private view(row: Row, revision: number | null): PortView {
-    const port = revision === null ? row.port : row.revisions[revision - 1]?.port;
-    if (!port) throw fault('not_found', `"${row.port.name}" has no revision ${revision}.`);
-    const summary = this.summary(row);
-    return {
-      ...summary,
-      revision: revision ?? summary.revision,
-      description: port.description,
-      document: port.document,
-      transports: port.transports,
-      properties: port.properties.map(({ hidden, ...property }) => ({ ...property, value: property.secret ? null : (property.value ?? hidden) })),
-    };
-  }
-
-  private diff(before: MockPort, after: MockPort): ChangeView[] {
-    return after.properties.flatMap((property) => {
-      const old = before.properties.find((other) => other.path === property.path);
-      const same = old?.value === property.value && old?.hidden === property.hidden && old?.secret === property.secret;
-      if (same) return [];
-      const secret = property.secret !== null;
-      return [{ path: property.path, label: property.label, section: property.section, before: secret ? null : (old?.value ?? null), after: secret ? null : property.value, secret }];
-    });
   }
 
   private backup(file: string, secretOnly: boolean, reminder: string | null, ageSeconds = 0): BackupRecordView {
@@ -217,7 +192,7 @@ export class Mock implements Platform {
     // Without the secret the service can't look into the ports: it counts none.
     const live = this.locked ? [] : this.rows.filter((row) => !row.deleted);
     const kind = (kind: string) => live.filter((row) => row.port.kind === kind).length;
-    const missing = live.reduce((sum, row) => sum + this.missing(row).length, 0);
+    const missing = live.reduce((sum, row) => sum + views.missing(row).length, 0);
     const proven = this.backups[0];
     const alerts: StatusView['alerts'] = [];
     const refusal = this.fleet.refusal();
@@ -231,16 +206,18 @@ export class Mock implements Platform {
       node: this.system ? this.fleet.node() : null,
       state: !this.system ? 'no_system' : this.locked ? 'no_secret' : this.fleet.state,
       master: this.system ? this.fleet.master() : null,
-      epoch: this.system ? 1 : null,
+      epoch: this.system ? this.fleet.epoch : null,
       sync: this.system ? this.fleet.sync() : null,
       generation: this.system ? this.generation : null,
       custody: this.system ? (this.sample ? 'memory' : this.custody) : null,
-      secret: this.system && !this.locked ? { active_version: 1, versions: [{ version: 1, kcv: KCV, created: '2026-11-03T08:12:00Z' }], custody: this.sample ? 'memory' : this.custody, custody_name: this.sample ? 'Memory' : this.custody === 'keyring' ? 'GNOME Keyring (Secret Service)' : 'Passphrase file' } : null,
+      secret: this.system && !this.locked ? { active_version: this.rotation.active, versions: this.rotation.versions.filter((one) => one.state !== 'destroyed').map(({ version, kcv, created }) => ({ version, kcv, created })), custody: this.sample ? 'memory' : this.custody, custody_name: this.sample ? 'Memory' : this.custody === 'keyring' ? 'GNOME Keyring (Secret Service)' : 'Passphrase file' } : null,
       sealing: this.locked
         ? { possible: false, code: this.locked, reason: 'The master secret can’t be had.', hint: 'See the line at the top.', since: new Date().toISOString() }
         : (refusal ?? { possible: Boolean(this.system), code: this.system ? null : 'no_system', reason: null, hint: null, since: null }),
       backup: { proven_age_seconds: proven ? Math.round((Date.now() - Date.parse(proven.proven)) / 1000) : null, history: this.backups },
       counts: { receive_ports: kind('receive_port'), send_ports: kind('send_port'), send_port_groups: kind('send_port_group'), deleted: this.locked ? 0 : this.rows.length - live.length, documents: this.locked ? 0 : this.documents.size, missing_secrets: missing, applications: new Set(live.map((row) => row.port.application)).size },
+      stranded: this.stranded.count,
+      rotation: this.rotation.underWay,
       alerts,
       data_dir: '/home/ana/.local/share/sealport',
       version: '0.1.0',
@@ -248,31 +225,10 @@ export class Mock implements Platform {
     };
   }
 
-  private list(filter: PortFilter, offset: number, limit: number | null): Response {
-    const words = (filter.search ?? '').toLowerCase().split(/\s+/).filter(Boolean);
-    const all = this.rows.map(this.summary).sort((a, b) => a.application.localeCompare(b.application) || a.name.localeCompare(b.name));
-    const fit = all.filter(
-      (port) =>
-        port.deleted === filter.deleted &&
-        (!filter.missing || port.missing_secrets > 0) &&
-        (filter.application === null || port.application === filter.application) &&
-        (filter.adapter === null || port.adapter.split(', ').includes(filter.adapter)) &&
-        (filter.kind === null || port.kind === filter.kind) &&
-        words.every((word) => `${port.name} ${port.address} ${port.adapter} ${port.user} ${port.application}`.toLowerCase().includes(word)),
-    );
-    const live = all.filter((port) => !port.deleted);
-    const applications = [...new Set(live.map((port) => port.application))].map((name) => {
-      const own = live.filter((port) => port.application === name);
-      return { name, receive_ports: own.filter((port) => port.kind === 'receive_port').length, send_ports: own.filter((port) => port.kind === 'send_port').length, send_port_groups: own.filter((port) => port.kind === 'send_port_group').length, missing_secrets: own.reduce((sum, port) => sum + port.missing_secrets, 0) };
-    });
-    const adapters = [...new Set(live.map((port) => port.adapter).filter(Boolean))].sort().map((name) => ({ name, ports: live.filter((port) => port.adapter === name).length }));
-    return { answer: 'ports', ports: fit.slice(offset, offset + (limit ?? 200)), total: fit.length, facets: { applications, adapters } };
-  }
-
   private save(row: Row, port: MockPort, seen: number | null, what: string, note: string | null, dry: boolean): Response {
     const revision = row.revisions.length;
     if (seen !== null && seen !== revision) throw fault('revision_conflict', `"${row.port.name}" was changed since you opened it: revision ${revision} is newer than ${seen}.`, 'Read it again and make your changes on top.');
-    const changes = this.diff(row.port, port);
+    const changes = views.diff(row.port, port);
     if (!dry && changes.length > 0) {
       row.port = port;
       this.revise(row, what, note, changes.map((change) => change.label));
@@ -308,7 +264,7 @@ export class Mock implements Platform {
       }
       this.written();
     }
-    const still = this.rows.reduce((sum, row) => sum + this.missing(row).length, 0);
+    const still = this.rows.reduce((sum, row) => sum + views.missing(row).length, 0);
     return { answer: 'filled', filled: hits.length, ports: new Set(hits.map(([row]) => row.id)).size, still_missing: dry ? still - hits.length : still, dry_run: dry, problems, kept: this.keptBy(dry || problems.length > 0) };
   }
 
@@ -321,10 +277,10 @@ export class Mock implements Platform {
     for (const name of names) {
       for (const port of importedPorts()) {
         const row = this.rows.find((row) => row.port.kind === port.kind && row.port.name === port.name && row.port.application === port.application);
-        const changes = row ? this.diff(row.port, port) : [];
+        const changes = row ? views.diff(row.port, port) : [];
         const outcome = !row ? 'created' : changes.length > 0 ? 'changed' : 'unchanged';
         const shown = row ?? { id: '', port, deleted: false, revisions: [{ view: { revision: 1, at: '', by: '', what: '', note: null, changed: [], deleted: false }, port }] };
-        const missing = (row ? this.missing(row) : this.missing({ ...shown, port })).map((one) => ({ ...one, port: row?.id ?? '' }));
+        const missing = (row ? views.missing(row) : views.missing({ ...shown, port })).map((one) => ({ ...one, port: row?.id ?? '' }));
         plan.push({ document: name, kind: port.kind, application: port.application, name: port.name, adapter: port.transports[0]?.adapter ?? '', address: port.transports[0]?.address ?? '', outcome, changes, missing });
         if (dry) continue;
         if (!row) this.add(port, 'imported');
@@ -394,9 +350,9 @@ export class Mock implements Platform {
       case 'document_list':
         return { answer: 'documents', documents: [...this.documents.keys()].map((name) => ({ id: `d-${name}`, name, encoding: 'UTF-8', bytes: 18_240, ports: this.rows.filter((row) => row.port.document === name).length, imported: '2026-11-20T08:14:00Z', superseded: false })) };
       case 'port_list':
-        return this.list(request.filter, request.offset, request.limit);
+        return views.list(this.rows, request.filter, request.offset, request.limit);
       case 'port_show':
-        return { answer: 'port', ...this.view(this.find(request.port), request.revision) };
+        return { answer: 'port', ...views.view(this.find(request.port), request.revision) };
       case 'unlock':
         if (request.passphrase === 'wrong') throw fault('wrong_passphrase', 'the passphrase does not open custody.age', 'Check the passphrase of the custody; it is not the one of a backup.');
         this.locked = null;
@@ -427,7 +383,7 @@ export class Mock implements Platform {
         return { answer: 'revealed', path: request.path, value: property.hidden };
       }
       case 'port_missing':
-        return { answer: 'missing', missing: this.rows.filter((row) => !row.deleted).flatMap((row) => this.missing(row)) };
+        return { answer: 'missing', missing: this.rows.filter((row) => !row.deleted).flatMap((row) => views.missing(row)) };
       case 'port_fill':
         return this.fill(request.rows, request.dry_run);
       case 'port_export':
@@ -439,7 +395,7 @@ export class Mock implements Platform {
       }
       case 'port_diff': {
         const row = this.find(request.port);
-        return { answer: 'diff', id: row.id, name: row.port.name, from: request.from, to: request.to, changes: this.diff(row.revisions[request.from - 1]!.port, row.revisions[request.to - 1]!.port) };
+        return { answer: 'diff', id: row.id, name: row.port.name, from: request.from, to: request.to, changes: views.diff(row.revisions[request.from - 1]!.port, row.revisions[request.to - 1]!.port) };
       }
       case 'port_revert': {
         const row = this.find(request.port);
@@ -495,6 +451,54 @@ export class Mock implements Platform {
         this.open('Halden Trading', 0);
         return { answer: 'joined', system: this.status().system!.id, system_name: 'Halden Trading', node: this.fleet.node()!, fingerprint: MOCK_FINGERPRINT, ports: this.rows.length };
       }
+      case 'promote_preflight':
+        return { answer: 'preflight', ...this.promotion.preflight(request.node, request.mode, request.from_backup?.passphrase ?? null) };
+      case 'promote': {
+        await this.work(request.mode === 'planned' ? 'Waiting for the last write' : 'Opening every record', this.rows.length);
+        const { node, mode, expect_epoch, from_backup } = request;
+        try {
+          const done = this.promotion.promote(node, mode, expect_epoch, from_backup?.passphrase ?? null);
+          this.note('master.promote', done.master_name, `epoch ${done.epoch}, ${mode}`);
+          return { answer: 'promoted', ...done };
+        } finally {
+          this.turn(this.fleet.state);
+        }
+      }
+      case 'stranded_list':
+        return { answer: 'stranded', stranded: this.stranded.list() };
+      case 'stranded_show':
+        return { answer: 'stranded_diff', ...this.stranded.show(request.id) };
+      case 'stranded_accept':
+      case 'stranded_discard': {
+        const done = this.stranded.settle(request.ids, request.act === 'stranded_accept');
+        this.written();
+        return { answer: 'stranded_done', ...done };
+      }
+      case 'secret_list':
+        return { answer: 'versions', versions: this.rotation.list(), due_after_days: 365, due: this.rotation.due };
+      case 'secret_rotate': {
+        if (!this.fleet.isMaster) throw fault('not_permitted', 'Only the master makes a new version.', `Open Sealport on ${this.fleet.master()?.name}.`);
+        await this.work('Writing and proving the backup', this.rows.length + 4);
+        this.rotation.begin('ana');
+        this.backup(this.names.get(request.file) ?? request.file, false, request.reminder);
+        this.note('secret.rotate', `version ${this.rotation.current!.to}`, 'begun');
+        this.written();
+        return { answer: 'rotation', rotation: this.rotation.current, active_version: this.rotation.active };
+      }
+      case 'secret_rotation': {
+        const rotation = this.rotation.look();
+        return { answer: 'rotation', rotation, active_version: this.rotation.active };
+      }
+      case 'secret_steer':
+        this.rotation.steer(request.steer);
+        this.written();
+        return { answer: 'rotation', rotation: this.rotation.current, active_version: this.rotation.active };
+      case 'secret_destroy':
+        if (request.confirm !== this.system) throw fault('usage', `"${request.confirm}" is not the name of this system.`);
+        this.rotation.destroy(request.version);
+        this.note('secret.destroy', `version ${request.version}`);
+        this.written();
+        return { answer: 'versions', versions: this.rotation.list(), due_after_days: 365, due: this.rotation.due };
       case 'alert_list':
       case 'alert_test':
         return { answer: 'alerts', alerts: this.status().alerts, sinks: [{ name: 'log', on: true, last: '', delivered: null }] };
@@ -541,7 +545,7 @@ export class Mock implements Platform {
   };
 
   fillFromCsv: Platform['fillFromCsv'] = async (_token, dryRun) => {
-    const missing = this.rows.flatMap((row) => this.missing(row)).slice(0, 2);
+    const missing = this.rows.flatMap((row) => views.missing(row)).slice(0, 2);
     return this.fill(missing.map((one) => ({ application: one.application, port: one.port, property: one.property, user: one.user, value: 'from-csv' })), dryRun);
   };
 

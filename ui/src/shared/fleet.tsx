@@ -91,6 +91,9 @@ export function syncWords(node: NodeEntryView, at: number, now: number): string 
 /** Whether ports can be opened here: a node without its master opens on, one that was revoked does not. */
 export const canOpen = (status: StatusView): boolean => status.secret !== null && status.state !== 'fenced' && status.state !== 'no_secret';
 
+/** Whether this node may change the nodes of the system, and who is its master. */
+export const isAdministrator = (status: StatusView): boolean => Boolean(status.node?.administrator || status.node?.role === 'master');
+
 /** Why nothing can be sealed now, in a few words beside what can't be pressed; null while it can. */
 export function sealingBlocked(status: StatusView | null): string | null {
   if (!status || status.sealing.possible) return null;

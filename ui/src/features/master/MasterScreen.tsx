@@ -1,28 +1,43 @@
 // Master secret and backup: what is active, where it is kept, which backups are proven, and the acts on them.
 
-import { ArchiveRestore, FileCheck2, HardDriveDownload } from 'lucide-react';
+import { ArchiveRestore, FileCheck2, HardDriveDownload, RefreshCw } from 'lucide-react';
 import { useEffect, useState } from 'react';
 
-import type { BackupRecordView } from '../../platform';
-import { Busy, Button, Message, ToneIcon } from '../../shared/controls';
-import { age, count, counted, day, when } from '../../shared/format';
+import type { BackupRecordView, RotationView } from '../../platform';
+import { Busy, Button, FaultMessage, Message, ToneIcon } from '../../shared/controls';
+import { isAdministrator } from '../../shared/fleet';
+import { age, count, counted, when } from '../../shared/format';
 import { ProvenBackup, SecretFacts } from '../../shared/MasterSecret';
-import { useSession } from '../../shared/session';
+import { isUnderWay, rotationWords } from '../../shared/rotation';
+import { ask, useSession } from '../../shared/session';
+import { useReading } from '../../shared/use';
 import { Words } from '../../shared/Words';
 import { BackupDialog } from './BackupDialog';
 import { DrillDialog } from './DrillDialog';
+import { RotateDialog } from './RotateDialog';
+import { RotationPanel } from './RotationPanel';
+import { VersionsTable } from './VersionsTable';
+import { useRotation } from './useRotation';
 
 export function MasterScreen() {
   const session = useSession();
-  const { status, route, go } = session;
-  const [open, setOpen] = useState<'backup' | 'drill' | null>(null);
+  const { status, route, go, platform, tick } = session;
+  const [open, setOpen] = useState<'backup' | 'drill' | 'rotate' | null>(null);
   const wanted = route.params.get('do');
   const able = status?.sealing.possible ?? false;
+  const versions = useReading(() => ask(platform, { act: 'secret_list' }, 'versions'), `versions-${tick}`);
+  const turning = useRotation();
+  const rotation = turning.value?.rotation ?? null;
+  // A new version is made in the master's custody, and its backup is written there.
+  const rotates = status?.node?.role === 'master';
+  const mayRotate = able && rotates && turning.value !== null && (!isUnderWay(rotation) || rotation.phase === 'prepared');
   useEffect(() => {
-    if (wanted !== 'backup' && wanted !== 'drill') return;
-    if (wanted === 'drill' || able) setOpen(wanted);
+    if (wanted !== 'backup' && wanted !== 'drill' && wanted !== 'rotate') return;
+    // Whether it may be done is known once the rotation was read.
+    if (wanted === 'rotate' && able && rotates && turning.value === null && !turning.fault) return;
+    if (wanted === 'drill' || (wanted === 'backup' && able) || (wanted === 'rotate' && mayRotate)) setOpen(wanted);
     go('master');
-  }, [wanted, go, able]);
+  }, [wanted, go, able, rotates, mayRotate, turning.value, turning.fault]);
 
   if (!status) return <Busy text="Reading…" />;
   const { secret, backup } = status;
@@ -37,15 +52,36 @@ export function MasterScreen() {
           <Button icon={<FileCheck2 size={16} />} onPress={() => setOpen('drill')}>
             Drill a backup…
           </Button>
+          <Button icon={<RefreshCw size={16} />} onPress={() => setOpen('rotate')} isDisabled={!mayRotate || isUnderWay(rotation)}>
+            Rotate…
+          </Button>
           <Button look="primary" icon={<HardDriveDownload size={16} />} onPress={() => setOpen('backup')} isDisabled={!able}>
             Back up now…
           </Button>
         </div>
       </div>
 
+      {!rotates && status.master && <p className="muted">The versions belong to the master: rotate at {status.master.name}. Until it is done you can watch it here.</p>}
+      {turning.fault && <FaultMessage fault={turning.fault} again={turning.again} />}
+      {versions.value?.due && !isUnderWay(rotation) && (
+        <Message
+          tone="warn"
+          title={<Words text={versions.value.due} />}
+          action={
+            <Button small onPress={() => setOpen('rotate')} isDisabled={!mayRotate}>
+              Rotate…
+            </Button>
+          }
+        >
+          Rotating changes nothing for those who open and save ports.
+        </Message>
+      )}
+      {isUnderWay(rotation) && <RotationPanel rotation={rotation} able={isAdministrator(status)} onSteered={turning.again} onBackup={mayRotate ? () => setOpen('rotate') : null} />}
+      {rotation && !isUnderWay(rotation) && <LastRotation rotation={rotation} />}
+
       <section className="panel" aria-label="Active master secret">
         <header>
-          <h2 className="grow">Active version</h2>
+          <h2 className="grow">{(versions.value?.versions.length ?? 0) > 1 ? 'Versions' : 'Active version'}</h2>
           {secret && <span className="tag ok">version {secret.active_version}</span>}
         </header>
         <div className="inside">
@@ -57,29 +93,8 @@ export function MasterScreen() {
             </Message>
           )}
         </div>
-        {secret && secret.versions.length > 1 && (
-          <table className="table">
-            <caption className="sr">Versions of the master secret</caption>
-            <thead>
-              <tr>
-                <th scope="col">Version</th>
-                <th scope="col">Key check value</th>
-                <th scope="col">Made</th>
-                <th scope="col">State</th>
-              </tr>
-            </thead>
-            <tbody>
-              {secret.versions.map((version) => (
-                <tr key={version.version}>
-                  <td>{version.version}</td>
-                  <td className="mono">{version.kcv}</td>
-                  <td>{day(version.created)}</td>
-                  <td>{version.version === secret.active_version ? 'Active' : 'Opens only'}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        )}
+        {versions.fault && <FaultMessage fault={versions.fault} again={versions.again} />}
+        {secret && versions.value && (versions.value.versions.length > 1 || rotation !== null) && <VersionsTable list={versions.value} able={isAdministrator(status) && able} onDone={versions.again} />}
       </section>
 
       <section className="panel" aria-labelledby="backups">
@@ -112,10 +127,26 @@ export function MasterScreen() {
       </section>
 
       <BackupDialog open={open === 'backup'} onClose={() => setOpen(null)} />
+      {open === 'rotate' && secret && <RotateDialog from={secret.active_version} waiting={isUnderWay(rotation) ? rotation.to : null} onClose={() => setOpen(null)} onBegun={turning.again} />}
       <DrillDialog open={open === 'drill'} onClose={() => setOpen(null)} />
     </div>
   );
 }
+
+/** How the last rotation ended, while that is news. */
+function LastRotation({ rotation }: { rotation: RotationView }) {
+  const ended = rotation.finished ? Date.parse(rotation.finished) : 0;
+  if (Date.now() - ended > NEWS_MS) return null;
+  const done = rotation.phase === 'done';
+  return (
+    <Message live tone={done ? 'ok' : 'info'} title={rotationWords(rotation)}>
+      {done ? `${count(rotation.total)} records sealed anew` : 'Cancelled'}
+      {rotation.finished ? `, ${when(rotation.finished)}` : ''}, begun by {rotation.by}.{done && rotation.missing.length > 0 ? ` Away since: ${rotation.missing.join(', ')}; they take version ${rotation.to} when they are back.` : ''}
+    </Message>
+  );
+}
+
+const NEWS_MS = 7 * 86_400_000;
 
 function Backups({ history, generation }: { history: BackupRecordView[]; generation: number | null }) {
   return (

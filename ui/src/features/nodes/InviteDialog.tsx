@@ -1,11 +1,10 @@
 // Invite a node: who it is, then its token, which is shown this once.
 
-import { Copy } from 'lucide-react';
 import { useState } from 'react';
 
 import type { InviteView, NodeRole } from '../../platform';
+import { Copied } from '../../shared/Copied';
 import { Button, CheckBox, Dialog, FaultMessage, Field, Message, Options } from '../../shared/controls';
-import { copyText } from '../../shared/copy';
 import { span, useNow } from '../../shared/fleet';
 import { ask, useSession } from '../../shared/session';
 import { useDoing } from '../../shared/use';
@@ -98,24 +97,5 @@ function Token({ invite }: { invite: InviteView }) {
         <span className="muted small">The new node shows it when it has joined. If it differs, revoke the node: it talked to somebody else.</span>
       </div>
     </>
-  );
-}
-
-function Copied({ label, text, none }: { label: string; text: string | null; none?: string }) {
-  const session = useSession();
-  return (
-    <div className="stack tight">
-      <span className="field-label">{label}</span>
-      {text === null ? (
-        <span className="tone-warn">{none}</span>
-      ) : (
-        <div className="copied">
-          <span className="mono wrap-any grow">{text}</span>
-          <Button small icon={<Copy size={14} />} aria-label={`Copy: ${label}`} onPress={() => void copyText(text).then(() => session.say('Copied.'))}>
-            Copy
-          </Button>
-        </div>
-      )}
-    </div>
   );
 }

@@ -1,30 +1,35 @@
-// Nodes: who is master, who follows, how fresh each is; inviting, renaming, revoking.
+// Nodes: who is master, who follows, how fresh each is; inviting, renaming, revoking, promoting; stranded changes.
 
-import { Pencil, Plus, Server, UserX } from 'lucide-react';
+import { Crown, Pencil, Plus, Server, UserX } from 'lucide-react';
 import { useState } from 'react';
 
 import type { NodeEntryView } from '../../platform';
 import { Busy, Button, Empty, FaultMessage, IconButton, Message, ToneIcon } from '../../shared/controls';
-import { canOpen, useFleet } from '../../shared/fleet';
+import { canOpen, isAdministrator, useFleet } from '../../shared/fleet';
 import { FleetTable } from '../../shared/FleetTable';
 import { useSession } from '../../shared/session';
 import { InviteDialog } from './InviteDialog';
+import { PromotePage } from './PromotePage';
 import { RenameDialog } from './RenameDialog';
 import { RevokeDialog } from './RevokeDialog';
+import { StrandedPanel } from './StrandedPanel';
+import { mayBePromoted } from './promotion';
 import './nodes.css';
 
 export function NodesScreen() {
   const session = useSession();
-  const { status } = session;
+  const { status, route } = session;
   const fleet = useFleet();
   const [inviting, setInviting] = useState(false);
   const [renaming, setRenaming] = useState<NodeEntryView | null>(null);
   const [revoking, setRevoking] = useState<NodeEntryView | null>(null);
   if (!status) return <Busy text="Reading…" />;
   const view = fleet.value;
-  const administrator = status.node?.administrator || status.node?.role === 'master';
-  const able = Boolean(administrator && view?.live && canOpen(status));
-  const why = !administrator ? 'Only an administrator node or the master may invite, rename and revoke.' : !view?.live ? 'Not now: the master, which keeps the list, does not answer.' : null;
+  const administrator = isAdministrator(status);
+  const promote = route.params.get('promote');
+  if (promote !== null && view) return <PromotePage key={promote} status={status} fleet={view} wanted={promote || null} />;
+  const able = administrator && Boolean(view?.live) && canOpen(status);
+  const why = !administrator ? 'Only an administrator node or the master may invite, rename, revoke and promote.' : !view?.live ? 'Not now: the master, which keeps the list, does not answer.' : null;
   const agreed = view?.live && view.nodes.every((node) => node.revoked || node.state === 'synced');
   const alone = view?.nodes.length === 1;
   return (
@@ -42,9 +47,16 @@ export function NodesScreen() {
           )}
         </div>
         <div className="stack tight end">
-          <Button look="primary" icon={<Plus size={16} />} onPress={() => setInviting(true)} isDisabled={!able}>
-            Invite a node…
-          </Button>
+          <span className="row">
+            {view && !alone && (
+              <Button look={view.live ? 'plain' : 'primary'} icon={<Crown size={16} />} onPress={() => session.go('nodes', { promote: '' })} isDisabled={!administrator}>
+                Promote…
+              </Button>
+            )}
+            <Button look={view && !view.live ? 'plain' : 'primary'} icon={<Plus size={16} />} onPress={() => setInviting(true)} isDisabled={!able}>
+              Invite a node…
+            </Button>
+          </span>
           {view && why && <span className="tone-warn small blocked">{why}</span>}
         </div>
       </div>
@@ -53,6 +65,7 @@ export function NodesScreen() {
       {view && !view.live && (
         <Message tone="warn" title="Last known">
           The master can’t be asked now. Roles and names are what this node heard last; how the others are is not known.
+          {administrator && ' If the master is lost, promote a standby.'}
         </Message>
       )}
       {view && (
@@ -62,6 +75,7 @@ export function NodesScreen() {
             acts={(node) =>
               node.revoked ? null : (
                 <span className="row">
+                  {mayBePromoted(node, status) && <IconButton small label={`Promote ${node.name}`} icon={<Crown size={14} />} onPress={() => session.go('nodes', { promote: node.id })} isDisabled={!administrator} />}
                   <IconButton small label={`Rename ${node.name}`} icon={<Pencil size={14} />} onPress={() => setRenaming(node)} isDisabled={!able} />
                   {node.role !== 'master' && <IconButton small label={`Revoke ${node.name}`} icon={<UserX size={14} />} onPress={() => setRevoking(node)} isDisabled={!able} />}
                 </span>
@@ -76,6 +90,13 @@ export function NodesScreen() {
             </p>
           )}
         </section>
+      )}
+      {(status.stranded > 0 || route.params.get('do') === 'stranded') && (
+        <StrandedPanel
+          able={administrator && status.sealing.possible}
+          why={!administrator ? 'Only an administrator node or the master may decide.' : !status.sealing.possible ? 'Accepting waits until the master answers.' : null}
+          focus={route.params.get('do') === 'stranded'}
+        />
       )}
       {view && alone && (
         <section className="panel" aria-label="One node">

@@ -11,13 +11,14 @@ import { ask, useSession } from '../../shared/session';
 import type { Screen } from '../../shared/session';
 import { useReading } from '../../shared/use';
 import { Words } from '../../shared/Words';
+import { Course } from './Course';
 import { FleetPanel } from './FleetPanel';
 import './overview.css';
 
 export function OverviewScreen() {
   const session = useSession();
   const { status, about, platform, tick, go } = session;
-  const changes = useReading<AuditListView>(() => ask(platform, { act: 'audit_list', before: null, limit: 7 }, 'audit'), `audit-${tick}`);
+  const changes = useReading<AuditListView>(() => ask(platform, { act: 'audit_list', before: null, limit: 100 }, 'audit'), `audit-${tick}`);
   if (!status) return <Busy text="Reading…" />;
   const sample = about?.sample ?? false;
   const truth = sentence(status, sample);
@@ -56,6 +57,7 @@ export function OverviewScreen() {
 
       <div className="halves">
         <div className="stack loose">
+          <Course status={status} entries={changes.value?.entries ?? []} />
           <FleetPanel />
           <section className="panel" aria-labelledby="attention">
             <header>
@@ -104,7 +106,7 @@ export function OverviewScreen() {
               <Empty title="Nothing happened yet." />
             ) : (
               <ul className="rows">
-                {changes.value.entries.map((entry) => (
+                {changes.value.entries.slice(0, 7).map((entry) => (
                   <li key={entry.seq} className="change">
                     <span className="row">
                       <span className="clip grow strong" title={`${entry.object} ${entry.detail}`}>
@@ -225,7 +227,7 @@ function Count({ n, word, to, tone }: { n: number | null; word: string; to: () =
   );
 }
 
-const NODE_ALERTS: ReadonlySet<string> = new Set(['master_unreachable', 'node_stale', 'node_revoked', 'certificate_expires', 'clock_differs']);
+const NODE_ALERTS: ReadonlySet<string> = new Set(['master_unreachable', 'node_stale', 'node_revoked', 'certificate_expires', 'clock_differs', 'node_cloned']);
 
 function Alert({ alert }: { alert: AlertView }) {
   const { go } = useSession();
