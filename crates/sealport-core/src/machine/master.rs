@@ -342,6 +342,10 @@ impl Master {
             MasterEvent::Tick => {}
             MasterEvent::Polled { node, role, ask, state } => {
                 self.seen.insert(node, Seen { last: now, role, at: ask.at, damaged: ask.full, state });
+                // It acknowledges nothing, and there may be thousands: the writes that wait are not looked at for each.
+                if role == Role::Processing {
+                    return effects;
+                }
             }
             MasterEvent::Committed { write, generation } => {
                 self.waiting.insert(write, Waiting { generation, until: now.after(STANDBY_WAIT) });

@@ -8,7 +8,8 @@ use rand_core::CryptoRng;
 use super::{
     Ask, Body, Contact, Contradiction, CustodyFact, DEGRADED_AFTER, DEGRADED_MISSES, Effects, Event, Facts,
     Failure, HOLD_MAX, Head, Held, Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART, Persist, PollId,
-    RETRY_FIRST, RETRY_MAX, STALL, STARTING_LIMIT, SecretFact, Send, Settings, Standing, draw,
+    RETRY_FIRST, RETRY_MAX, RETRY_SHARE, RETRY_SOON, STALL, STARTING_LIMIT, SecretFact, Send, Settings,
+    Standing, draw,
 };
 use crate::id::KeyVersion;
 
@@ -314,9 +315,8 @@ impl Node {
         self.woke = false;
         // Full jitter, so that a whole fleet does not come back in one moment.
         self.next = self.now.after(draw(rng, self.retry));
-        // Never longer than the outage has lasted: people who try again and again must not push the next try away.
-        let lost = self.now.since(self.proven.unwrap_or(self.started)).max(RETRY_FIRST);
-        self.retry = (self.retry * 2).min(RETRY_MAX).min(lost);
+        let lost = self.now.since(self.proven.unwrap_or(self.started));
+        self.retry = (self.retry * 2).min(retry_within(lost));
     }
 
     fn damaged(&mut self, effects: &mut Effects) {
@@ -410,6 +410,12 @@ impl Node {
             self.told.damaged = self.held.damaged;
         }
     }
+}
+
+/// The longest time within which a retry comes when contact is lost for so long. Never longer than the outage has lasted:
+/// people who try again and again must not push the next try away.
+pub(super) fn retry_within(lost: u64) -> u64 {
+    lost.min(RETRY_SOON).max(lost / RETRY_SHARE).clamp(RETRY_FIRST, RETRY_MAX)
 }
 
 /// How a head contradicts what a node holds and has seen, if it does.
