@@ -22,10 +22,16 @@ mod desk;
 #[allow(dead_code, unreachable_pub, unused_macros, reason = "other tests use what is not used here")]
 mod system;
 
-#[path = "fleet/fleet.rs"]
-#[allow(clippy::module_inception, reason = "the fleet itself, beside its tests")]
+#[path = "harness/fleet.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::module_inception,
+    reason = "other tests use what is not used here"
+)]
 mod fleet;
-#[path = "fleet/proxy.rs"]
+#[path = "harness/proxy.rs"]
+#[allow(unreachable_pub, reason = "other tests take it too")]
 mod proxy;
 
 #[path = "fleet/damage.rs"]

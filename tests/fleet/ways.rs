@@ -2,12 +2,14 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use super::{
     PROCESSING,
-    fleet::{Fleet, PATIENCE, wait},
+    fleet::{Fleet, PATIENCE, through, wait},
     ports,
     proxy::{Proxy, Way},
 };
@@ -48,6 +50,8 @@ fn a_quiet_poll_is_small_and_a_bad_way_is_bounded() {
         let left = Duration::from_secs(65);
         fleet.until(1, "degraded", left);
         println!("{way:?}: degraded after {:?}", begun.elapsed());
+        let status = fleet.status(1);
+        assert!(status["sync"]["error"].is_string(), "it does not say why: {status}");
         let (code, answer) = fleet.ask(1, "port set", &["Way.P1", "RetryCount=8"]);
         assert_eq!((code, answer["error"]["code"].as_str()), (4, Some("encryption_unavailable")), "{answer}");
         assert_eq!(fleet.json(1, "port list", &[])["ports"].as_array().unwrap().len(), 20);
@@ -61,4 +65,27 @@ fn a_quiet_poll_is_small_and_a_bad_way_is_bounded() {
     }
     assert!(fleet.read_all(1) != all, "the changes came");
     assert!(fleet.read_all(1) == fleet.read_all(0));
+}
+
+/// Systems let a process open 1,024 files until it asks for more: a master with more nodes than that must ask.
+/// Sabotage: `setrlimit` left out of `connection_limit`.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_master_opens_as_many_files_as_it_may() {
+    let fleet = Fleet::new();
+    fleet.kill(0);
+    let serve = fleet.desk.command("m", "--json serve --metrics off --listen 127.0.0.1:0", &[]);
+    let mut limited = through(&["sh", "-c", "ulimit -Sn 300 && exec \"$@\"", "sh"], &serve);
+    let mut child =
+        limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap_or_default();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(ready.contains("ready"), "{ready}");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let numbers: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{line}");
+    assert_ne!(numbers[0], "300", "{line}");
 }

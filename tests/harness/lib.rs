@@ -4,6 +4,7 @@
 pub mod drag;
 #[cfg(target_os = "linux")]
 pub mod keyring;
+pub mod proxy;
 pub mod system;
 pub mod vectors;
 #[cfg(all(feature = "e2e", target_os = "linux"))]

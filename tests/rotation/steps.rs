@@ -136,7 +136,7 @@ fn it_is_cancelled_paused_and_resumed_and_what_is_retired_can_be_destroyed() {
     let at = fleet.master();
     let node = fleet.join("--role standby --administrator", "", &at);
     fleet.until_equal(&[node]);
-    fleet.machines.push(Machine::new("middle"));
+    fleet.machines.push(Machine::new("middle", None, "127.0.0.1:0"));
     let restored = fleet.machines.len() - 1;
     // Cancelled when nodes have the new version already: they let it go.
     hold_before(&fleet, "resealing");

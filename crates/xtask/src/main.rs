@@ -19,28 +19,50 @@ usage: cargo xtask COMMAND
 
   run [--release] [-- ARGS]   build and open the Sealport window; with no display, under Xvfb with a screenshot
   test [--fast]               every check there is; --fast leaves out the real window
-  bench [-- ARGS]             ratios against the bare libraries, measured in one run
+  bench [-- local | net]      ratios against the bare libraries, measured in one run
   campaign [NAME]             a long fault campaign; without NAME lists them
   bundle                      a .deb and an .rpm (Linux)";
 
-/// Long campaigns by name, each with the package whose test it is, and what it shows. Campaign NAME is the ignored test
-/// `campaign` of `tests/NAME.rs`.
-const CAMPAIGNS: &[(&str, &str, &str)] = &[
-    (
-        "model",
-        "sealport-tests",
-        "every order of the protocol's steps with two and three nodes (SEALPORT_SECONDS for each)",
-    ),
-    (
-        "simulator",
-        "sealport-tests",
-        "100,000 cases of the core in a world that fails (SEALPORT_CASES, SEALPORT_SEED)",
-    ),
-    (
-        "rotation",
-        "sealport-node",
-        "100,000 records sealed anew under kills, restarts and edits (SEALPORT_RECORDS, SEALPORT_KILLS, SEALPORT_SEED)",
-    ),
+/// A long campaign.
+struct Campaign {
+    name: &'static str,
+    shows: &'static str,
+    how: How,
+}
+
+enum How {
+    /// The ignored test `campaign` of `tests/NAME.rs`, which this package builds.
+    Test(&'static str),
+    /// The benchmark, with these words.
+    Bench(&'static [&'static str]),
+}
+
+const CAMPAIGNS: &[Campaign] = &[
+    Campaign {
+        name: "model",
+        shows: "every order of the protocol's steps with two and three nodes (SEALPORT_SECONDS for each)",
+        how: How::Test("sealport-tests"),
+    },
+    Campaign {
+        name: "rotation",
+        shows: "100,000 records sealed anew under kills, restarts and edits (SEALPORT_RECORDS, SEALPORT_KILLS, SEALPORT_SEED)",
+        how: How::Test("sealport-node"),
+    },
+    Campaign {
+        name: "simulator",
+        shows: "100,000 cases of the core in a world that fails (SEALPORT_CASES, SEALPORT_SEED)",
+        how: How::Test("sealport-tests"),
+    },
+    Campaign {
+        name: "partitions",
+        shows: "five machines in network namespaces whose ways are cut, for 30 minutes (SEALPORT_MINUTES, SEALPORT_SEED)",
+        how: How::Test("sealport-node"),
+    },
+    Campaign {
+        name: "fleet",
+        shows: "10,000 nodes on one master for 10 minutes, and all of them back after an outage of 5",
+        how: How::Bench(&["fleet", "10000", "600", "300"]),
+    },
 ];
 
 fn main() -> ExitCode {
@@ -83,7 +105,7 @@ fn flag(given: &[&str], known: &str) -> Result<bool, Stop> {
     }
 }
 
-fn bench(passed_on: &[String]) -> Done {
+fn bench(passed_on: &[impl AsRef<std::ffi::OsStr>]) -> Done {
     setup::system(&[setup::Part::Build])?;
     tool::run(
         tool::cargo(&["bench", "--locked", "-p", "sealport-tests", "--bench", "ratios", "--"])
@@ -92,20 +114,27 @@ fn bench(passed_on: &[String]) -> Done {
 }
 
 fn campaign(rest: &[&str]) -> Done {
-    match rest {
+    let found = match rest {
         [] => {
-            CAMPAIGNS.iter().for_each(|(name, _, shows)| println!("{name:20} {shows}"));
-            Ok(())
+            CAMPAIGNS.iter().for_each(|Campaign { name, shows, .. }| println!("{name:20} {shows}"));
+            return Ok(());
         }
-        rest => {
-            let known = CAMPAIGNS.iter().find(|(name, ..)| rest == [*name]);
-            let (name, package, _) = known.ok_or_else(|| {
-                Stop::usage(format!("no campaign {}; `cargo xtask campaign` lists them", rest.join(" ")))
-            })?;
+        [name] => CAMPAIGNS.iter().find(|campaign| campaign.name == *name),
+        _ => None,
+    };
+    let Some(Campaign { name, how, .. }) = found else {
+        return Err(Stop::usage(format!(
+            "no campaign {}; `cargo xtask campaign` lists them",
+            rest.join(" ")
+        )));
+    };
+    match how {
+        How::Test(package) => {
             setup::system(&[setup::Part::Build, setup::Part::Tests])?;
             let target = ["test", "--locked", "--release", "-p", package, "--test", name];
             tool::run(tool::cargo(&target).args(["--", "--ignored", "--exact", "--nocapture", "campaign"]))
         }
+        How::Bench(words) => bench(words),
     }
 }
 

@@ -36,6 +36,7 @@ impl Part {
                 &["age"],
                 &["libsecret-tools"],
                 &["webkit2gtk-driver"],
+                &["iproute2"],
                 &["chromium", "chromium-browser", "google-chrome-stable"],
             ],
         }
@@ -166,6 +167,7 @@ fn other_linux(parts: &[Part]) -> Done {
         (Part::Tests, "age"),
         (Part::Tests, "secret-tool"),
         (Part::Tests, "WebKitWebDriver"),
+        (Part::Tests, "ip"),
     ];
     let mut lacking: Vec<&str> = tools
         .iter()
@@ -179,8 +181,8 @@ fn other_linux(parts: &[Part]) -> Done {
     if lacking.is_empty() {
         return Ok(());
     }
-    let fedora = "Fedora: dnf install webkit2gtk4.1-devel gcc pkgconf xorg-x11-server-Xvfb gnome-keyring libsecret xdotool ImageMagick age";
-    let arch = "Arch: pacman -S webkit2gtk-4.1 base-devel xorg-server-xvfb gnome-keyring libsecret xdotool imagemagick age";
+    let fedora = "Fedora: dnf install webkit2gtk4.1-devel gcc pkgconf xorg-x11-server-Xvfb gnome-keyring libsecret xdotool ImageMagick age iproute";
+    let arch = "Arch: pacman -S webkit2gtk-4.1 base-devel xorg-server-xvfb gnome-keyring libsecret xdotool imagemagick age iproute2";
     Err(Stop::new(format!("this machine lacks: {}", lacking.join(", ")), format!("{fedora}\n  {arch}")))
 }
 
@@ -218,7 +220,7 @@ mod tests {
     fn a_part_lacks_what_none_of_the_alternatives_gives() {
         let most = ["dbus", "xvfb", "gnome-keyring", "imagemagick"];
         assert_eq!(missing(Part::Headless, &most), ["xdotool"]);
-        let with_chrome = ["age", "libsecret-tools", "webkit2gtk-driver", "google-chrome-stable"];
+        let with_chrome = ["age", "libsecret-tools", "webkit2gtk-driver", "iproute2", "google-chrome-stable"];
         assert!(missing(Part::Tests, &with_chrome).is_empty());
     }
 

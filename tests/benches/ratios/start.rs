@@ -6,7 +6,6 @@ use std::{
     env,
     path::Path,
     process::{Command, ExitCode, Stdio},
-    sync::Arc,
 };
 
 use rusqlite::Connection;
@@ -18,8 +17,8 @@ use super::{
     table::{Clock, Goal, Table, against},
 };
 
-const ROLE: &str = "SEALPORT_BENCH_ROLE";
-const FOLDER: &str = "SEALPORT_BENCH_FOLDER";
+pub const ROLE: &str = "SEALPORT_BENCH_ROLE";
+pub const FOLDER: &str = "SEALPORT_BENCH_FOLDER";
 const PORT: &str = "Start.0.Sales.ToLedger";
 const ROUNDS: usize = 25;
 
@@ -27,7 +26,7 @@ const ROUNDS: usize = 25;
 pub fn play() -> Option<ExitCode> {
     let role = env::var(ROLE).ok()?;
     if role == "command" {
-        return Some(sealport_node::cli::main(|config| Ok(Arc::new(Engine::open(config)?))));
+        return Some(sealport_node::cli::main(|config| Ok(Engine::shared(config)?)));
     }
     let folder = env::var_os(FOLDER).expect("a role has a folder");
     let folder = Path::new(&folder);
@@ -49,6 +48,7 @@ pub fn play() -> Option<ExitCode> {
                 .expect("a port");
             assert!(!bytes.is_empty());
         }
+        "bare" => super::net::bare::play(folder),
         other => panic!("no role is called {other}"),
     }
     Some(ExitCode::SUCCESS)

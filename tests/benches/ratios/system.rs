@@ -12,12 +12,18 @@ use sealport_node::{
     call::{Call, Handle, Origin},
     config::Config,
     engine::Engine,
+    files::{self, Existing},
 };
 
 pub const PASSPHRASE: &str = "a passphrase for measuring";
 
 pub fn passphrase() -> SecretText {
     SecretText::new(PASSPHRASE.to_owned())
+}
+
+/// Writes a file that only its owner reads.
+pub fn private(path: &Path, content: &str) {
+    files::write_private(path, content.as_bytes(), Existing::Replace).expect("a file");
 }
 
 pub fn open(folder: &Path) -> Engine {

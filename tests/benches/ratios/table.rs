@@ -102,11 +102,24 @@ impl Table {
             Goal::Seconds(most) => (format!("≤ {}", human(most)), Some(measured <= most)),
             Goal::None => (String::new(), None),
         };
+        let peer = peer.map_or(String::new(), |(name, seconds)| format!("{name}: {}", human(seconds)));
+        self.line(what, &human(measured), &peer, ratio, &goal, met);
+    }
+
+    /// A figure that is no time, in its own words.
+    pub fn line(
+        &mut self,
+        what: &str,
+        measured: &str,
+        peer: &str,
+        ratio: Option<f64>,
+        goal: &str,
+        met: Option<bool>,
+    ) {
         self.missed += usize::from(met == Some(false));
         let met = met.map_or("", |met| if met { "met" } else { "**missed**" });
-        let peer = peer.map_or(String::new(), |(name, seconds)| format!("{name}: {}", human(seconds)));
         let ratio = ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
-        println!("| {what} | {} | {peer} | {ratio} | {goal} | {met} |", human(measured));
+        println!("| {what} | {measured} | {peer} | {ratio} | {goal} | {met} |");
     }
 
     /// A line that says why something was not measured.

@@ -371,6 +371,10 @@ impl Master {
                     node,
                     Seen { last: now, role, at: ask.at, damaged: ask.full, keys: ask.keys, state },
                 );
+                // It acknowledges nothing, and there may be thousands: the writes that wait are not looked at for each.
+                if role == Role::Processing {
+                    return effects;
+                }
             }
             MasterEvent::Committed { write, generation } => {
                 self.waiting.insert(write, Waiting { generation, until: now.after(STANDBY_WAIT) });

@@ -50,6 +50,11 @@ pub const DEGRADED_MISSES: u32 = 2;
 pub const RETRY_FIRST: u64 = 1_000;
 /// The longest wait between two retries.
 pub const RETRY_MAX: u64 = 300_000;
+/// Retries come within this time however long the outage lasts, until it is [`RETRY_SHARE`] times as long: then within that
+/// share of it. So a fleet is back a short while after its master, and what is short grows with what was lost.
+pub const RETRY_SOON: u64 = 50_000;
+/// See [`RETRY_SOON`].
+pub const RETRY_SHARE: u64 = 6;
 /// How long a node may say that it is starting. Then it says what it is without the master.
 pub const STARTING_LIMIT: u64 = 5_000;
 /// A poll that brought nothing is not followed by another before this time, whatever the master does; and a poll that is

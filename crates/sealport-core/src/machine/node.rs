@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use super::{
     ASK_AROUND_APART, ASK_AROUND_MAX, ASK_AROUND_SOON, Ask, Body, Contact, Contradiction, CustodyFact,
     DEGRADED_AFTER, DEGRADED_MISSES, Effects, Event, Facts, Failure, HOLD_MAX, Head, Held, KeySetMark, Marks,
-    Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART, Persist, PollId, ProvenGrant, RETRY_FIRST, RETRY_MAX,
+    Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART, Persist, PollId, ProvenGrant, RETRY_FIRST, RETRY_MAX, RETRY_SHARE, RETRY_SOON,
     STALL, STARTING_LIMIT, SecretFact, Send, Settings, Standing, draw,
 };
 use crate::id::KeyVersion;
@@ -354,9 +354,8 @@ impl Node {
         self.woke = false;
         // Full jitter, so that a whole fleet does not come back in one moment.
         self.next = self.now.after(draw(rng, self.retry));
-        // Never longer than the outage has lasted: people who try again and again must not push the next try away.
-        let lost = self.now.since(self.proven.unwrap_or(self.started)).max(RETRY_FIRST);
-        self.retry = (self.retry * 2).min(RETRY_MAX).min(lost);
+        let lost = self.now.since(self.proven.unwrap_or(self.started));
+        self.retry = (self.retry * 2).min(retry_within(lost));
         // A body that can't be taken over came from the master: it is there.
         if self.around.is_none() && failure != Failure::NotApplied {
             self.around = Some(self.now.after(draw(rng, ASK_AROUND_SOON)));
@@ -497,6 +496,12 @@ impl Node {
             self.told.damaged = self.held.damaged;
         }
     }
+}
+
+/// The longest time within which a retry comes when contact is lost for so long. Never longer than the outage has lasted:
+/// people who try again and again must not push the next try away.
+pub(super) fn retry_within(lost: u64) -> u64 {
+    lost.min(RETRY_SOON).max(lost / RETRY_SHARE).clamp(RETRY_FIRST, RETRY_MAX)
 }
 
 /// How a head contradicts what a node holds and has seen, if it does.

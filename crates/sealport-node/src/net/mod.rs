@@ -1,6 +1,7 @@
 //! Nodes over the network: the authority and its certificates, TLS, what goes over the wire, the server and the client.
 
 pub mod authority;
+mod bodies;
 pub mod client;
 mod crowd;
 pub mod openapi;

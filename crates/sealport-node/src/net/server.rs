@@ -33,6 +33,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     authority::{CLOCK_SLACK, Said},
+    bodies::Bodies,
     crowd::{Crowd, PutOut},
     openapi,
     tls::{self, Shown},
@@ -50,8 +51,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(60);
 /// Connections whose caller has begun to speak and is not known yet: in a handshake, or without a certificate.
 const UNKNOWN_LIMIT: usize = 256;
-/// Connections in all.
+/// Connections in all, where the system lets this process open as many files.
 pub(super) const CONNECTION_LIMIT: usize = 20_000;
+/// Files that are no connections: databases, the local socket, backups.
+const OTHER_FILES: usize = 256;
 /// The largest body of any request but a write.
 const BODY_LIMIT: usize = 64 << 10;
 /// The largest write. A bigger import is done on the master itself.
@@ -147,6 +150,7 @@ struct Peer(Option<Said>);
 #[derive(Clone)]
 struct Shared {
     engine: Weak<Engine>,
+    bodies: Arc<Bodies>,
 }
 
 /// Serves nodes until it is dropped.
@@ -154,6 +158,7 @@ pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     places: Arc<Semaphore>,
+    limit: usize,
     stop: tokio::task::AbortHandle,
 }
 
@@ -173,17 +178,18 @@ impl Server {
         let runtime = engine.runtime()?;
         let _inside = runtime.enter();
         let listener = TcpListener::from_std(listener).map_err(broken)?;
-        let router = router(Shared { engine: Arc::downgrade(engine) });
-        let places = Arc::new(Semaphore::new(CONNECTION_LIMIT));
+        let router = router(Shared { engine: Arc::downgrade(engine), bodies: Arc::new(Bodies::new()) });
+        let limit = connection_limit();
+        let places = Arc::new(Semaphore::new(limit));
         let task = runtime.spawn(accept(listener, acceptor, router, places.clone()));
-        Ok(Self { address, places, stop: task.abort_handle() })
+        Ok(Self { address, places, limit, stop: task.abort_handle() })
     }
 }
 
 impl Server {
     /// Connections that are open.
     pub fn connections(&self) -> usize {
-        CONNECTION_LIMIT - self.places.available_permits()
+        self.limit - self.places.available_permits()
     }
 }
 
@@ -191,6 +197,22 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.abort();
     }
+}
+
+/// Lets this process open as many files as it may (systems begin with 1,024), and says how many connections that is good for:
+/// where files end, the database could not be opened either.
+fn connection_limit() -> usize {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+        if let Some(files) = getrlimit(Resource::Nofile).current {
+            let files = usize::try_from(files).unwrap_or(usize::MAX);
+            return files.saturating_sub(OTHER_FILES).clamp(OTHER_FILES, CONNECTION_LIMIT);
+        }
+    }
+    CONNECTION_LIMIT
 }
 
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, all: Arc<Semaphore>) {
@@ -345,7 +367,7 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
         "/v1/sync" => {
             // A poll may wait for long: the engine must be able to end meanwhile.
             drop(engine);
-            let answer = sync(system.clone(), node, &body).await;
+            let answer = sync(system.clone(), node, &body, &shared.bodies).await;
             says_of_itself(&system, answer)
         }
         "/v1/secret" => blocking(move || system.secret_for(&node)).await,
@@ -437,7 +459,7 @@ fn says_of_itself(system: &System, mut response: Response) -> Response {
     response
 }
 
-async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
+async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes, bodies: &Bodies) -> Response {
     let SyncAsk { ask, state } = match read::<SyncAsk>(body) {
         Ok(ask) => ask,
         Err(error) => return problem(&error, None),
@@ -480,7 +502,12 @@ async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
                 return one_line(&SyncLine::Head(head));
             }
             Answer::Now(sealport_core::machine::Body::Nothing) => None,
-            Answer::Now(_) => return stream(system, ask),
+            Answer::Now(body) => {
+                return match bodies.shared(&system, &ask, &now, body).await {
+                    Some(page) => lines(page),
+                    None => stream(system, ask, bodies.turn().await),
+                };
+            }
             Answer::Hold(hold) => {
                 Duration::from_millis(hold).checked_sub(begun.elapsed()).filter(|l| !l.is_zero())
             }
@@ -507,9 +534,14 @@ async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes) -> Response {
 }
 
 /// The answer to a poll that brings something, a line at a time: neither side holds more than a few.
-fn stream(system: Arc<System>, ask: sealport_core::machine::Ask) -> Response {
+fn stream(
+    system: Arc<System>,
+    ask: sealport_core::machine::Ask,
+    turn: Option<OwnedSemaphorePermit>,
+) -> Response {
     let (lines, mut read) = mpsc::channel::<Bytes>(8);
     tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let mut page = Vec::with_capacity(64 << 10);
         let gone = || Error::new(Code::Cancelled, "The node is gone.");
         let result = system.tell(&ask, |line| {
@@ -533,12 +565,16 @@ fn stream(system: Arc<System>, ask: sealport_core::machine::Ask) -> Response {
 fn one_line(line: &SyncLine) -> Response {
     let mut page = Vec::new();
     match put(&mut page, line) {
-        Ok(()) => ([(header::CONTENT_TYPE, "application/x-ndjson")], page).into_response(),
+        Ok(()) => lines(page.into()),
         Err(error) => problem(&error, None),
     }
 }
 
-fn put(page: &mut Vec<u8>, line: &SyncLine) -> Result<(), Error> {
+fn lines(page: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], page).into_response()
+}
+
+pub(super) fn put(page: &mut Vec<u8>, line: &SyncLine) -> Result<(), Error> {
     serde_json::to_writer(&mut *page, line)
         .map_err(|e| Error::new(Code::Internal, "A line could not be written.").because(e))?;
     page.push(b'\n');

@@ -27,6 +27,9 @@ const LINE_LIMIT: usize = 96 << 20;
 /// A body of which nothing comes for this long is given up.
 const STALL: Duration = Duration::from_secs(10);
 
+/// So long before the machine gives a poll up its request ends, and says why.
+const SAYS_WHY: Duration = Duration::from_millis(250);
+
 /// Sends a poll and tells the loop what came of it.
 pub async fn poll(follower: Arc<Follower>, poll: PollId, ask: Ask, deadline: Duration) {
     let Some(engine) = follower.engine() else { return };
@@ -35,7 +38,7 @@ pub async fn poll(follower: Arc<Follower>, poll: PollId, ask: Ask, deadline: Dur
     drop(engine);
     let client = follower.client();
     let ask = SyncAsk { ask, state };
-    let response = match client.stream("/v1/sync", &ask, deadline).await {
+    let response = match client.stream("/v1/sync", &ask, deadline.saturating_sub(SAYS_WHY)).await {
         Ok(response) => response,
         Err(refused) => {
             system.meters.count("sealport_polls_total", &[("result", "failed")]);

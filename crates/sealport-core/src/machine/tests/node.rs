@@ -291,11 +291,12 @@ fn two_missed_polls_degrade_and_tell_once() {
     assert_eq!(bench.state(), State::Synced);
 }
 
+/// Sabotage: let `retry_within` give `lost.min(RETRY_MAX)`.
 #[test]
-fn retries_come_within_the_time_that_contact_is_lost_and_at_most_five_minutes() {
+fn retries_come_within_a_minute_in_five_and_never_over_five_minutes() {
     let mut bench = Bench::calm();
     let mut waited = 0;
-    for _ in 0..20 {
+    for _ in 0..40 {
         let effects = bench.failed(Failure::Unreachable);
         assert_eq!(effects.send, []);
         // The highest draw but a few: the whole time.
@@ -305,6 +306,8 @@ fn retries_come_within_the_time_that_contact_is_lost_and_at_most_five_minutes() 
         }
         let before = std::mem::replace(&mut waited, bench.now.since(lost));
         assert!(waited <= RETRY_MAX.min(lost.0.max(RETRY_FIRST)), "{waited} after {lost:?}");
+        // A fleet of 10,000 is back within the minute after an outage of five, with 400 connections a second at most.
+        assert!(waited <= RETRY_SOON || lost.0 > 300_000, "{waited} after {lost:?}");
         assert!(waited >= before, "{waited} after {before}");
     }
     assert_eq!(waited, RETRY_MAX);

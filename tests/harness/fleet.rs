@@ -1,5 +1,5 @@
-//! A fleet of real processes: one master and its nodes, each `sealport serve` on loopback in a data directory of its own.
-//! Whatever runs is ended when its owner is dropped.
+//! A fleet of real processes: one master and its nodes, each `sealport serve` in a data directory of its own, on loopback or
+//! in a network namespace. Whatever runs is ended when its owner is dropped.
 
 use std::{
     io::{BufRead, BufReader},
@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::desk::{CUSTODY, err, finish, out, private_file, sealport};
 
 /// How long a test waits for anything that has no deadline of its own.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One process that serves.
 struct Serving(Child);
@@ -29,16 +29,18 @@ impl Drop for Serving {
 }
 
 /// A machine of the fleet: its data directory, and the process that serves it while one does.
-pub(crate) struct Machine {
+pub struct Machine {
     /// Name of the data directory on the desk.
-    pub(crate) data: String,
+    pub data: String,
+    /// The network namespace that it lives in; `None` for this one.
+    namespace: Option<String>,
     /// What it is told to listen on.
     listen: Mutex<String>,
     serving: Mutex<Option<Serving>>,
 }
 
 /// A folder with what commands need. All threads of a test may use it.
-pub(crate) struct Desk(tempfile::TempDir);
+pub struct Desk(tempfile::TempDir);
 
 impl Desk {
     fn new() -> Self {
@@ -48,16 +50,17 @@ impl Desk {
     }
 
     /// A place on the desk.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// A private file; its path.
-    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+    pub fn file(&self, name: &str, content: &str) -> String {
         private_file(&self.path(name), content)
     }
 
-    fn command(&self, data: &str, line: &str, extra: &[&str]) -> Command {
+    /// A command on a data directory of the desk.
+    pub fn command(&self, data: &str, line: &str, extra: &[&str]) -> Command {
         let mut command = sealport(self.0.path(), &self.path(data));
         command.args(line.split_whitespace()).args(extra);
         command.env("SEALPORT_CUSTODY_PASSPHRASE_FILE", self.path("custody"));
@@ -73,49 +76,74 @@ impl Desk {
 }
 
 /// The desk, and the machines on it: the master is the first.
-pub(crate) struct Fleet {
-    pub(crate) machines: Vec<Machine>,
-    pub(crate) desk: Desk,
+pub struct Fleet {
+    pub machines: Vec<Machine>,
+    pub desk: Desk,
 }
 
 impl Fleet {
     /// A master that serves, without any port yet.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
+        Self::new_in(None, "127.0.0.1:0")
+    }
+
+    /// As `new`, in a network namespace and at an address there.
+    pub fn new_in(namespace: Option<&str>, listen: &str) -> Self {
         let desk = Desk::new();
         let init = "init --name Hub --custody passphrase --custody-passphrase-file custody --backup-later";
         desk.json("m", init, &[]);
-        let fleet = Self { machines: vec![Machine::new("m")], desk };
+        let fleet = Self { machines: vec![Machine::new("m", namespace, listen)], desk };
         fleet.start(0);
         fleet
     }
 
     /// The address of the master.
-    pub(crate) fn master(&self) -> String {
+    pub fn master(&self) -> String {
         self.machines[0].listen.lock().unwrap().clone()
     }
 
     /// Lets a machine join, and serves it; its number.
-    pub(crate) fn join(&mut self, invite: &str, join: &str, at: &str) -> usize {
+    pub fn join(&mut self, invite: &str, join: &str, at: &str) -> usize {
+        self.join_in(None, invite, join, at)
+    }
+
+    /// As `join`, in a network namespace.
+    pub fn join_in(&mut self, namespace: Option<&str>, invite: &str, join: &str, at: &str) -> usize {
         let number = self.machines.len();
         let data = format!("n{number}");
-        let invited = self.json(0, &format!("node invite --name N{number} {invite}"), &[]);
-        let token = self.desk.file(&format!("token{number}"), invited["token"].as_str().unwrap());
-        let line = "join --custody passphrase --custody-passphrase-file custody";
-        let joined = self.desk.json(&data, &format!("{line} {join} https://{at} --token-file"), &[&token]);
-        assert_eq!(joined["fingerprint"], invited["fingerprint"], "both sides show the same");
-        self.machines.push(Machine::new(&data));
+        let name = format!("N{number}");
+        let line = "--json join --custody passphrase --custody-passphrase-file custody";
+        let line = format!("{line} {join} https://{at} --token-file");
+        let begun = Instant::now();
+        loop {
+            let invited = self.json(0, &format!("node invite --name {name} {invite}"), &[]);
+            let token = self.desk.file(&format!("token{number}"), invited["token"].as_str().unwrap());
+            let command = self.desk.command(&data, &line, &[&token]);
+            let output = finish(&mut inside(namespace, command), "");
+            let joined: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            if output.status.code() == Some(0) {
+                assert_eq!(joined["fingerprint"], invited["fingerprint"], "both sides show the same");
+                break;
+            }
+            // The master opens its custody for a join: on a busy machine that may take longer than a request has.
+            let busy = joined["error"]["code"] == "unavailable" && begun.elapsed() < 3 * PATIENCE;
+            assert!(busy, "{name}: {joined}{}", err(&output));
+            // It may have let the node in all the same.
+            let _ = self.ask(0, "node revoke --yes", &[&name]);
+        }
+        self.machines.push(Machine::new(&data, namespace, "127.0.0.1:0"));
         self.start(number);
         number
     }
 
     /// Serves a machine; how long it took until it said that it is ready.
-    pub(crate) fn start(&self, number: usize) -> Duration {
+    pub fn start(&self, number: usize) -> Duration {
         let machine = &self.machines[number];
         let mut listen = machine.listen.lock().unwrap();
         let begun = Instant::now();
         loop {
-            let mut command =
-                self.desk.command(&machine.data, "--json serve --metrics off --listen", &[&listen]);
+            let command = self.desk.command(&machine.data, "--json serve --metrics off --listen", &[&listen]);
+            let mut command = inside(machine.namespace.as_deref(), command);
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();
             let mut line = String::new();
@@ -137,22 +165,22 @@ impl Fleet {
     }
 
     /// Ends a machine as a power cut would.
-    pub(crate) fn kill(&self, number: usize) {
+    pub fn kill(&self, number: usize) {
         drop(self.machines[number].serving.lock().unwrap().take());
     }
 
     /// The number of the process that serves a machine.
-    pub(crate) fn process(&self, number: usize) -> u32 {
+    pub fn process(&self, number: usize) -> u32 {
         self.machines[number].serving.lock().unwrap().as_ref().unwrap().0.id()
     }
 
     /// A command that must succeed; its answer.
-    pub(crate) fn json(&self, number: usize, line: &str, extra: &[&str]) -> Value {
+    pub fn json(&self, number: usize, line: &str, extra: &[&str]) -> Value {
         self.desk.json(&self.machines[number].data, line, extra)
     }
 
     /// A command that may fail: its exit code and its answer.
-    pub(crate) fn ask(&self, number: usize, line: &str, extra: &[&str]) -> (i32, Value) {
+    pub fn ask(&self, number: usize, line: &str, extra: &[&str]) -> (i32, Value) {
         let data = &self.machines[number].data;
         let output = finish(&mut self.desk.command(data, &format!("--json {line}"), extra), "");
         let answer = serde_json::from_slice(&output.stdout).unwrap_or_default();
@@ -160,12 +188,12 @@ impl Fleet {
     }
 
     /// How a machine is.
-    pub(crate) fn status(&self, number: usize) -> Value {
+    pub fn status(&self, number: usize) -> Value {
         self.json(number, "status", &[])
     }
 
     /// Waits until a machine is in a state; how long that took.
-    pub(crate) fn until(&self, number: usize, state: &str, patience: Duration) -> Duration {
+    pub fn until(&self, number: usize, state: &str, patience: Duration) -> Duration {
         wait(&format!("{} is {state}", self.machines[number].data), patience, || {
             let status = self.status(number);
             if status["state"] == state { Ok(()) } else { Err(status.to_string()) }
@@ -173,7 +201,7 @@ impl Fleet {
     }
 
     /// What a database holds that all must hold alike.
-    pub(crate) fn held(&self, number: usize) -> Vec<String> {
+    pub fn held(&self, number: usize) -> Vec<String> {
         let database = self.database(number);
         let mut held = Vec::new();
         for table in
@@ -195,19 +223,19 @@ impl Fleet {
     }
 
     /// The database of a machine, behind its service's back.
-    pub(crate) fn database(&self, number: usize) -> Connection {
+    pub fn database(&self, number: usize) -> Connection {
         let database = Connection::open(self.file(number, "sealport.db")).unwrap();
         database.busy_timeout(Duration::from_secs(10)).unwrap();
         database
     }
 
     /// A file in a data directory.
-    pub(crate) fn file(&self, number: usize, name: &str) -> PathBuf {
+    pub fn file(&self, number: usize, name: &str) -> PathBuf {
         self.desk.path(&self.machines[number].data).join(name)
     }
 
     /// Waits until these machines hold what the master holds, to the byte; how long that took.
-    pub(crate) fn until_equal(&self, numbers: &[usize]) -> Duration {
+    pub fn until_equal(&self, numbers: &[usize]) -> Duration {
         wait("all hold the same", PATIENCE, || {
             let master = self.held(0);
             for number in numbers {
@@ -227,7 +255,7 @@ impl Fleet {
     }
 
     /// The list of ports and every document with its secrets, as a machine gives them.
-    pub(crate) fn read_all(&self, number: usize) -> (Value, Vec<(String, Vec<u8>)>) {
+    pub fn read_all(&self, number: usize) -> (Value, Vec<(String, Vec<u8>)>) {
         let list = self.json(number, "port list", &[]);
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("out");
@@ -246,21 +274,42 @@ impl Fleet {
 }
 
 impl Machine {
-    pub(crate) fn new(data: &str) -> Self {
+    pub(crate) fn new(data: &str, namespace: Option<&str>, listen: &str) -> Self {
         Self {
             data: data.to_owned(),
-            listen: Mutex::new("127.0.0.1:0".to_owned()),
+            namespace: namespace.map(str::to_owned),
+            listen: Mutex::new(listen.to_owned()),
             serving: Mutex::default(),
         }
     }
 }
 
+/// The same command in a network namespace. `ip` becomes the command, so the process is the one that it serves.
+fn inside(namespace: Option<&str>, command: Command) -> Command {
+    match namespace {
+        Some(namespace) => through(&["ip", "netns", "exec", namespace], &command),
+        None => command,
+    }
+}
+
+/// The same command as the last words of another one.
+pub fn through(words: &[&str], command: &Command) -> Command {
+    let mut other = Command::new(words[0]);
+    other.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        other.current_dir(folder);
+    }
+    other
+}
+
 /// Waits until `holds` says so, or ends the test with what it said last; how long that took.
-pub(crate) fn wait(
-    what: &str,
-    patience: Duration,
-    mut holds: impl FnMut() -> Result<(), String>,
-) -> Duration {
+pub fn wait(what: &str, patience: Duration, mut holds: impl FnMut() -> Result<(), String>) -> Duration {
     let begun = Instant::now();
     loop {
         match holds() {

@@ -13,7 +13,7 @@ use std::{
 
 /// How the way is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub enum Way {
     /// Everything passes.
     Open,
     /// Connections are taken, and nothing passes: a cut that nobody is told of.
@@ -35,15 +35,17 @@ struct Shared {
 }
 
 /// A way, until it is dropped.
-pub(crate) struct Proxy {
-    pub(crate) at: SocketAddr,
+pub struct Proxy {
+    /// Where a node finds it.
+    pub at: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Proxy {
-    pub(crate) fn start(to: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let at = listener.local_addr().unwrap();
+    /// A way to the master at `to`.
+    pub fn start(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let at = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             way: Mutex::new(Way::Open),
             bytes: AtomicU64::new(0),
@@ -64,12 +66,13 @@ impl Proxy {
         Self { at, shared }
     }
 
-    pub(crate) fn set(&self, way: Way) {
-        *self.shared.way.lock().unwrap() = way;
+    /// From now on the way is like this.
+    pub fn set(&self, way: Way) {
+        *self.shared.way.lock().expect("nobody panics") = way;
     }
 
     /// Bytes and requests that passed so far.
-    pub(crate) fn passed(&self) -> (u64, u64) {
+    pub fn passed(&self) -> (u64, u64) {
         (self.shared.bytes.load(Ordering::Relaxed), self.shared.turns.load(Ordering::Relaxed))
     }
 }
@@ -85,7 +88,8 @@ fn pass(node: TcpStream, shared: &Arc<Shared>) {
     let Ok(master) = TcpStream::connect(shared.to) else { return };
     // Who spoke last on this connection.
     let asked = Arc::new(AtomicBool::new(false));
-    let (from, to) = (node.try_clone().unwrap(), master.try_clone().unwrap());
+    let (from, to) =
+        (node.try_clone().expect("a second handle"), master.try_clone().expect("a second handle"));
     let back = (shared.clone(), asked.clone());
     let up = thread::spawn(move || carry(from, to, &back.0, &back.1, true));
     carry(master, node, shared, &asked, false);
@@ -93,11 +97,11 @@ fn pass(node: TcpStream, shared: &Arc<Shared>) {
 }
 
 fn carry(mut from: TcpStream, mut to: TcpStream, shared: &Shared, asked: &AtomicBool, up: bool) {
-    from.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    from.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
     let mut buffer = [0; 16 << 10];
     let mut answered = 0;
     while !shared.ended.load(Ordering::Relaxed) {
-        let way = *shared.way.lock().unwrap();
+        let way = *shared.way.lock().expect("nobody panics");
         if way == Way::Silent {
             thread::sleep(Duration::from_millis(50));
             continue;
