@@ -60,6 +60,7 @@ const ONLY_NAMED_IN: &[(&str, &[&str])] = &[
         &[
             "keyring::",
             "keyring_core",
+            "secret_service",
             "zbus_secret_service_keyring_store",
             "apple_native_keyring_store",
             "windows_native_keyring_store",

@@ -93,11 +93,11 @@ impl Port {
     /// one. Fails with `not_found`, or with `usage` and the candidates.
     pub fn resolve(&self, path_or_end: &str) -> Result<String, Error> {
         let read = self.open();
-        let paths: Vec<String> =
-            read.slots.slots.iter().map(|slot| read.slots.path(read.tree, slot)).collect();
-        if paths.iter().any(|path| path == path_or_end) {
+        if find(&read, path_or_end).is_some() {
             return Ok(path_or_end.to_owned());
         }
+        let paths: Vec<String> =
+            read.slots.slots.iter().map(|slot| read.slots.path(read.tree, slot)).collect();
         let ends = |path: &str, end: &str| {
             path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('/'))
         };

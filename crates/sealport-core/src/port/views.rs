@@ -145,7 +145,7 @@ type Side<'a, 'r> = (&'a Port, &'a Read<'r>, Option<&'a Slot>);
 
 fn change<'a>(from: Side<'a, 'a>, to: Side<'a, 'a>) -> Option<ChangeView> {
     let secret = [from.2, to.2].into_iter().flatten().any(|slot| slot.secret.is_some());
-    let shown = |side: &Side<'_, '_>| side.2.and_then(|slot| property(side.0, side.1, slot).value);
+    let shown = |side: &Side<'_, '_>| side.2.and_then(|slot| value(side.1, slot));
     let (before, after) = if secret {
         if known(from).as_deref() == known(to).as_deref() {
             return None;
@@ -169,17 +169,20 @@ fn known<'a>(side: Side<'a, 'a>) -> Option<Value<'a>> {
     side.1.slots.value(side.1.tree, slot).filter(|value| !value.is_empty())
 }
 
+/// The value as a view shows it: none of a secret, and none where there is none.
+fn value(read: &Read<'_>, slot: &Slot) -> Option<String> {
+    let plain = slot.secret.is_none() && matches!(slot.place, Place::Whole) && !read.tree.node(slot.node).nil;
+    plain.then(|| read.slots.shown(read.tree, slot.node))
+}
+
 fn property(port: &Port, read: &Read<'_>, slot: &Slot) -> PropertyView {
     let n = read.tree.node(slot.node);
     let whole = matches!(slot.place, Place::Whole);
-    let (value, value_type, choices) = if slot.secret.is_some() || !whole {
-        (None, ValueType::Text, Vec::new())
-    } else if n.nil {
-        (None, ValueType::Null, Vec::new())
-    } else {
-        let value = read.slots.shown(read.tree, slot.node);
-        let (value_type, choices) = spelling(&value, n.vt, slot);
-        (Some(value), value_type, choices)
+    let value = value(read, slot);
+    let (value_type, choices) = match &value {
+        Some(value) => spelling(value, n.vt, slot),
+        None if whole && slot.secret.is_none() => (ValueType::Null, Vec::new()),
+        None => (ValueType::Text, Vec::new()),
     };
     PropertyView {
         path: read.slots.path(read.tree, slot),

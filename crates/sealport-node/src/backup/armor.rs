@@ -31,6 +31,21 @@ impl<R: BufRead> Strict<R> {
         Self { inner, line: Vec::new(), taken: 0, state: State::Begin, line_end: b"\n" }
     }
 
+    /// Passes on full lines of the body as long as they lie ready and fit. Whatever else comes is for `next_line`.
+    fn whole_lines(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = COLUMNS + self.line_end.len();
+        if self.state != (State::Body { short: false }) {
+            return Ok(0);
+        }
+        let ready = self.inner.fill_buf()?;
+        let is_whole = |line: &[u8]| line.ends_with(self.line_end) && is_base64(&line[..COLUMNS]);
+        let most = ready.len().min(buffer.len());
+        let count = ready[..most].chunks_exact(length).take_while(|line| is_whole(line)).count() * length;
+        buffer[..count].copy_from_slice(&ready[..count]);
+        self.inner.consume(count);
+        Ok(count)
+    }
+
     fn next_line(&mut self) -> io::Result<()> {
         self.line.clear();
         self.taken = 0;
@@ -49,9 +64,7 @@ impl<R: BufRead> Strict<R> {
         self.state = match &self.state {
             State::Begin if text == BEGIN => State::Body { short: false },
             State::Body { .. } if text == END => State::Done,
-            State::Body { short: false }
-                if (1..=COLUMNS).contains(&text.len()) && text.iter().all(|byte| is_base64(*byte)) =>
-            {
+            State::Body { short: false } if (1..=COLUMNS).contains(&text.len()) && is_base64(text) => {
                 State::Body { short: text.len() < COLUMNS }
             }
             State::Begin | State::Body { .. } | State::Done => {
@@ -64,19 +77,32 @@ impl<R: BufRead> Strict<R> {
 
 impl<R: BufRead> Read for Strict<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.taken == self.line.len() {
+        let mut filled = 0;
+        loop {
+            let rest = &self.line[self.taken..];
+            let count = rest.len().min(buffer.len() - filled);
+            buffer[filled..filled + count].copy_from_slice(&rest[..count]);
+            self.taken += count;
+            filled += count;
+            if filled == buffer.len() {
+                return Ok(filled);
+            }
+            filled += self.whole_lines(&mut buffer[filled..])?;
             self.next_line()?;
+            if self.line.is_empty() {
+                return Ok(filled);
+            }
         }
-        let rest = &self.line[self.taken..];
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        self.taken += count;
-        Ok(count)
     }
 }
 
-fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+/// Without a branch for each byte: a backup is read by the hundred megabytes.
+fn is_base64(text: &[u8]) -> bool {
+    text.iter().fold(true, |fits, &byte| {
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let digit = byte.wrapping_sub(b'0') < 10;
+        fits & (letter | digit | (byte == b'+') | (byte == b'/') | (byte == b'='))
+    })
 }
 
 fn refused(what: &'static str) -> io::Error {

@@ -142,7 +142,8 @@ impl Reader {
         let inside = decryptor
             .decrypt(iter::once(&identity as &dyn age::Identity))
             .map_err(|cause| refused(&file, cause))?;
-        let mut lines = Lines { file: &file, input: BufReader::with_capacity(1 << 20, inside) };
+        let input = BufReader::with_capacity(1 << 20, inside);
+        let mut lines = Lines { file: &file, input, line: Zeroizing::new(Vec::with_capacity(1 << 16)) };
 
         let Line::Start(start) = lines.next()? else { return Err(fault("its first line is not the first")) };
         if start.format != 1 || start.header != header_hash(&self.header_text) {
@@ -171,7 +172,7 @@ impl Reader {
                     count.records += 1;
                     ports += u64::from(row.kind != RecordKind::Document);
                     opened += 2;
-                    present = Some(Row { envelope: Vec::new(), summary: Vec::new(), ..row.clone() });
+                    present = Some(row.without_content());
                     each(Item::Record(row))?;
                 }
                 Line::Revision(line) => {
@@ -221,20 +222,22 @@ impl Reader {
 struct Lines<'a, R> {
     file: &'a Path,
     input: R,
+    /// The present one. The first, which holds the bundle, fits without a move that would leave a copy behind.
+    line: Zeroizing<Vec<u8>>,
 }
 
 impl<R: BufRead> Lines<'_, R> {
     fn next(&mut self) -> Result<Line, Error> {
-        let mut line = Zeroizing::new(Vec::new());
+        self.line.clear();
         self.input
             .by_ref()
             .take(MAX_LINE)
-            .read_until(b'\n', &mut line)
+            .read_until(b'\n', &mut self.line)
             .map_err(|cause| damaged(self.file, "a part of it does not open").because(cause))?;
-        if line.pop() != Some(b'\n') {
+        if self.line.pop() != Some(b'\n') {
             return Err(damaged(self.file, "it is cut off"));
         }
-        serde_json::from_slice(&line).map_err(|_| damaged(self.file, "a line inside is not one of ours"))
+        serde_json::from_slice(&self.line).map_err(|_| damaged(self.file, "a line inside is not one of ours"))
     }
 
     fn ends(&mut self) -> Result<(), Error> {

@@ -57,7 +57,11 @@ impl Item {
     /// Reads the item.
     pub fn load(self) -> Result<Zeroizing<Vec<u8>>, Error> {
         self.in_time("read", move |_| {
-            let secret = self.entry()?.get_secret().map_err(|error| self.explain("read", error))?;
+            #[cfg(all(unix, not(target_os = "macos")))]
+            if let Some(secret) = self.look()?.read() {
+                return Ok(Zeroizing::new(secret));
+            }
+            let secret = self.open()?.get_secret().map_err(|error| self.explain("read", error))?;
             Ok(Zeroizing::new(secret))
         })
     }
@@ -76,10 +80,19 @@ impl Item {
         })
     }
 
+    #[cfg(all(unix, not(target_os = "macos")))]
+    fn look(self) -> Result<super::look::Looked, Error> {
+        super::look::look(SERVICE, &self.system.to_string(), self.interactive)
+    }
+
     /// Looks first (no prompt), then opens the store anew.
     fn entry(self) -> Result<Entry, Error> {
         #[cfg(all(unix, not(target_os = "macos")))]
-        super::look::look(SERVICE, &self.system.to_string(), self.interactive)?;
+        self.look()?;
+        self.open()
+    }
+
+    fn open(self) -> Result<Entry, Error> {
         let store = open_store().map_err(|error| self.explain("open", error))?;
         let label = HashMap::from([("label", "Sealport master secret")]);
         let label = cfg!(all(unix, not(target_os = "macos"))).then_some(&label);

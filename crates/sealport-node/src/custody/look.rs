@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use sealport_core::{Code, Error};
+use secret_service::{EncryptionType, blocking::SecretService};
 use zbus::{
     blocking::{Connection, Proxy},
     zvariant::{ObjectPath, OwnedObjectPath},
@@ -17,33 +18,54 @@ const SERVICE: &str = "org.freedesktop.secrets";
 const PATH: &str = "/org/freedesktop/secrets";
 const NOWHERE: &str = "/";
 
+/// A way to the Secret Service, once looking found nothing in it.
+pub(super) struct Looked {
+    bus: Connection,
+    /// The one item that was asked for, where it is there and open.
+    item: Option<OwnedObjectPath>,
+}
+
 /// `Ok` where the item of `service` and `user` can be reached without a prompt, or `interactive` lets the store prompt.
 /// What needs no password to unlock is unlocked.
-pub(super) fn look(service: &str, user: &str, interactive: bool) -> Result<(), Error> {
+pub(super) fn look(service: &str, user: &str, interactive: bool) -> Result<Looked, Error> {
     let bus = Connection::session().map_err(no_bus)?;
     let secrets = proxy(&bus, PATH, "org.freedesktop.Secret.Service")?;
-    // A service that the bus can start counts as there: the first call starts it.
-    let collection: OwnedObjectPath = secrets.call("ReadAlias", &("default",)).map_err(no_service)?;
     let wanted = HashMap::from([("service", service), ("username", user)]);
-    let (open, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
-        secrets.call("SearchItems", &(wanted,)).map_err(refused)?;
+    // A service that the bus can start counts as there: the first call starts it.
+    let (mut open, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
+        secrets.call("SearchItems", &(wanted,)).map_err(no_service)?;
     if !open.is_empty() {
-        return Ok(());
+        let item = if (open.len(), locked.len()) == (1, 0) { open.pop() } else { None };
+        drop(secrets);
+        return Ok(Looked { bus, item });
     }
     if !locked.is_empty() {
-        return unlock(&secrets, &locked, interactive);
+        unlock(&secrets, &locked, interactive)?;
+    } else {
+        let collection: OwnedObjectPath = secrets.call("ReadAlias", &("default",)).map_err(refused)?;
+        if collection.as_str() == NOWHERE {
+            return Err(Error::new(Code::KeyringMissing, "the Secret Service has no default collection").hint(
+                "Log in to the desktop once, or make a default keyring in its window (Seahorse, KWalletManager).",
+            ));
+        }
+        let shown = proxy(&bus, collection.as_str(), "org.freedesktop.Secret.Collection")?;
+        if shown.get_property::<bool>("Locked").map_err(refused)? {
+            drop(shown);
+            unlock(&secrets, &[collection], interactive)?;
+        }
     }
-    if collection.as_str() == NOWHERE {
-        return Err(Error::new(Code::KeyringMissing, "the Secret Service has no default collection").hint(
-            "Log in to the desktop once, or make a default keyring in its window (Seahorse, KWalletManager).",
-        ));
+    drop(secrets);
+    Ok(Looked { bus, item: None })
+}
+
+impl Looked {
+    /// What the item holds, over the connection that found it: a command that opens one port waits for every question to
+    /// the keyring. `None` where it was not found open, or does not come this way: the store asks once more, and tells why.
+    pub fn read(self) -> Option<Vec<u8>> {
+        let item = self.item?;
+        let secrets = SecretService::connect_with_existing(EncryptionType::Dh, self.bus).ok()?;
+        secrets.get_item_by_path(item).and_then(|item| item.get_secret()).ok()
     }
-    let shown = proxy(&bus, collection.as_str(), "org.freedesktop.Secret.Collection")?;
-    if shown.get_property::<bool>("Locked").map_err(refused)? {
-        drop(shown);
-        return unlock(&secrets, &[collection], interactive);
-    }
-    Ok(())
 }
 
 // Asks to unlock without showing the prompt that may come back for it.

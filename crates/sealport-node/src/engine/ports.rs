@@ -52,7 +52,7 @@ impl Engine {
 
     pub(super) fn show(&self, port: &str, revision: Option<Revision>) -> Result<PortView, Error> {
         let system = self.system()?;
-        let Opened { row, head, port } = system.port(system.find(port)?)?;
+        let Opened { row, head, port } = system.named(port)?;
         let (at, head, port) = match revision {
             Some(revision) => {
                 let (head, port) = system.port_at(&row, revision)?;
@@ -89,24 +89,26 @@ impl Engine {
         call: &Call,
     ) -> Result<SaveView, Error> {
         let system = self.system()?;
-        let opened = system.port(system.find(port)?)?;
+        let opened = system.named(port)?;
         expect_revision(&opened, if_revision)?;
         expect_present(&opened)?;
-        let mut changed = copy(&opened)?;
+        let mut changed: Option<Port> = None;
         let mut only_missing = true;
         for assignment in assignments {
-            let path = changed.resolve(&assignment.path)?;
-            only_missing &= changed.missing().iter().any(|missing| missing.path == path);
+            let port = changed.as_ref().unwrap_or(&opened.port);
+            let path = port.resolve(&assignment.path)?;
+            only_missing &= port.missing().iter().any(|missing| missing.path == path);
             // The value may be a secret; it goes straight into the element.
-            changed = changed.set(&path, assignment.value.expose())?;
+            changed = Some(port.set(&path, assignment.value.expose())?);
         }
-        let what = if only_missing && !assignments.is_empty() { "secret filled" } else { "edited" };
+        let Some(changed) = changed else { return Ok(unchanged(&opened, dry_run)) };
+        let what = if only_missing { "secret filled" } else { "edited" };
         self.save(&system, opened, &changed, "port.edit", what, note, dry_run, call)
     }
 
     pub(super) fn mark(&self, port: &str, path: &str, secret: bool, call: &Call) -> Result<SaveView, Error> {
         let system = self.system()?;
-        let opened = system.port(system.find(port)?)?;
+        let opened = system.named(port)?;
         expect_present(&opened)?;
         let path = opened.port.resolve(path)?;
         let changed = opened.port.mark(&path, secret)?;
@@ -125,7 +127,7 @@ impl Engine {
 
     pub(super) fn reveal(&self, port: &str, path: &str, call: &Call) -> Result<RevealView, Error> {
         let system = self.system()?;
-        let opened = system.port(system.find(port)?)?;
+        let opened = system.named(port)?;
         let path = opened.port.resolve(path)?;
         let value = opened.port.reveal(&path)?;
         // The entry is durable before the value leaves.
@@ -136,7 +138,7 @@ impl Engine {
 
     pub(super) fn history(&self, port: &str) -> Result<HistoryView, Error> {
         let system = self.system()?;
-        let Opened { row, head, .. } = system.port(system.find(port)?)?;
+        let Opened { row, head, .. } = system.named(port)?;
         let mut revisions = vec![revision_view(row.revision, head)];
         for number in (1..row.revision.0).rev() {
             let (head, _) = system.port_at(&row, Revision(number))?;
@@ -147,7 +149,7 @@ impl Engine {
 
     pub(super) fn diff(&self, port: &str, from: Revision, to: Revision) -> Result<DiffView, Error> {
         let system = self.system()?;
-        let opened = system.port(system.find(port)?)?;
+        let opened = system.named(port)?;
         let (_, before) = system.port_at(&opened.row, from)?;
         let (_, after) = system.port_at(&opened.row, to)?;
         Ok(DiffView {
@@ -167,7 +169,7 @@ impl Engine {
         call: &Call,
     ) -> Result<SaveView, Error> {
         let system = self.system()?;
-        let opened = system.port(system.find(port)?)?;
+        let opened = system.named(port)?;
         expect_revision(&opened, if_revision)?;
         let (former, changed) = system.port_at(&opened.row, to)?;
         let same = changed.element() == opened.port.element() && changed.marks() == opened.port.marks();
@@ -195,7 +197,7 @@ impl Engine {
 
     fn set_deleted(&self, port: &str, deleted: bool, call: &Call) -> Result<SaveView, Error> {
         let system = self.system()?;
-        let opened = system.port(system.find(port)?)?;
+        let opened = system.named(port)?;
         if opened.head.deleted == deleted {
             return Ok(unchanged(&opened, false));
         }

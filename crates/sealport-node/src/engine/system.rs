@@ -397,22 +397,24 @@ impl System {
         Ok(look(index.as_ref().expect("it was made above")))
     }
 
-    /// The id of the one port that `text` means: an id, or a name that only one port has.
-    pub fn find(&self, text: &str) -> Result<RecordId, Error> {
-        // An id needs no list, which costs a second over very many ports: a command that opens one port is quick.
-        if let Ok(id) = text.parse::<RecordId>() {
-            let row = self.read(|store| store.record(id))?;
-            let port = row.filter(|row| row.kind != RecordKind::Document);
-            return port
-                .map(|row| row.id)
-                .ok_or_else(|| Error::new(Code::NotFound, format!("There is no port {id}.")));
+    /// The present revision of the one port that `text` means: an id, or a name that only one port has.
+    pub(super) fn named(&self, text: &str) -> Result<Opened, Error> {
+        // Neither an id nor a name that only one port has needs the list, which costs a second over very many ports: a
+        // command that opens one port is quick.
+        let id = match text.parse() {
+            Ok(id) => Some(id),
+            Err(_) if held(&self.index).is_some() => None,
+            Err(_) => self.read(|store| store.only_port_named(text))?,
+        };
+        match id {
+            Some(id) => self.port(id),
+            None => self.port(self.index(|index| index.find(text))??),
         }
-        self.index(|index| index.find(text))?
     }
 
     /// The present revision of a port.
     pub(super) fn port(&self, id: RecordId) -> Result<Opened, Error> {
-        let row = self.read(|store| store.record(id))?;
+        let row = self.read(|store| store.record(id))?.filter(|row| row.kind != RecordKind::Document);
         let row = row.ok_or_else(|| Error::new(Code::NotFound, format!("There is no port {id}.")))?;
         let (head, port) = self.open_port(&row, row.revision, &row.envelope)?;
         Ok(Opened { row, head, port })

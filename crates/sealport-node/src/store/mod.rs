@@ -67,6 +67,19 @@ pub struct Row {
     pub envelope: Vec<u8>,
 }
 
+impl Row {
+    /// What it says of itself in the clear.
+    pub fn without_content(&self) -> Self {
+        Self {
+            application: self.application.clone(),
+            name: self.name.clone(),
+            summary: Vec::new(),
+            envelope: Vec::new(),
+            ..*self
+        }
+    }
+}
+
 /// A former revision of a record.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the columns of the table")]

@@ -51,6 +51,18 @@ impl Store {
             .map_err(self.place.on("Reading a record"))
     }
 
+    /// The port of this name, deleted or not; `None` also where several have it. Reads names alone, by their index.
+    pub fn only_port_named(&self, name: &str) -> Result<Option<RecordId>> {
+        let found: Vec<RecordId> = self
+            .connection
+            .prepare_cached("SELECT id FROM record WHERE name = ? AND kind <> 'document' LIMIT 2")
+            .and_then(|mut query| {
+                query.query_map([name], |row| row.get(0).map(RecordId::from_bytes))?.collect()
+            })
+            .map_err(self.place.on("Reading a name"))?;
+        Ok(if let [only] = found.as_slice() { Some(*only) } else { None })
+    }
+
     /// A revision of a record, present or former; `None` where there is none by that number.
     pub fn revision(&self, record: &Row, revision: Revision) -> Result<Option<Former>> {
         if revision == record.revision {

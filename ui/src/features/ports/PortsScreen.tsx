@@ -51,7 +51,7 @@ export function PortsScreen() {
   const [exporting, setExporting] = useState(false);
   const search = useRef<HTMLInputElement>(null);
   const grid = useRef<GridHandle>(null);
-  const ports = usePorts(platform, filter, tick);
+  const ports = usePorts(platform, filter, tick, active);
 
   useEffect(() => {
     const next = filterOf(route.params);

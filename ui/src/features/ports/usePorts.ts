@@ -1,4 +1,4 @@
-// The list of ports in pages of 200, asked for as they come into sight.
+// The list of ports in pages of 200, asked for as they come into sight and let go of when they are far out of it.
 
 import { useCallback, useEffect, useRef, useState } from 'react';
 
@@ -9,6 +9,8 @@ import { ask } from '../../shared/session';
 const PAGE = 200;
 /** Pages asked for at a time. What one leaps over meanwhile is never asked for. */
 const AT_ONCE = 2;
+/** Pages on either side of what is in sight that stay. A list of 100,000 ports would fill the window's memory. */
+const NEAR = 4;
 
 export interface PortPages {
   total: number;
@@ -31,8 +33,11 @@ interface List {
 
 const nothing: List = { key: '', round: 0, pages: new Map(), total: 0, facets: null, ms: null };
 
-/** A late answer to an old filter is dropped; a write reads again and keeps what is in sight until then. */
-export function usePorts(platform: Platform, filter: PortFilter, tick: number): PortPages {
+/**
+ * A late answer to an old filter is dropped; a write reads again and keeps what is in sight until then. The page of the
+ * `active` row stays wherever one scrolls: Enter opens it from anywhere.
+ */
+export function usePorts(platform: Platform, filter: PortFilter, tick: number, active: number): PortPages {
   const key = JSON.stringify(filter);
   const [list, setList] = useState<List>(nothing);
   const [fault, setFault] = useState<Fault | null>(null);
@@ -69,6 +74,10 @@ export function usePorts(platform: Platform, filter: PortFilter, tick: number): 
 
   const listed = list.round;
   const sight = useRef({ first: 0, last: 0 });
+  const activePage = useRef(0);
+  useEffect(() => {
+    activePage.current = Math.floor(active / PAGE);
+  }, [active]);
   const underWay = useRef(0);
   const readSight = useCallback(() => {
     if (listed !== round.current) return;
@@ -80,7 +89,14 @@ export function usePorts(platform: Platform, filter: PortFilter, tick: number): 
       read(page)
         .then(
           (answer) => {
-            if (round.current === listed) setList((old) => ({ ...old, pages: new Map([...old.pages, [page, answer.ports]]) }));
+            if (round.current !== listed) return;
+            const from = Math.floor(sight.current.first / PAGE) - NEAR;
+            const to = Math.floor(sight.current.last / PAGE) + NEAR;
+            const kept = activePage.current;
+            const stays = (page: number) => page === kept || (page >= from && page <= to);
+            // What is let go of is asked for again when it comes back into sight.
+            asked.current = new Set([...asked.current].filter(stays));
+            setList((old) => ({ ...old, pages: new Map([...old.pages, [page, answer.ports] as const].filter(([page]) => stays(page))) }));
           },
           (reason: unknown) => {
             failed = true;
