@@ -24,7 +24,7 @@ mod desk;
 #[allow(dead_code, unreachable_pub, unused_macros, reason = "other tests use what is not used here")]
 mod system;
 
-#[path = "fleet/fleet.rs"]
+#[path = "harness/fleet.rs"]
 #[allow(dead_code, reason = "other tests use what is not used here")]
 mod fleet;
 

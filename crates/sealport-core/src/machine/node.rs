@@ -8,8 +8,8 @@ use rand_core::CryptoRng;
 use super::{
     ASK_AROUND_APART, ASK_AROUND_MAX, ASK_AROUND_SOON, Ask, Body, Contact, Contradiction, CustodyFact,
     DEGRADED_AFTER, DEGRADED_MISSES, Effects, Event, Facts, Failure, HOLD_MAX, Head, Held, KeySetMark, Marks,
-    Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART, Persist, PollId, ProvenGrant, RETRY_FIRST, RETRY_MAX, RETRY_SHARE, RETRY_SOON,
-    STALL, STARTING_LIMIT, SecretFact, Send, Settings, Standing, draw,
+    Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART, Persist, PollId, ProvenGrant, RETRY_FIRST, RETRY_MAX,
+    RETRY_SHARE, RETRY_SOON, STALL, STARTING_LIMIT, SecretFact, Send, Settings, Standing, draw,
 };
 use crate::id::KeyVersion;
 
