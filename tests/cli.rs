@@ -3,7 +3,6 @@
 
 #![recursion_limit = "256"] // one JSON object with every field of every request
 #![cfg(unix)]
-#![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 use std::{

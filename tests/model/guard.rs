@@ -151,7 +151,7 @@ impl Rules {
         let mut facts = WriteFacts {
             epoch: Epoch(db.reign().epoch.into()),
             active_version: db.active.version(),
-            present: (!db.rows.is_empty()).then(|| Revision(db.rows.len() as u64)),
+            present: (!db.rows.is_empty()).then_some(Revision(db.rows.len() as u64)),
             same: there.is_some_and(|there| there.write == write.row.write),
         };
         if self.lacks(Guard::FenceOnWrites) {

@@ -394,7 +394,7 @@ impl Node {
             // Another may be granted a higher epoch before this one takes its seat.
             self.around = Some(self.now);
         }
-        if !self.around.is_some_and(|due| due <= self.now) {
+        if self.around.is_none_or(|due| due > self.now) {
             return;
         }
         let half = self.around_apart / 2;

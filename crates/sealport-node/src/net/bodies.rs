@@ -96,6 +96,7 @@ mod tests {
             at: at(generation),
             audit: AuditMark { line: 1, hash: "a".to_owned() },
             version: Some(KeyVersion(1)),
+            keys: None,
             full: false,
             hold: 0,
         };
@@ -105,6 +106,7 @@ mod tests {
             active_version: KeyVersion(1),
             audit: AuditMark { line: 2, hash: "b".to_owned() },
             counts: Counts::default(),
+            withheld: Vec::new(),
         };
         let asked = |from, to| Asked { ask: ask(from), position: position(to) };
         assert!(asked(1, 2) == asked(1, 2));

@@ -73,6 +73,7 @@ pub fn poll(held: &Held, hold: u64) -> Bytes {
         at: held.at,
         audit: held.audit.clone(),
         version: held.version,
+        keys: held.keys,
         full: held.damaged,
         hold,
     };

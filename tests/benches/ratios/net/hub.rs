@@ -15,7 +15,7 @@ use sealport_core::{
     api::CustodyChoice,
     bundle::{Bundle, Kept},
     id::{KeyVersion, NodeId, SystemId},
-    machine::{Held, Standing},
+    machine::{Held, Standing, rotation::derive_key_set_mark},
     time::Timestamp,
 };
 use sealport_node::{
@@ -127,10 +127,14 @@ impl Hub {
         let position = self.store().position().expect("a position");
         Held {
             system: self.system,
+            // Of a node that reads and writes nothing here, who it is does not matter.
+            node: NodeId::from_bytes([0; 16]),
+            grant: None,
             seen: position.at,
             at: position.at,
             audit: position.audit,
             version: Some(KeyVersion(1)),
+            keys: Some(derive_key_set_mark(self.bundle.checks())),
             counts: position.counts,
             damaged: false,
             standing: Standing::Member,
