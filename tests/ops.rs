@@ -19,7 +19,7 @@ use std::{
 use sealport_node::{
     alert::{ALERTS, webhook::derive_signature},
     meter::{Kind, METRICS},
-    net::{ops::PATHS, server::ENDPOINTS},
+    net::{endpoints::ENDPOINTS, ops::PATHS},
 };
 use serde_json::Value;
 

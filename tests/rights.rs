@@ -26,7 +26,7 @@ use sealport_node::{
     custody::Custody,
     net::{
         authority::{self, LEAF_LASTS, Leaf, Token, master_name},
-        server::{ENDPOINTS, Verb},
+        endpoints::{ENDPOINTS, Verb},
     },
     service::Service,
 };

@@ -148,7 +148,7 @@ fn work(
     }
 }
 
-/// Sabotage: leave the comparison out of `admit_reseal`; let `take_record` take only higher revisions; let `Engine::handle`
+/// Sabotage, still to be tried: leave the comparison out of `admit_reseal`; let `take_record` take only higher revisions; let `Engine::handle`
 /// not seal anew.
 #[test]
 fn under_edits_and_reads_on_every_node_a_rotation_is_noticed_by_nobody() {

@@ -309,9 +309,11 @@ pub fn may_become_master(
     if facts.at != begins {
         return Err(BecomeRefusal::Behind);
     }
-    let promised = facts.promised.is_some_and(|promise| promise == Promise { epoch, to: node });
-    match kind {
-        GrantKind::Emergency { .. } if !promised => Err(BecomeRefusal::NotPromised),
+    let mine = Promise { epoch, to: node };
+    match (kind, facts.promised) {
+        // Who promised a later epoch, or this one to another, acts in none up to it: else two are masters of one epoch.
+        (_, Some(promise)) if promise.epoch >= epoch && promise != mine => Err(BecomeRefusal::NotPromised),
+        (GrantKind::Emergency { .. }, promised) if promised != Some(mine) => Err(BecomeRefusal::NotPromised),
         _ => Ok(()),
     }
 }

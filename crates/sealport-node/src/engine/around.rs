@@ -297,6 +297,8 @@ impl Engine {
         if let Ok(system) = self.system() {
             self.doubt(&system);
         }
+        // A rotation that the former master began goes on here.
+        self.begin_rotating();
         self.state_changed(self.node_state());
         self.changed(self.system()?.position().borrow().at.generation);
         followed.and(listening)

@@ -309,6 +309,10 @@ fn spooled_apart(parted: Parted) -> Result<String, Error> {
                 .to_owned();
             Spooled { act, backup: None, stranded: None, revoked: None }
         }
+        Parted::StoodDown(name) => {
+            let act = act("master.stand_down", name, "met a later epoch, and follows its master".to_owned());
+            Spooled { act, backup: None, stranded: None, revoked: None }
+        }
         Parted::Revoked(id, name) => {
             let act = act("node.revoke", name, format!("{id}, as the former master had it"));
             Spooled { act, backup: None, stranded: None, revoked: Some(id) }

@@ -151,8 +151,11 @@ impl Engine {
     }
 
     /// Whether a rotation stands where only this node can go on with it.
-    fn rotation_bound(&self, _system: &System) -> bool {
-        false
+    fn rotation_bound(&self, system: &System) -> bool {
+        // One that can't be read counts as bound: then nothing is handed over.
+        system
+            .gate(|store| store.rotation())
+            .map_or(true, |row| row.is_some_and(|row| row.rotation().under_way() && !row.rotation().gives()))
     }
 
     fn handover_refused(&self, system: &System, refusal: HandoverRefusal) -> Error {

@@ -4,6 +4,7 @@ pub mod authority;
 mod bodies;
 pub mod client;
 mod crowd;
+pub mod endpoints;
 pub mod openapi;
 pub mod ops;
 pub mod server;

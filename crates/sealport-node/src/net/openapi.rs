@@ -18,9 +18,8 @@ use utoipa::{
 };
 
 use super::{
-    ops,
-    server::{DESCRIPTION, ENDPOINTS, Endpoint, Verb},
-    wire,
+    endpoints::{DESCRIPTION, ENDPOINTS, Endpoint, Verb},
+    ops, wire,
 };
 
 /// An error as every door gives it.

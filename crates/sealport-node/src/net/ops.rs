@@ -23,10 +23,7 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::{
-    openapi,
-    server::{DESCRIPTION, problem},
-};
+use super::{endpoints::DESCRIPTION, openapi, server::problem};
 use crate::engine::Engine;
 
 /// Where `sealport serve` shows them unless told otherwise.

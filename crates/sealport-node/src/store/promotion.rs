@@ -45,6 +45,8 @@ pub enum Parted {
     Entry(AuditLine),
     /// A node that was revoked.
     Revoked(NodeId, String),
+    /// The seat of the master: this node, of this name, follows another now.
+    StoodDown(String),
 }
 
 /// What makes a node the master.
@@ -345,6 +347,9 @@ pub(super) fn keep_parted(
 ) -> rusqlite::Result<Result<()>> {
     let origin: String = tx.query_row("SELECT node_name FROM system", [], |row| row.get(0))?;
     let mut parted = Vec::new();
+    if tx.query_row("SELECT stood_down FROM system", [], |row| row.get(0))? {
+        parted.push(Parted::StoodDown(origin.clone()));
+    }
     {
         let mut query = tx.prepare(
             "SELECT id, kind, application, name, revision, key_version, envelope FROM temp.was w

@@ -50,6 +50,7 @@ impl Store {
                 "SELECT key_version, sum(parts) FROM (
                    SELECT key_version, count(*) AS parts FROM record GROUP BY key_version
                    UNION ALL SELECT key_version, count(*) FROM former GROUP BY key_version
+                   UNION ALL SELECT key_version, count(*) FROM stranded WHERE outcome = '' GROUP BY key_version
                  ) GROUP BY key_version ORDER BY key_version",
             )
             .and_then(|mut query| {
@@ -239,7 +240,8 @@ fn place(tx: &Transaction<'_>, part: &Resealed, generation: u64) -> rusqlite::Re
 pub(super) fn count_under(connection: &rusqlite::Connection, version: KeyVersion) -> rusqlite::Result<u64> {
     connection
         .prepare_cached(
-            "SELECT (SELECT count(*) FROM record WHERE key_version = ?1) + (SELECT count(*) FROM former WHERE key_version = ?1)",
+            "SELECT (SELECT count(*) FROM record WHERE key_version = ?1) + (SELECT count(*) FROM former WHERE key_version = ?1)
+                  + (SELECT count(*) FROM stranded WHERE key_version = ?1 AND outcome = '')",
         )?
         .query_row([version.0], |row| row.get(0))
 }

@@ -6,7 +6,7 @@ use super::{
     promotion::granted,
 };
 
-/// Sabotage: let `Node::head` compare a head of a higher epoch like any other; seen: it is applied.
+/// Sabotage, still to be tried: let `Node::head` compare a head of a higher epoch like any other; then it is applied.
 #[test]
 fn a_higher_epoch_counts_by_its_grant_alone() {
     let mut bench = Bench::calm();
@@ -50,7 +50,7 @@ fn within_one_epoch_the_higher_node_wins() {
     assert_eq!((asked(&effects).0.seen, asked(&effects).0.at), (at(2, 4), at(1, 7)));
 }
 
-/// Sabotage: leave `leads` out of `Node::poll`; seen: it polls itself.
+/// Sabotage, still to be tried: leave `leads` out of `Node::poll`; then it polls itself.
 #[test]
 fn who_is_granted_the_epoch_asks_no_master() {
     let mut bench = Bench::calm();
@@ -62,7 +62,7 @@ fn who_is_granted_the_epoch_asks_no_master() {
     assert!(!bench.node.leads() && asked(&effects).0.seen == at(3, 6));
 }
 
-/// Sabotage: leave `around_apart` as it is after each time; or ask only when a poll is due.
+/// Sabotage, still to be tried: leave `around_apart` as it is after each time; or ask only when a poll is due.
 #[test]
 fn a_silent_master_is_asked_for_around_again_and_again_but_ever_less() {
     let mut bench = Bench::calm();

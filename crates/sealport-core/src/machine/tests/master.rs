@@ -68,8 +68,8 @@ fn crossed(shared: u64) -> MasterFacts {
     MasterFacts { at: at(2, 9), audit: 9, shared: Some(Generation(shared)), ..facts() }
 }
 
-/// Sabotage: leave out the generation in `crosses`; seen: the replica that went on alone gets a delta. Leave out
-/// `Answer::Grant`; seen: its row.
+/// Sabotage, still to be tried: leave out the generation in `crosses`; then the replica that went on alone gets a delta. Leave out
+/// `Answer::Grant`; then its row.
 #[test]
 fn a_poll_waits_only_where_nothing_is_new() {
     let full = Answer::Now(Body::Full);

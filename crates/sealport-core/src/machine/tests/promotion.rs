@@ -39,7 +39,7 @@ pub(super) fn granted(epoch: u64, to: u8, begins: Marks) -> ProvenGrant {
     proven(grant(epoch, to, begins, GrantKind::Planned))
 }
 
-/// Sabotage: leave a field out of `Grant::to_bytes`; seen: two of them are the same.
+/// Sabotage, still to be tried: leave a field out of `Grant::to_bytes`; then two of them are the same.
 #[test]
 fn every_field_of_a_grant_is_signed() {
     let one = grant(3, 2, at(2, 9), GrantKind::Planned);
@@ -83,7 +83,7 @@ fn the_bytes_of_a_grant_are_those_of_the_format() {
     );
 }
 
-/// Sabotage: leave the check, or the system, out of `prove`.
+/// Sabotage, still to be tried: leave the check, or the system, out of `prove`.
 #[test]
 fn a_grant_counts_only_with_its_signature_and_in_its_system() {
     let grant = grant(3, 2, at(2, 9), GrantKind::Planned);
@@ -95,7 +95,7 @@ fn a_grant_counts_only_with_its_signature_and_in_its_system() {
     assert_eq!(SignedGrant { grant: backward, ..signed() }.prove(grant.system, |_, _| true), None);
 }
 
-/// Sabotage: compare the epochs alone; seen: the higher node of one epoch does not win. Let a seen epoch count as lower.
+/// Sabotage, still to be tried: compare the epochs alone; then the higher node of one epoch does not win. Let a seen epoch count as lower.
 #[test]
 fn of_two_grants_one_outranks_the_other() {
     let rank = |epoch, n| Some(Rank { epoch: Epoch(epoch), node: node(n) });
@@ -116,7 +116,7 @@ fn of_two_grants_one_outranks_the_other() {
     }
 }
 
-/// Sabotage: take the last limit instead of the lowest; seen: row three. Don't look where a chain leads; seen: the last rows.
+/// Sabotage, still to be tried: take the last limit instead of the lowest; then row three. Don't look where a chain leads; seen: the last rows.
 #[test]
 fn a_replica_is_shared_up_to_where_the_first_epoch_after_it_begins() {
     let two = grant(2, 2, at(1, 5), GrantKind::Planned);
@@ -140,7 +140,7 @@ fn member(role: Role, standing: Standing) -> Option<Member> {
     Some(Member { standing, role, administrator: false, certificate: Certificate::Valid })
 }
 
-/// Each guard alone. Sabotage: leave any one of them out; seen, each: its row.
+/// Each guard alone. Sabotage, still to be tried: leave any one of them out; each shows in its row.
 #[test]
 fn a_master_hands_over_only_when_nothing_is_lost_by_it() {
     let standby = member(Role::Standby, Standing::Member);
@@ -179,7 +179,7 @@ fn a_master_hands_over_only_when_nothing_is_lost_by_it() {
     }
 }
 
-/// Each guard alone. Sabotage: leave any one of them out; seen, each: its row.
+/// Each guard alone. Sabotage, still to be tried: leave any one of them out; each shows in its row.
 #[test]
 fn a_node_becomes_the_master_only_with_all_that_one_needs() {
     let planned = granted(3, 2, at(2, 9));
@@ -229,7 +229,7 @@ fn a_node_becomes_the_master_only_with_all_that_one_needs() {
     );
 }
 
-/// Sabotage: leave out the promise, the epoch that was seen, or the live master; seen, each: its row.
+/// Sabotage, still to be tried: leave out the promise, the epoch that was seen, or the live master; each shows in its row.
 #[test]
 fn a_voter_promises_an_epoch_to_one_candidate() {
     let standby = member(Role::Standby, Standing::Member);
