@@ -149,7 +149,7 @@ pub fn answer(ask: &Ask, facts: &MasterFacts) -> Answer {
     if ask.seen.epoch > facts.at.epoch {
         return Answer::Superseded;
     }
-    if ask.seen.epoch < facts.at.epoch {
+    if ask.seen.epoch < facts.at.epoch && ask.seen.epoch > Epoch(0) {
         return Answer::Grant;
     }
     let same_epoch = ask.at.epoch == facts.at.epoch;

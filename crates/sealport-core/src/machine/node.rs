@@ -11,7 +11,7 @@ use super::{
     Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART, Persist, PollId, ProvenGrant, RETRY_FIRST, RETRY_MAX,
     RETRY_SHARE, RETRY_SOON, STALL, STARTING_LIMIT, SecretFact, Send, Settings, Standing, draw,
 };
-use crate::id::KeyVersion;
+use crate::id::{Epoch, KeyVersion};
 
 /// A poll from its sending until its answer is applied.
 #[derive(Clone, Debug)]
@@ -226,7 +226,8 @@ impl Node {
 
     /// What the head says is compared with what was seen; only then is its body taken over.
     fn head(&mut self, head: Head, effects: &mut Effects, rng: &mut impl CryptoRng) {
-        if head.at.epoch > self.held.seen.epoch {
+        // A replica that was made anew, of epoch 0, has seen nothing: it begins with whom it was given as the master.
+        if head.at.epoch > self.held.seen.epoch && self.held.seen.epoch > Epoch(0) {
             // Another node is the master, it says. Its grant is what counts.
             self.fail(Failure::Superseded, rng);
             return self.around_now();

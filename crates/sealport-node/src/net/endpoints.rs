@@ -3,11 +3,11 @@
 use sealport_core::machine::Right;
 
 /// The largest body of any request but a write.
-const BODY_LIMIT: usize = 64 << 10;
+pub(super) const BODY_LIMIT: usize = 64 << 10;
 /// The largest write. A bigger import is done on the master itself.
 const WRITE_LIMIT: usize = 64 << 20;
 /// The largest batch of audit entries; one may carry a stranded change.
-pub(super) const SPOOL_LIMIT: usize = 128 << 20;
+const SPOOL_LIMIT: usize = 128 << 20;
 
 /// How an endpoint is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

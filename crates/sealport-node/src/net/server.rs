@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use sealport_core::{
     Code, Error,
     api::NodeState,
-    machine::{Answer, Certificate, Denial, Member, Right, Role, Standing, master::admit},
+    machine::{Answer, Certificate, Denial, Member, Role, Standing, master::admit},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
@@ -35,7 +35,7 @@ use super::{
     authority::{CLOCK_SLACK, Said},
     bodies::Bodies,
     crowd::{Crowd, PutOut},
-    endpoints::{DESCRIPTION, ENDPOINTS, Endpoint, SPOOL_LIMIT, Verb, anywhere},
+    endpoints::{BODY_LIMIT, DESCRIPTION, ENDPOINTS, Endpoint, Verb, anywhere},
     openapi,
     tls::{self, Shown},
     wire::{Problem, SEAL_ANEW, SyncAsk, SyncLine},

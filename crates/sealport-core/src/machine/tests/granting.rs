@@ -34,6 +34,15 @@ fn a_higher_epoch_counts_by_its_grant_alone() {
     }
 }
 
+/// A replica that was made anew knows of no epoch: it begins with the master that it was given, whatever its epoch.
+/// Sabotage: take `Epoch(0)` out of `Node::head`; the head is refused here.
+#[test]
+fn who_has_seen_nothing_begins_with_any_epoch() {
+    let mut bench = Bench::holding(Held { seen: at(0, 0), at: at(0, 0), ..held(0) });
+    let effects = bench.head(Head { at: at(3, 4), body: Body::Full, ..head(4, 5) });
+    assert_eq!(effects.persist, [Persist::Apply { poll: bench.poll(), seen: at(3, 4) }]);
+}
+
 /// Two masters were forced in one epoch: the higher node wins, and the replica of the other is of an epoch that is over.
 #[test]
 fn within_one_epoch_the_higher_node_wins() {
