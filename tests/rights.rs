@@ -16,7 +16,7 @@ use sealport_core::{
     api::{CustodyChoice, FirstBackup, NodeRole, Request, Response},
     bundle::{Authority, Kept},
     id::{Epoch, Generation, NodeId, SystemId},
-    machine::{Grant, GrantKind, Marks, SignedGrant},
+    machine::{Grant, GrantKind, KeySetMark, Marks, SignedGrant, rotation::derive_key_set_mark},
     secret::SecretBytes,
     time::Timestamp,
 };
@@ -57,6 +57,8 @@ struct Master {
     system: SystemId,
     node: NodeId,
     authority: Authority,
+    /// What a node says that holds every version of the master secret.
+    keys: KeySetMark,
     ca: Vec<u8>,
     made: AtomicU64,
 }
@@ -97,6 +99,7 @@ impl Master {
             at,
             system: status.system.unwrap().id,
             node: status.node.unwrap().id,
+            keys: derive_key_set_mark(bundle.checks()),
             authority: bundle.authority.unwrap(),
             ca,
             made: AtomicU64::new(0),
@@ -163,7 +166,7 @@ impl Master {
             "ask": {
                 "seen": { "epoch": 1, "generation": self.generation() },
                 "at": { "epoch": 1, "generation": self.generation() },
-                "audit": self.audit(), "version": 1, "full": false, "hold": hold,
+                "audit": self.audit(), "version": 1, "keys": self.keys, "full": false, "hold": hold,
             },
             "state": "synced",
         })
