@@ -33,7 +33,7 @@ async fn the_master_secret_is_rotated_and_watched() {
     let invited = sealport(&data, &["node", "invite", "--name", "EDGE-1", "--role", "standby"]);
     let node = Machine::join(place.path(), "edge-1", &invited, &listen);
     window.go("Missing secrets").await;
-    window.write(&format!("{PROPERTY} of {PORT}"), PASSWORD).await;
+    window.write(&format!("Shared access key of {PORT}"), PASSWORD).await;
     window.press("Review 1 secret").await;
     window.press("Save").await;
     window.sees("1 secret filled").await;
