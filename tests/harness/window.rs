@@ -154,12 +154,24 @@ impl Window {
         }
     }
 
+    /// Ends the test with a picture that has its name, and with the words that stand in the window.
+    async fn fails(&self, what: &str) -> ! {
+        let test = std::thread::current().name().unwrap_or("test").replace("::", "-");
+        let picture = format!("failed-{test}");
+        self.picture(&picture).await;
+        let body = self.client.find(Locator::Css("body")).await;
+        let words = match body {
+            Ok(body) => body.text().await.unwrap_or_default(),
+            Err(error) => error.to_string(),
+        };
+        panic!("{what} (see {picture}.png). The window says:\n{words}");
+    }
+
     async fn find(&self, xpath: &str, what: &str) -> Element {
         match self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(xpath)).await {
             Ok(element) => element,
             Err(error) => {
-                self.picture("failed").await;
-                panic!("{what} is not in the window: {error} (see failed.png)");
+                self.fails(&format!("{what} is not in the window: {error}")).await;
             }
         }
     }
@@ -177,8 +189,7 @@ impl Window {
         let end = Instant::now() + 2 * PATIENCE;
         while self.client.find(Locator::XPath(&xpath)).await.is_ok() {
             if Instant::now() > end {
-                self.picture("failed").await;
-                panic!("the text “{text}” stays in the window (see failed.png)");
+                self.fails(&format!("the text “{text}” stays in the window")).await;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -204,8 +215,7 @@ impl Window {
             match element.click().await {
                 Ok(()) => return,
                 Err(error) if Instant::now() > end => {
-                    self.picture("failed").await;
-                    panic!("“{name}” can't be pressed: {error} (see failed.png)");
+                    self.fails(&format!("“{name}” can't be pressed: {error}")).await;
                 }
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
@@ -288,9 +298,8 @@ impl Window {
         let mut odd = false;
         while self.client.find(Locator::XPath(&seen)).await.is_err() {
             if Instant::now() > end {
-                self.picture("failed").await;
                 xdotool(&["mouseup", "1"]);
-                panic!("the window does not say “{over}” while files hover over it (see failed.png)");
+                self.fails(&format!("the window does not say “{over}” while files hover over it")).await;
             }
             odd = !odd;
             xdotool(&["mousemove", &(x + i32::from(odd)).to_string(), &y.to_string()]);
@@ -340,8 +349,7 @@ impl Window {
                 return id.to_owned();
             }
             if Instant::now() > end {
-                self.picture("failed").await;
-                panic!("the dialog “{title}” does not open (see failed.png)");
+                self.fails(&format!("the dialog “{title}” does not open")).await;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

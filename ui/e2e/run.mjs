@@ -5,6 +5,7 @@
 
 import axe from 'axe-core';
 import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { chromium } from 'playwright-core';
 import { preview } from 'vite';
 
@@ -18,7 +19,6 @@ const server = await preview({ build: { outDir: 'dist-e2e' }, preview: { port: 0
 const origin = server.resolvedUrls.local[0];
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
 const faults = [];
-let planned = 0;
 
 /** A fresh page on the mock in the state that the query chooses; what it says on the console is a fault. */
 async function open(name, { query = '', theme = 'light', size = [1280, 800], reduced = true } = {}) {
@@ -28,7 +28,7 @@ async function open(name, { query = '', theme = 'light', size = [1280, 800], red
     reducedMotion: reduced ? 'reduce' : 'no-preference',
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(30_000);
   page.on('pageerror', (error) => faults.push(`${name}: ${error.message}`));
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && faults.push(`${name}: console: ${message.text()}`));
   // The shell freezes it; a library that can't live with that must fail here.
@@ -52,39 +52,48 @@ async function inspect(page, name) {
 }
 
 const only = process.argv[2];
-try {
-  for (const theme of ['light', 'dark']) {
-    for (const screen of screens) {
-      if (only && only !== 'keyboard' && !only.split(',').some((part) => screen.name.includes(part))) continue;
-      if (only === 'keyboard') continue;
-      planned += 1;
-      const name = `${screen.name}-${theme}`;
-      const page = await open(name, { ...screen, theme });
-      try {
+const checks = [];
+for (const theme of ['light', 'dark']) {
+  for (const screen of screens) {
+    if (only === 'keyboard' || (only && !only.split(',').some((part) => screen.name.includes(part)))) continue;
+    const name = `${screen.name}-${theme}`;
+    checks.push({
+      name,
+      options: { ...screen, theme },
+      run: async (page) => {
         await screen.walk?.(page);
         await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
         await page.screenshot({ path: `${artifacts}${name}.png` });
         await inspect(page, name);
-      } catch (error) {
-        await page.screenshot({ path: `${artifacts}${name}-failed.png` });
-        faults.push(`${name}: ${error.message}`);
-      }
-      await page.context().close();
-    }
+      },
+    });
   }
-  for (const [name, options, walk] of keyboardWalks) {
-    if (only && only !== 'keyboard') continue;
-    planned += 1;
-    const page = await open(`keyboard: ${name}`, options);
+}
+for (const [name, options, run] of keyboardWalks) {
+  if (only && only !== 'keyboard') continue;
+  checks.push({ name: `keyboard: ${name}`, options, run });
+}
+
+/** Takes one check after another off the list, each in a page of its own. */
+async function lane(waiting) {
+  for (let check = waiting.shift(); check; check = waiting.shift()) {
+    const { name, options, run } = check;
+    let page;
     try {
-      await walk(page);
-      console.log(`keyboard: ${name}: done`);
+      page = await open(name, options);
+      await run(page);
+      if (name.startsWith('keyboard:')) console.log(`${name}: done`);
     } catch (error) {
-      await page.screenshot({ path: `${artifacts}keyboard-failed-${name.replaceAll(' ', '-')}.png` });
-      faults.push(`keyboard: ${name}: ${error.message}`);
+      await page?.screenshot({ path: `${artifacts}${name.replaceAll(/[: ]+/g, '-')}-failed.png` });
+      faults.push(`${name}: ${error.message}`);
     }
-    await page.context().close();
+    await page?.context().close();
   }
+}
+
+try {
+  const waiting = [...checks];
+  await Promise.all(Array.from({ length: availableParallelism() }, () => lane(waiting)));
 } finally {
   await browser.close();
   await server.close();
@@ -96,4 +105,4 @@ if (faults.length > 0) {
   console.error(`${faults.length} faults:\n${[...new Set(faults)].join('\n')}`);
   process.exitCode = 1;
 }
-console.log(`${planned - failed.size} passed, ${failed.size} failed`);
+console.log(`${checks.length - failed.size} passed, ${failed.size} failed`);

@@ -1,6 +1,6 @@
 import '@testing-library/jest-dom/vitest';
 
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { afterEach, beforeEach } from 'vitest';
 
 // jsdom lays nothing out: give the virtual grid a size to fill, and what React Aria asks of a browser.
@@ -25,5 +25,8 @@ function layOut() {
   });
   afterEach(cleanup);
 }
+
+// A screen's first drawing takes seconds on a busy machine; one second is the default.
+configure({ asyncUtilTimeout: 20_000 });
 
 if (typeof HTMLElement !== 'undefined') layOut();
