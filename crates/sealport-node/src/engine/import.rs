@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Engine, Progress,
+    beside::{Coming, Sink, beside},
     ports::missing_views,
     system::{System, act, head_of, written},
     system_rng,
@@ -55,27 +56,43 @@ impl Engine {
         call: &Call,
     ) -> Result<ImportView, Error> {
         let total = documents.iter().map(|incoming| incoming.document.ports().len() as u64).sum();
-        let mut import = Import {
-            system,
-            call,
-            progress: Progress::new(call, if dry_run { "Reading ports" } else { "Sealing ports" }, total),
-            done: 0,
-            change: Change::default(),
-            present: BTreeMap::new(),
-            view: ImportView {
-                documents: Vec::new(),
-                created: 0,
-                changed: 0,
-                unchanged: 0,
-                dry_run,
-                plan: Vec::new(),
-                kept: None,
-            },
+        let doing = if dry_run { "Reading ports" } else { "Sealing ports" };
+        let progress = Progress::new(call, doing, total);
+        let plan = |ports| {
+            let mut import = Import {
+                system,
+                call,
+                progress,
+                done: 0,
+                ports,
+                change: Change::default(),
+                present: BTreeMap::new(),
+                view: ImportView {
+                    documents: Vec::new(),
+                    created: 0,
+                    changed: 0,
+                    unchanged: 0,
+                    dry_run,
+                    plan: Vec::new(),
+                    kept: None,
+                },
+            };
+            for incoming in documents {
+                import.document(incoming)?;
+            }
+            import.ports.end()?;
+            Ok((import.change, import.view))
         };
-        for incoming in documents {
-            import.document(incoming)?;
-        }
-        let Import { change, mut view, .. } = import;
+        // To read the ports costs about as much as to plan and seal them: each has its thread.
+        let read = |out: &mut Sink<'_, Read>| {
+            for Incoming { document, .. } in documents {
+                for port in document.ports() {
+                    out(Read::port(document.text(port))?)?;
+                }
+            }
+            Ok(((), ()))
+        };
+        let ((), (change, mut view)) = beside(read, plan)?;
         if !dry_run && !change.puts.is_empty() {
             let written = system.write(change)?;
             self.changed(written.generation);
@@ -108,6 +125,20 @@ impl Incoming {
     }
 }
 
+/// A port of a file, read.
+struct Read {
+    port: Port,
+    /// Hash of its text: what an export knows its place by.
+    base: String,
+}
+
+impl Read {
+    fn port(text: &str) -> Result<Self, Error> {
+        let port = Port::read(SecretText::new(text.to_owned()), Marks::default())?;
+        Ok(Self { port, base: hex(&Sha256::digest(text.as_bytes())) })
+    }
+}
+
 /// A file name as it may stand in a folder: the last part of what was given.
 fn file_name(given: &str) -> Result<String, Error> {
     let name = given.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -125,6 +156,8 @@ struct Import<'a> {
     call: &'a Call<'a>,
     progress: Progress<'a>,
     done: u64,
+    /// The ports of all files, in their order.
+    ports: Coming<Read, ()>,
     change: Change,
     /// Ports that this import already wrote or kept, in their latest state.
     present: BTreeMap<PortIdentity, Present>,
@@ -192,10 +225,11 @@ impl Import<'_> {
         element: &PortElement,
         warnings: &mut Vec<String>,
     ) -> Result<u64, Error> {
-        let text = incoming.document.text(element);
-        let base = hex(&Sha256::digest(text.as_bytes()));
+        let Some(Read { port, base }) = self.ports.next() else {
+            // Whatever ended the reading says why.
+            return Err(Error::new(Code::Cancelled, "The ports were not read to their end."));
+        };
         let identity = identity(element);
-        let port = Port::read(SecretText::new(text.to_owned()), Marks::default())?;
         let present = self.present(&identity)?;
         let known = present.as_ref().map(|present| present.id.to_string()).unwrap_or_default();
         let (outcome, changes, port) = match present {

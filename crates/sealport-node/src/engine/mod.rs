@@ -7,6 +7,7 @@ mod alarm;
 mod alerts;
 mod around;
 mod backups;
+mod beside;
 mod changes;
 mod export;
 mod fleet;

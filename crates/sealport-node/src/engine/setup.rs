@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use super::{
     Engine, Progress,
     backups::{Of, header, make, opened_words, proven, view},
+    beside::{Sink, beside},
     held, now,
     system::{CUSTODY_FILE, System, act},
     system_rng,
@@ -189,13 +190,21 @@ impl Engine {
             ca: None,
         };
         let mut store = Store::create(&unfinished, &row)?;
-        let mut contents = store.fill(|put| {
-            reader.read_all(passphrase, &mut |item| {
+        // What is read is proved on this thread while another writes it. It counts only when all of it proved itself.
+        let read = |out: &mut Sink<'_, store::Item>| {
+            let contents = reader.read_all(passphrase, &mut |item| {
                 if matches!(item, store::Item::Record(_)) {
                     done += 1;
                     progress.at(done)?;
                 }
-                put(item)
+                out(item)
+            })?;
+            Ok(((), contents))
+        };
+        let (mut contents, ()) = beside(read, |mut coming| {
+            store.fill(|put| {
+                coming.by_ref().try_for_each(put)?;
+                coming.end()
             })
         })?;
         let shown = view(file, header.clone(), Some(contents.proof))?;
