@@ -5,7 +5,7 @@ use std::{fs::File, hint::black_box, io::Write, path::Path};
 use quick_xml::{Reader, events::Event};
 use rusqlite::{Connection, params, types::Value};
 use sealport_core::{
-    api::{Assignment, FillRow, Request, Response},
+    api::{Assignment, CustodyChoice, FillRow, Request, Response},
     port::{Document, Limits},
     secret::SecretText,
 };
@@ -13,9 +13,10 @@ use sealport_node::engine::Engine;
 
 use super::{
     system::{self, ask, import},
-    table::{Clock, Goal, Sample, Table, against, seconds},
+    table::{Clock, Goal, Sample, Table, against, seconds, spent},
 };
 
+const IMPORTS: usize = 3;
 const SAVES: usize = 300;
 const BATCH: usize = 256;
 
@@ -33,16 +34,30 @@ pub fn measure_import(table: &mut Table, engine: &Engine, folder: &Path, text: &
 
     let planned = seconds(Clock::Process, || drop(import(engine, "a.xml", text, true)));
     table.row("plan and seal 10,000 ports (dry run)", planned, Some(peer), Goal::None);
-    let import_time = seconds(Clock::Process, || {
-        assert_eq!(import(engine, "a.xml", text, false).created, 10_000);
-    });
-    let mut raw = Sample::default();
-    let rows = rows(folder);
-    for round in 0..3 {
-        raw.add(seconds(Clock::Process, || insert_all(&folder.join(format!("raw-{round}.db")), &rows)));
+
+    // The same import into a new system each time, and the rows that it wrote into a bare database after it.
+    let [mut work, mut wait, mut bare_work, mut bare_wait] = [(); 4].map(|()| Sample::default());
+    for round in 0..IMPORTS {
+        let place = folder.join(format!("import-{round}"));
+        let other = (round > 0).then(|| {
+            let engine = system::open(&place);
+            system::init(&engine, CustodyChoice::Passphrase { passphrase: system::passphrase() });
+            engine
+        });
+        let (engine, folder) = other.as_ref().map_or((engine, folder), |other| (other, place.as_path()));
+        let ours = spent(|| assert_eq!(import(engine, "a.xml", text, false).created, 10_000));
+        let rows = rows(folder);
+        let bare = spent(|| insert_all(&folder.join("raw.db"), &rows));
+        work.add(ours.process);
+        wait.add(ours.wall);
+        bare_work.add(bare.process);
+        bare_wait.add(bare.wall);
     }
-    let raw = ("the same rows into SQLite", raw.median());
-    table.row("import 10,000 ports to disk", import_time, Some(raw), Goal::Ratio(2.0));
+    let name = "the same rows into SQLite";
+    let peer = Some((name, bare_work.median()));
+    table.row("import 10,000 ports to disk", work.median(), peer, Goal::Ratio(2.0));
+    let peer = Some((name, bare_wait.median()));
+    table.row("import 10,000 ports to disk, on the wall", wait.median(), peer, Goal::Ratio(2.0));
 }
 
 /// Saves of one port, and fills of many, in the system that `measure_import` filled.
@@ -54,9 +69,10 @@ pub fn measure_saves(table: &mut Table, engine: &Engine, folder: &Path) {
     };
     let id = ports.ports[0].id.to_string();
     let bare = bare(&folder.join("saves.db"));
+    let alike = alike(&folder.join("alike.db"));
     let mut log = File::create(folder.join("log")).expect("a file");
     let row = vec![0x55; 4096];
-    let (mut saves, mut inserts, mut syncs) = (Sample::default(), Sample::default(), Sample::default());
+    let [mut saves, mut inserts, mut rows, mut syncs] = [(); 4].map(|()| Sample::default());
     for number in 0..SAVES {
         let changes = vec![Assignment {
             path: "Description".to_owned(),
@@ -66,6 +82,7 @@ pub fn measure_saves(table: &mut Table, engine: &Engine, folder: &Path) {
             Request::PortSet { port: id.clone(), changes, if_revision: None, note: None, dry_run: false };
         saves.add(seconds(Clock::Wall, || drop(ask(engine, save))));
         inserts.add(seconds(Clock::Wall, || insert(&bare, number, &row)));
+        rows.add(seconds(Clock::Wall, || save_alike(&alike, number, &row)));
         syncs.add(seconds(Clock::Wall, || {
             log.write_all(&row[..1024]).expect("room");
             log.sync_data().expect("a disk");
@@ -74,6 +91,8 @@ pub fn measure_saves(table: &mut Table, engine: &Engine, folder: &Path) {
     table.row("bare fdatasync of 1 KiB, p50", syncs.median(), None, Goal::None);
     for (name, share, most) in [("p50", 0.5, 1.5), ("p99", 0.99, 3.0)] {
         let peer = Some(("one insert", inserts.at(share)));
+        table.row(&format!("durable save, {name}"), saves.at(share), peer, Goal::Ratio(most));
+        let peer = Some(("the same rows bare", rows.at(share)));
         table.row(&format!("durable save, {name}"), saves.at(share), peer, Goal::Ratio(most));
     }
     measure_batch(table, engine, &bare, &row);
@@ -143,6 +162,48 @@ fn bare(file: &Path) -> Connection {
         )
         .expect("a new database");
     connection
+}
+
+/// A database with the tables that a save writes, and one record in it.
+fn alike(file: &Path) -> Connection {
+    let connection = bare(file);
+    connection
+        .execute_batch(
+            "CREATE INDEX record_generation ON record (generation);
+             CREATE TABLE former (id BLOB, revision INTEGER, key_version INTEGER, generation INTEGER, envelope BLOB,
+               PRIMARY KEY (id, revision)) STRICT;
+             CREATE INDEX former_generation ON former (generation);
+             CREATE TABLE audit (seq INTEGER PRIMARY KEY, at INTEGER, who TEXT, origin TEXT, act TEXT, object TEXT,
+               detail TEXT, hash TEXT) STRICT;
+             CREATE TABLE system (one INTEGER PRIMARY KEY, generation INTEGER) STRICT;
+             INSERT INTO system VALUES (1, 1);",
+        )
+        .expect("a new database");
+    insert(&connection, 0, &[0x55; 4096]);
+    connection
+}
+
+/// What a save must write, in one transaction: the former revision, the new one, the audit entry, the generation.
+fn save_alike(connection: &Connection, number: usize, envelope: &[u8]) {
+    let id = 0_u128.to_be_bytes();
+    let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+        connection.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).expect("room");
+    };
+    connection.execute_batch("BEGIN IMMEDIATE").expect("no other writer");
+    run(
+        "INSERT INTO former SELECT id, revision, key_version, generation, envelope FROM record WHERE id = ?",
+        &[&id],
+    );
+    run(
+        "UPDATE record SET revision = ?, generation = ?, summary = ?, envelope = ? WHERE id = ?",
+        &[&(number + 2), &(number + 2), &&envelope[..400], &envelope, &id],
+    );
+    run(
+        "INSERT INTO audit VALUES (?, 1700000000000, 'bench', 'command line', 'port.edit', ?, 'Description', ?)",
+        &[&(number + 1), &"send port Ticketing.Sales.ToLedger (A)", &"5f".repeat(32)],
+    );
+    run("UPDATE system SET generation = ?", &[&(number + 2)]);
+    connection.execute_batch("COMMIT").expect("a disk");
 }
 
 /// What opening a passphrase custody costs by itself: it is in no other figure.

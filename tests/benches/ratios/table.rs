@@ -34,6 +34,22 @@ pub fn seconds(clock: Clock, act: impl FnOnce()) -> f64 {
     cpu(id) - begun
 }
 
+/// What one act took by two clocks at once: where several threads share the work, a person waits less than is worked.
+#[derive(Clone, Copy)]
+pub struct Spent {
+    /// Of all threads of this process.
+    pub process: f64,
+    /// On the wall.
+    pub wall: f64,
+}
+
+/// Both clocks over an act.
+pub fn spent(act: impl FnOnce()) -> Spent {
+    let mut process = 0.0;
+    let wall = seconds(Clock::Wall, || process = seconds(Clock::Process, act));
+    Spent { process, wall }
+}
+
 /// Measurements of one thing.
 #[derive(Default)]
 pub struct Sample(Vec<f64>);
