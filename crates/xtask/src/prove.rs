@@ -31,22 +31,15 @@ fn all(steps: &mut Steps, fast: bool) -> Done {
     steps.act("page", "mend what npm names in ui/", setup::page)?;
     let format = &mut [tool::cargo(&["fmt", "--all", "--check"]), xtask(&["fmt", "--check"])];
     steps.run("format", "run `cargo fmt --all`, and once more in crates/xtask", format)?;
-    let lint = [
-        "clippy",
-        "--locked",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--quiet",
-        "--",
-        "-D",
-        "warnings",
-    ];
+    let lint = |target: &[&str]| {
+        let mut command = workspace("clippy", target);
+        command.args(["--quiet", "--", "-D", "warnings"]);
+        command
+    };
     let lint_xtask = ["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"];
-    let clippy = &mut [tool::cargo(&lint), xtask(&lint_xtask)];
+    let clippy = &mut [lint(&["--all-targets"]), lint(&["--test", "e2e"]), xtask(&lint_xtask)];
     steps.run("clippy", "mend what it names; a warning is an error here", clippy)?;
-    // The whole workspace at once, so that every step shares one build of each library.
-    let rust = &mut [tool::cargo(&["test", "--locked", "--workspace"]), xtask(&["test"])];
+    let rust = &mut [workspace("test", &[]), xtask(&["test"])];
     steps.run("Rust tests, types in step", "run the failing test alone: cargo test -p PACKAGE NAME", rust)?;
     for (name, script) in [
         ("page: lint", "lint"),
@@ -57,9 +50,18 @@ fn all(steps: &mut Steps, fast: bool) -> Done {
         let hint = format!("run `npm run {script}` in ui/");
         steps.run(name, &hint, &mut [tool::npm(&["run", "--silent", script])])?;
     }
-    let build = &mut [tool::cargo(&["build", "--locked", "--workspace", "--bins"])];
+    // With the tests, since their libraries have features of their own.
+    let build = &mut [workspace("build", &["--bins", "--tests"])];
     steps.run("desktop build", "mend what the compiler names", build)?;
     if fast { Ok(()) } else { window(steps) }
+}
+
+/// A step over the whole workspace, always with the same features: so every step shares one build of each library, and
+/// that of the end-to-end test does not begin again with the first of them.
+fn workspace(verb: &str, target: &[&str]) -> std::process::Command {
+    let mut command = tool::cargo(&[verb, "--locked", "--workspace", "--all-features"]);
+    command.args(target);
+    command
 }
 
 /// The end-to-end test, in a session of its own. It finds the binaries through the environment.
@@ -71,8 +73,7 @@ fn window(steps: &mut Steps) -> Done {
         Ok(())
     })?;
     let session = session.ok_or_else(|| Stop::new("the session is gone", "run the command again"))?;
-    let target = ["test", "--locked", "--workspace", "--features", "sealport-tests/e2e", "--test", "e2e"];
-    let mut command = tool::cargo(&target);
+    let mut command = workspace("test", &["--test", "e2e"]);
     session.enter(&mut command);
     command
         .env("SEALPORT_BIN_DIR", tool::target().join("debug"))
