@@ -10,10 +10,8 @@
 //! at any time, or never; a grant at any node), the disks (what a transaction wrote is there after a crash, nothing else is),
 //! custody as a set of secrets, that a database takes writes only while its own row names its node as the master, that a node
 //! knows by the certificate which master it hears, and the administrators, who look at what is shown to them. It has one
-//! record, no clocks, and no database that is put back: those are the simulator's. Four rules are its own until the core has
-//! them: who promised a later epoch takes none before it; a version's number skips one for every epoch since the last; a
-//! master that was forced prepares no rotation before all others follow it; a cancelled version is kept where something is
-//! sealed under it.
+//! record, no clocks, and no database that is put back: those are the simulator's. Nobody asks others for the versions that they
+//! hold: numbers must differ without that.
 //!
 //! Each guard has a sabotage ([`guard::Guard`]) that the checker must find: `each_guard_is_missed`.
 //! Nodes are not interchangeable, since grants of one epoch are ordered by node: no symmetry is used.

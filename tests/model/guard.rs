@@ -1,7 +1,7 @@
 //! The guards: each asks the core, unless it is the one that a sabotage has taken away.
 
 use sealport_core::{
-    id::{Epoch, KeyVersion, Revision},
+    id::{Epoch, Revision},
     machine::{
         self, Admitted, Answer as Decided, Ask, BecomeFacts, Body, Certificate, Contact, CustodyFact, Facts,
         Grant, GrantKind, HandoverAsk, HandoverFacts, Head, Held, MasterFacts, Member, Promise, ProvenGrant,
@@ -73,6 +73,10 @@ pub enum Guard {
     DestroyUnneeded,
     /// A row is sealed anew only where it is still what was read.
     ResealCompare,
+    /// A version's number skips one for each epoch since the highest known was made.
+    SkipEpochs,
+    /// A master that was forced prepares no rotation before all others follow it.
+    AllFollow,
 }
 
 /// Every guard with what may be seen to break where it is not there, the first one found does.
@@ -94,6 +98,8 @@ pub const SABOTAGES: &[(Guard, &[&str])] = &[
     (Guard::CountFirst, &["retired_is_not_needed"]),
     (Guard::DestroyUnneeded, &["retired_is_not_needed", "a_master_opens_all", "a_node_opens_all"]),
     (Guard::ResealCompare, &["acknowledged_is_there_or_stranded"]),
+    (Guard::SkipEpochs, &["one_secret_per_number"]),
+    (Guard::AllFollow, &["one_secret_per_number"]),
 ];
 
 impl Guard {
@@ -106,6 +112,8 @@ impl Guard {
             Guard::AllVersions => Protocol { mishaps: 1, ..protocol },
             Guard::EpochCompare => Protocol { epochs: 3, versions: 1, ..protocol },
             Guard::KeepAll => Protocol { versions: 3, ..protocol },
+            Guard::SkipEpochs => Protocol { epochs: 3, versions: 3, writes: 0, ..protocol },
+            Guard::AllFollow => Protocol { nodes: 3, versions: 3, writes: 0, ..protocol },
             Guard::ResealCompare => Protocol { epochs: 1, writes: 2, late: true, ..protocol },
             _ => protocol,
         }
@@ -312,13 +320,6 @@ impl Rules {
         if self.lacks(Guard::OnePromise) {
             facts.promised = Some(promise(issued.reign));
         }
-        // Who promised a later epoch, or this one to another, does not act in this one.
-        if site
-            .promised
-            .is_some_and(|promised| promised.epoch >= issued.reign.epoch && promised != issued.reign)
-        {
-            return self.lacks(Guard::OnePromise);
-        }
         let Some(grant) = self.proves(issued, true) else { return false };
         may_become_master(&facts, &grant, expected).is_ok()
     }
@@ -355,18 +356,26 @@ impl Rules {
     }
 
     /// The number of the next version, if a rotation may begin.
-    pub fn may_prepare(self, site: &Site) -> Option<u8> {
-        // Whoever was master in an epoch that is not ours may have made versions that we do not know.
+    pub fn may_prepare(self, site: &Site, forced: bool, unheard: Option<u8>) -> Option<u8> {
         let highest = site.keys.and(site.db.destroyed).all().max_by_key(|key| key.number)?;
-        let known = highest.number + site.db.reign().epoch - highest.by.epoch;
         let last = site.db.rotation.map(|rotation| rotation.of_core());
-        let facts = PrepareFacts {
+        let mut facts = PrepareFacts {
             last,
             active: site.db.active.version(),
-            highest: KeyVersion(known.into()),
+            highest: highest.version(),
+            made_in: Epoch(highest.by.epoch.into()),
+            epoch: Epoch(site.db.reign().epoch.into()),
+            forced,
+            unheard: unheard.map(node_id),
             held: 1,
             room: 12,
         };
+        if self.lacks(Guard::SkipEpochs) {
+            facts.made_in = facts.epoch;
+        }
+        if self.lacks(Guard::AllFollow) {
+            facts.unheard = None;
+        }
         may_prepare(&facts).ok().map(|version| version.0 as u8)
     }
 

@@ -16,13 +16,13 @@ impl Protocol {
         }
         let reign = site.db.reign();
         let forced = world.issued.iter().any(|issued| issued.reign == reign && !issued.regular());
-        let followed = world.sites.iter().all(|site| site.grant == reign);
-        // Another master could be forced in this epoch, and make another secret of the same number.
-        if world.made == self.versions || (forced && !followed) {
+        let unheard = world.sites.iter().position(|site| site.grant != reign);
+        if world.made == self.versions {
             return None;
         }
         let site = &mut world.sites[usize::from(node)];
-        let to = Key { number: self.rules.may_prepare(site)?, by: site.db.reign() };
+        let number = self.rules.may_prepare(site, forced, unheard.map(|other| other as u8))?;
+        let to = Key { number, by: site.db.reign() };
         world.made += 1;
         site.keys = site.keys.with(to);
         site.db.rotation = Some(Rotation { from: site.db.active, to, phase: Phase::Prepared });

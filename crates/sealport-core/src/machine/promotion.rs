@@ -47,6 +47,13 @@ pub enum GrantKind {
     },
 }
 
+impl GrantKind {
+    /// Whether no majority agreed: another master may have been made in the same epoch.
+    pub fn forced(self) -> bool {
+        matches!(self, GrantKind::Emergency { votes, of } if u64::from(votes) * 2 <= u64::from(of))
+    }
+}
+
 /// What decides between two grants: the epoch, and within one epoch, where two masters were forced, the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rank {

@@ -167,8 +167,17 @@ pub struct PrepareFacts {
     pub last: Option<Rotation>,
     /// The active version.
     pub active: KeyVersion,
-    /// The highest number that a version of this system ever had, also one that was cancelled or destroyed.
+    /// The highest number that a version of this system is known to have had, also one that was cancelled or destroyed, that
+    /// a backup holds, or that another node told of.
     pub highest: KeyVersion,
+    /// The epoch in which that one was made; the first where nobody knows.
+    pub made_in: Epoch,
+    /// The present epoch.
+    pub epoch: Epoch,
+    /// Whether this master was forced: then another one may be too, until all follow this one.
+    pub forced: bool,
+    /// A standby that was not seen to follow this master in this epoch.
+    pub unheard: Option<NodeId>,
     /// Versions that custody holds.
     pub held: usize,
     /// Versions that it has room for.
@@ -188,10 +197,13 @@ pub enum PrepareRefusal {
         /// Versions that it has room for.
         room: usize,
     },
+    /// The master was forced, and this standby was not seen to follow it: it could be forced in the same epoch, and make
+    /// another secret of the same number.
+    Unheard(NodeId),
 }
 
 /// Whether a rotation may begin, and to which version. Numbers are never used twice: a node may still hold a version
-/// that was cancelled.
+/// that was cancelled, and each epoch since the highest was made may have made one that nobody here knows.
 pub fn may_prepare(facts: &PrepareFacts) -> Result<KeyVersion, PrepareRefusal> {
     if let Some(last) = facts.last.filter(Rotation::under_way) {
         return Err(PrepareRefusal::UnderWay { to: last.to });
@@ -199,8 +211,19 @@ pub fn may_prepare(facts: &PrepareFacts) -> Result<KeyVersion, PrepareRefusal> {
     if facts.held >= facts.room {
         return Err(PrepareRefusal::Full { room: facts.room });
     }
-    let last = facts.last.map_or(facts.active, |last| last.to);
-    Ok(facts.highest.max(facts.active).max(last).next())
+    if let (true, Some(node)) = (facts.forced, facts.unheard) {
+        return Err(PrepareRefusal::Unheard(node));
+    }
+    let mut highest = (facts.highest, facts.made_in);
+    if let Some(last) = facts.last.filter(|last| last.to > highest.0) {
+        highest = (last.to, last.epoch);
+    }
+    if facts.active > highest.0 {
+        highest = (facts.active, Epoch::FIRST);
+    }
+    let epochs = facts.epoch.0.saturating_sub(highest.1.0);
+    let epochs = u32::try_from(epochs).unwrap_or(u32::MAX);
+    Ok(KeyVersion(highest.0.next().0.saturating_add(epochs)))
 }
 
 /// What the transaction that activates sees.

@@ -216,7 +216,7 @@ impl Engine {
     }
 
     /// Asks all other nodes how they are, at once.
-    fn ask_about(&self, system: &System) -> Result<Vec<(NodeRow, Option<AboutAnswer>)>, Error> {
+    pub(super) fn ask_about(&self, system: &System) -> Result<Vec<(NodeRow, Option<AboutAnswer>)>, Error> {
         let runtime = self.runtime()?;
         let mut asked = Vec::new();
         for row in system.others()? {

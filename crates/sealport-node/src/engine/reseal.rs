@@ -373,6 +373,7 @@ mod tests {
                 rotation: Some(crate::store::RotationMove::Prepare {
                     to: KeyVersion(2),
                     highest: bundle.highest(),
+                    unheard: None,
                     held: 1,
                     room: 12,
                     at: crate::clock::wall(),

@@ -13,8 +13,8 @@ use std::{
 use sealport_core::{
     Code, Error,
     api::{Notice, Request, Response, RotationAct, RotationPhase, RotationStatusView},
-    id::KeyVersion,
-    machine::rotation::{MemberFact, PrepareFacts, RotationFacts, Step, may_prepare, next},
+    id::{KeyVersion, NodeId},
+    machine::rotation::{MemberFact, RotationFacts, Step, may_prepare, next},
     secret::SecretText,
 };
 
@@ -30,8 +30,9 @@ use crate::{
     call::{Call, Origin},
     clock,
     custody::BUNDLE_LIMIT,
+    net::wire::AboutAnswer,
     run::rotate,
-    store::{Act, Change, Cursor, RotationMove, RotationRow},
+    store::{Act, Change, Cursor, NodeRow, RotationMove, RotationRow},
 };
 
 /// How many records are opened before the former version is called retired.
@@ -125,21 +126,19 @@ impl Engine {
             None => {
                 let versions = bundle.versions().count();
                 let room = bundle.room(BUNDLE_LIMIT);
-                let destroyed = system.read(|store| store.destroyed(sealport_core::id::Generation(0)))?;
-                let gone = destroyed.iter().map(|row| row.version).max();
-                let highest = gone.map_or(bundle.highest(), |gone| gone.max(bundle.highest()));
-                let facts = PrepareFacts {
-                    last: last.map(|row| row.rotation()),
-                    active: bundle.active(),
-                    highest,
-                    held: versions,
-                    room,
-                };
+                // Whoever was master meanwhile may have made versions that this node never got.
+                let abouts = self.ask_about(system)?;
+                let told = abouts.iter().filter_map(|(_, about)| about.as_ref());
+                let told = told.flat_map(|about| &about.versions).map(|held| held.version).max();
+                let highest = told.map_or(bundle.highest(), |told| told.max(bundle.highest()));
+                let unheard = unheard(system, &abouts);
+                let facts = system.read(|store| store.prepare_facts(highest, unheard, versions, room))?;
                 // Refused in words inside the transaction.
                 let to = may_prepare(&facts).unwrap_or(highest.next());
                 let prepare = RotationMove::Prepare {
                     to,
                     highest,
+                    unheard,
                     held: versions,
                     room,
                     at: now(),
@@ -427,11 +426,26 @@ impl Engine {
         let seen = seat.seen();
         let nodes = system.gate(|store| store.nodes())?;
         let others = nodes.into_iter().filter(|node| !node.revoked && node.id != system.row.node);
-        let fact = |node: crate::store::NodeRow| {
+        let fact = |node: NodeRow| {
             MemberFact::of(node.id, seen.get(&node.id).map(|(seen, _)| seen), clock::now(), given)
         };
         Ok(others.map(fact).collect())
     }
+}
+
+/// A standby that does not follow this master, as far as it can be told: it was asked just now, and knows another grant or does
+/// not answer. One that does not listen can't be asked; it follows if it polled here in this epoch.
+fn unheard(system: &System, abouts: &[(NodeRow, Option<AboutAnswer>)]) -> Option<NodeId> {
+    let own = system.own_rank();
+    let seen = system.seat.as_ref().map(crate::run::Seat::seen).unwrap_or_default();
+    let follows = |row: &NodeRow, about: Option<&AboutAnswer>| match about {
+        Some(about) => about.grant.as_ref().map(|signed| signed.grant.rank()) == Some(own),
+        None => {
+            row.address.is_none() && seen.get(&row.id).is_some_and(|(seen, _)| seen.at.epoch == own.epoch)
+        }
+    };
+    let away = |(row, about): &&(NodeRow, Option<AboutAnswer>)| row.standby && !follows(row, about.as_ref());
+    abouts.iter().find(away).map(|(row, _)| row.id)
 }
 
 /// Parts in a second, once there is enough to say so.

@@ -256,6 +256,12 @@ fn grants(connection: &rusqlite::Connection) -> rusqlite::Result<Vec<SignedGrant
         .collect()
 }
 
+/// Whether the master of this rank was forced.
+pub(super) fn forced(connection: &rusqlite::Connection, rank: Rank) -> rusqlite::Result<bool> {
+    let own = grants(connection)?.into_iter().find(|signed| signed.grant.rank() == rank);
+    Ok(own.is_some_and(|signed| signed.grant.kind.forced()))
+}
+
 fn highest(tx: &Transaction<'_>) -> rusqlite::Result<Option<Rank>> {
     tx.query_row("SELECT epoch, node FROM granted ORDER BY epoch DESC, node DESC LIMIT 1", [], |row| {
         Ok(Rank { epoch: Epoch(row.get(0)?), node: NodeId::from_bytes(row.get(1)?) })

@@ -15,8 +15,18 @@ pub(super) fn not_under_way() -> Error {
         .hint("Begin one with `sealport secret rotate --backup FILE`.")
 }
 
-pub(super) fn prepare_refused(refusal: PrepareRefusal) -> Error {
+/// `unheard` is the name of the standby that was not heard.
+pub(super) fn prepare_refused(refusal: PrepareRefusal, unheard: &str) -> Error {
     match refusal {
+        PrepareRefusal::Unheard(_) => Error::new(
+            Code::Refused,
+            format!(
+                "This master was forced, without a majority, and {unheard} was not seen to follow it: it could be made the master in the same epoch, and make another version of the same number."
+            ),
+        )
+        .hint(format!(
+            "Start {unheard} and rotate when `sealport status` there names this master, or revoke it if it is gone: `sealport node revoke {unheard}`."
+        )),
         PrepareRefusal::UnderWay { to } => {
             Error::new(Code::Refused, format!("A rotation to version {to} is under way."))
                 .hint("Watch it with `sealport secret rotate --status`.")

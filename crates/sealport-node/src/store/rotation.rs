@@ -1,13 +1,16 @@
 //! Rotations in the database: their rows, and the guarded moves from one phase to the next.
 
-use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params, types::Type};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction, params, types::Type};
 use sealport_core::{
     Code, Error,
     api::RotationPhase,
-    id::{Epoch, Generation, KeyVersion},
-    machine::rotation::{
-        ActivateFacts, DestroyFacts, MemberFact, PrepareFacts, RetireFacts, Rotation, may_activate,
-        may_destroy, may_prepare, may_retire,
+    id::{Epoch, Generation, KeyVersion, NodeId},
+    machine::{
+        Rank,
+        rotation::{
+            ActivateFacts, DestroyFacts, MemberFact, PrepareFacts, RetireFacts, Rotation, may_activate,
+            may_destroy, may_prepare, may_retire,
+        },
     },
     time::Timestamp,
 };
@@ -15,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BackupRow, Result, Store,
+    promotion::forced,
     refusal::{activate_refused, destroy_refused, moved_on, not_under_way, prepare_refused, retire_refused},
     reseal::{count_older, count_under},
     sqlite::moment,
@@ -71,8 +75,10 @@ pub enum RotationMove {
     Prepare {
         /// The version that it makes, by the facts that the caller saw.
         to: KeyVersion,
-        /// The highest version that custody holds.
+        /// The highest version that custody holds, or that another node told of.
         highest: KeyVersion,
+        /// A standby that was not seen to follow this master.
+        unheard: Option<NodeId>,
         /// Versions that custody holds.
         held: usize,
         /// Versions that it has room for.
@@ -174,6 +180,19 @@ impl Store {
             .map_err(self.place.on("Reading the rotation"))
     }
 
+    /// What a rotation would begin from. `highest` is what custody holds or other nodes told; whatever this database knows of
+    /// comes to it.
+    pub fn prepare_facts(
+        &self,
+        highest: KeyVersion,
+        unheard: Option<NodeId>,
+        held: usize,
+        room: usize,
+    ) -> Result<PrepareFacts> {
+        prepare_facts(&self.connection, highest, unheard, held, room)
+            .map_err(self.place.on("Reading what a rotation begins from"))
+    }
+
     /// All rotations after a generation, oldest first.
     pub fn rotations(&self, after: Generation) -> Result<Vec<RotationRow>> {
         self.connection
@@ -228,22 +247,19 @@ pub(super) fn carry_out(
     let last = present(tx)?;
     let of = |to: KeyVersion| last.clone().filter(|row| row.to == to);
     let row = match change {
-        RotationMove::Prepare { to, highest, held, room, at, by } => {
-            let facts = PrepareFacts {
-                last: last.as_ref().map(RotationRow::rotation),
-                active,
-                highest: (*highest).max(highest_ever(tx)?),
-                held: *held,
-                room: *room,
-            };
-            match may_prepare(&facts) {
+        RotationMove::Prepare { to, highest, unheard, held, room, at, by } => {
+            match may_prepare(&prepare_facts(tx, *highest, *unheard, *held, *room)?) {
                 Ok(next) if next == *to => fresh(active, *to, RotationPhase::Prepared, epoch, *at, by),
                 Ok(_) => return Ok(Err(moved_on("Another rotation came in between."))),
-                Err(refusal) => return Ok(Err(prepare_refused(refusal))),
+                Err(refusal) => {
+                    let name = unheard.map(|node| name_of(tx, node)).transpose()?.unwrap_or_default();
+                    return Ok(Err(prepare_refused(refusal, &name)));
+                }
             }
         }
         RotationMove::Resume { from, at, by } => {
-            let row = fresh(*from, active, RotationPhase::Resealing, epoch, *at, by);
+            // In which epoch the backup's version was made it does not say.
+            let row = fresh(*from, active, RotationPhase::Resealing, Epoch::FIRST, *at, by);
             RotationRow { total: count_older(tx, active)?, ..row }
         }
         RotationMove::Prove { to, file } => match of(*to) {
@@ -415,26 +431,69 @@ pub(super) fn put_destroyed(tx: &Transaction<'_>, row: &DestroyedRow) -> rusqlit
     Ok(())
 }
 
-pub(super) fn present(tx: &Transaction<'_>) -> rusqlite::Result<Option<RotationRow>> {
-    tx.prepare_cached(&format!("SELECT {ROTATION} FROM rotation ORDER BY version DESC LIMIT 1"))?
+pub(super) fn present(connection: &Connection) -> rusqlite::Result<Option<RotationRow>> {
+    connection
+        .prepare_cached(&format!("SELECT {ROTATION} FROM rotation ORDER BY version DESC LIMIT 1"))?
         .query_row([], rotation)
         .optional()
 }
 
-fn highest_ever(tx: &Transaction<'_>) -> rusqlite::Result<KeyVersion> {
-    tx.query_row(
-        "SELECT max(coalesce((SELECT max(version) FROM rotation), 0), coalesce((SELECT max(version) FROM destroyed), 0))",
+fn prepare_facts(
+    connection: &Connection,
+    highest: KeyVersion,
+    unheard: Option<NodeId>,
+    held: usize,
+    room: usize,
+) -> rusqlite::Result<PrepareFacts> {
+    let (node, epoch, active) =
+        connection.query_row("SELECT node, epoch, active_version FROM system", [], |row| {
+            Ok((NodeId::from_bytes(row.get(0)?), Epoch(row.get(1)?), KeyVersion(row.get(2)?)))
+        })?;
+    let highest = highest.max(highest_ever(connection)?);
+    let made_in: Option<u64> = connection
+        .query_row("SELECT epoch FROM rotation WHERE version = ?", [highest.0], |row| row.get(0))
+        .optional()?;
+    Ok(PrepareFacts {
+        last: present(connection)?.as_ref().map(RotationRow::rotation),
+        active,
+        highest,
+        made_in: made_in.map_or(Epoch::FIRST, Epoch),
+        epoch,
+        forced: forced(connection, Rank { epoch, node })?,
+        unheard,
+        held,
+        room,
+    })
+}
+
+/// The highest version that this database knows of: made or destroyed here, held by a proven backup, or used by anything.
+fn highest_ever(connection: &Connection) -> rusqlite::Result<KeyVersion> {
+    let used: u32 = connection.query_row(
+        "SELECT max(coalesce((SELECT max(version) FROM rotation), 0), coalesce((SELECT max(version) FROM destroyed), 0),
+                    coalesce((SELECT max(key_version) FROM record), 0), coalesce((SELECT max(key_version) FROM former), 0),
+                    coalesce((SELECT max(key_version) FROM stranded), 0))",
         [],
-        |row| row.get(0).map(KeyVersion),
-    )
+        |row| row.get(0),
+    )?;
+    let backups = backup_versions(connection)?;
+    let backed = backups.iter().flat_map(|(active, versions)| versions.iter().chain([active])).max();
+    Ok(backed.copied().unwrap_or(KeyVersion(0)).max(KeyVersion(used)))
+}
+
+fn backup_versions(connection: &Connection) -> rusqlite::Result<Vec<(KeyVersion, Vec<KeyVersion>)>> {
+    connection
+        .prepare_cached("SELECT active_version, versions FROM backup")?
+        .query_map([], |row| Ok((KeyVersion(row.get(0)?), read_versions(&row.get::<_, String>(1)?))))?
+        .collect()
 }
 
 fn backup_holds(tx: &Transaction<'_>, version: KeyVersion) -> rusqlite::Result<bool> {
-    let rows: Vec<(u32, String)> = tx
-        .prepare_cached("SELECT active_version, versions FROM backup")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(rows.iter().any(|(active, versions)| holds(KeyVersion(*active), &read_versions(versions), version)))
+    Ok(backup_versions(tx)?.iter().any(|(active, versions)| holds(*active, versions, version)))
+}
+
+fn name_of(tx: &Transaction<'_>, node: NodeId) -> rusqlite::Result<String> {
+    let name = tx.query_row("SELECT name FROM node WHERE id = ?", [node.as_bytes()], |row| row.get(0));
+    Ok(name.optional()?.unwrap_or_else(|| node.to_string()))
 }
 
 impl BackupRow {

@@ -77,7 +77,17 @@ fn a_phase_says_who_has_the_version_and_whether_there_is_a_way_back() {
 
 #[test]
 fn one_rotation_at_a_time_and_no_number_twice() {
-    let facts = PrepareFacts { last: None, active: V1, highest: V1, held: 1, room: 12 };
+    let facts = PrepareFacts {
+        last: None,
+        active: V1,
+        highest: V1,
+        made_in: E1,
+        epoch: E1,
+        forced: false,
+        unheard: None,
+        held: 1,
+        room: 12,
+    };
     assert_eq!(may_prepare(&facts), Ok(V2));
     for phase in [Prepared, Proven, Distributing, Resealing, Verifying] {
         let refused = may_prepare(&PrepareFacts { last: Some(at(phase)), ..facts });
@@ -89,6 +99,51 @@ fn one_rotation_at_a_time_and_no_number_twice() {
     assert_eq!(may_prepare(&PrepareFacts { highest: KeyVersion(7), ..facts }), Ok(KeyVersion(8)));
     let full = PrepareFacts { held: 12, ..facts };
     assert_eq!(may_prepare(&full), Err(PrepareRefusal::Full { room: 12 }));
+}
+
+/// Two masters that know nothing of each other, each in an epoch of its own, make two numbers. Sabotage: leave the epochs out
+/// of `may_prepare`; or take the present epoch for the one in which the last rotation made its version.
+#[test]
+fn a_number_skips_one_for_each_epoch_since_the_highest_was_made() {
+    let facts = PrepareFacts {
+        last: None,
+        active: V1,
+        highest: V1,
+        made_in: E1,
+        epoch: Epoch(2),
+        forced: false,
+        unheard: None,
+        held: 1,
+        room: 12,
+    };
+    assert_eq!(may_prepare(&facts), Ok(KeyVersion(3)));
+    assert_eq!(may_prepare(&PrepareFacts { epoch: Epoch(3), ..facts }), Ok(KeyVersion(4)));
+    // Made in this very epoch: the next one.
+    let here = PrepareFacts { highest: KeyVersion(3), made_in: Epoch(2), ..facts };
+    assert_eq!(may_prepare(&here), Ok(KeyVersion(4)));
+    // The last rotation says in which epoch its version was made.
+    let last = Some(Rotation { to: KeyVersion(5), epoch: Epoch(2), ..at(Done) });
+    assert_eq!(may_prepare(&PrepareFacts { last, epoch: Epoch(4), ..facts }), Ok(KeyVersion(8)));
+}
+
+/// Sabotage: leave `Unheard` out of `may_prepare`.
+#[test]
+fn a_forced_master_begins_none_before_every_standby_follows_it() {
+    let other = member(None, false).node;
+    let facts = PrepareFacts {
+        last: None,
+        active: V1,
+        highest: V1,
+        made_in: E1,
+        epoch: Epoch(2),
+        forced: true,
+        unheard: Some(other),
+        held: 1,
+        room: 12,
+    };
+    assert_eq!(may_prepare(&facts), Err(PrepareRefusal::Unheard(other)));
+    assert_eq!(may_prepare(&PrepareFacts { unheard: None, ..facts }), Ok(KeyVersion(3)));
+    assert_eq!(may_prepare(&PrepareFacts { forced: false, ..facts }), Ok(KeyVersion(3)));
 }
 
 fn activation() -> ActivateFacts<'static> {
