@@ -29,6 +29,8 @@ use stateright::{Checker, Expectation, HasDiscoveries, Model, Path};
 
 use crate::{moves::Move, world::World};
 
+#[path = "simulator/grants.rs"]
+mod grants;
 #[path = "model/guard.rs"]
 mod guard;
 #[path = "model/moves.rs"]

@@ -1,6 +1,7 @@
 //! The simulator: the core's machines in a world of up to 16 that fails. Messages come late, twice, out of order or never;
 //! machines lose power and what was not synced, stand still, sleep, and their clocks jump and drift; ways are cut, one or both;
-//! replicas are damaged, nodes revoked, databases set back. After every event the invariants of `simulator/truth.rs` hold,
+//! replicas are damaged, nodes revoked, databases set back. The master hands over, or is lost and replaced, by votes or by force,
+//! now and then by two at once, and comes back. After every event the invariants of `simulator/truth.rs` hold,
 //! and when faults stop, all nodes are synced and equal.
 //!
 //! A case that fails prints its seed, is cut down, and is written into `simulator/replays`, where it stays: every run runs
@@ -23,10 +24,14 @@ mod data;
 mod ending;
 #[path = "simulator/follow.rs"]
 mod follow;
+#[path = "simulator/grants.rs"]
+mod grants;
 #[path = "simulator/machines.rs"]
 mod machines;
 #[path = "simulator/master.rs"]
 mod master;
+#[path = "simulator/promote.rs"]
+mod promote;
 #[path = "simulator/run.rs"]
 mod run;
 #[path = "simulator/script.rs"]

@@ -3,10 +3,10 @@
 use sealport_core::{
     id::{Epoch, Revision},
     machine::{
-        self, Admitted, Answer as Decided, Ask, BecomeFacts, Body, Certificate, Contact, CustodyFact, Facts,
-        Grant, GrantKind, HandoverAsk, HandoverFacts, Head, Held, MasterFacts, Member, Promise, ProvenGrant,
-        Rank, Role, SecretFact, SignedGrant, Standing, Tally, VoteFacts, VoteRefusal, WriteFacts, WriteHead,
-        WriteRefusal, admit_write, answer, contradicts, may_become_master, may_hand_over, may_seal,
+        self, Admitted, Answer as Decided, Ask, BecomeFacts, Body, Contact, CustodyFact, Facts, GrantKind,
+        HandoverAsk, HandoverFacts, Head, Held, MasterFacts, Member, Promise, ProvenGrant, Rank, Role,
+        SecretFact, Standing, Tally, VoteFacts, VoteRefusal, WriteFacts, WriteHead, WriteRefusal,
+        admit_write, answer, contradicts, may_become_master, may_hand_over, may_seal,
         rotation::{
             self, ActivateFacts, DestroyFacts, MemberFact, PrepareFacts, ResealFacts, ResealHead,
             RetireFacts, RotationFacts, Step, admit_reseal, may_activate, may_destroy, may_prepare,
@@ -14,19 +14,18 @@ use sealport_core::{
         },
         shared_until, tally, vote,
     },
-    time::Timestamp,
 };
 
-use crate::moves::Protocol;
-use crate::world::{Answer, Ballot, Batch, Issued, Key, Keys, Reign, Site, Write, marks, node_id, system};
+use crate::{
+    grants::{member, prove, sign, system},
+    moves::Protocol,
+    world::{Answer, Ballot, Batch, Issued, Key, Keys, Reign, Site, Write, marks, node_id},
+};
 
 /// Every node of the model is one.
-const STANDBY: Member = Member {
-    standing: Standing::Member,
-    role: Role::Standby,
-    administrator: true,
-    certificate: Certificate::Valid,
-};
+fn standby() -> Member {
+    member(Role::Standby, Standing::Member)
+}
 
 fn promise(reign: Reign) -> Promise {
     Promise { epoch: Epoch(reign.epoch.into()), to: node_id(reign.node) }
@@ -266,7 +265,7 @@ impl Rules {
             at: master.db.marks(),
             master: master.reigns(from),
             drained: true,
-            candidate: Some(STANDBY),
+            candidate: Some(standby()),
             rotation_bound: rotation.is_some_and(|rotation| rotation.under_way() && !rotation.gives()),
         };
         if self.lacks(Guard::HandOverAtTheEnd) {
@@ -282,7 +281,7 @@ impl Rules {
             seen: Epoch(site.seen.0.into()),
             promised: site.promised.map(promise),
             live_master: site.reigns(node),
-            candidate: Some(STANDBY),
+            candidate: Some(standby()),
         };
         if self.lacks(Guard::OnePromise) {
             facts.promised = None;
@@ -326,22 +325,14 @@ impl Rules {
 
     /// A grant as it comes: proven by its signature, or refused.
     pub fn proves(self, issued: &Issued, signed: bool) -> Option<ProvenGrant> {
-        let grant = Grant {
-            system: system(),
-            epoch: Epoch(issued.reign.epoch.into()),
-            node: node_id(issued.reign.node),
-            begins: marks(issued.begins.0, issued.begins.1),
-            kind: match issued.votes {
-                None => GrantKind::Planned,
-                Some(votes) => GrantKind::Emergency { votes: votes.into(), of: issued.of.into() },
-            },
-            at: Timestamp::from_millis(0),
-            by: String::new(),
+        let kind = match issued.votes {
+            None => GrantKind::Planned,
+            Some(votes) => GrantKind::Emergency { votes: votes.into(), of: issued.of.into() },
         };
-        let signature = if signed { "by the grant key" } else { "by another" }.to_owned();
-        let check =
-            |_: &[u8], signature: &str| signature == "by the grant key" || self.lacks(Guard::GrantSignature);
-        SignedGrant { grant, signature }.prove(system(), check)
+        let begins = marks(issued.begins.0, issued.begins.1);
+        let epoch = Epoch(issued.reign.epoch.into());
+        let grant = sign(epoch, node_id(issued.reign.node), begins, kind, signed);
+        prove(grant, self.lacks(Guard::GrantSignature))
     }
 
     /// Whether a node follows a grant.
@@ -474,7 +465,7 @@ impl Rules {
 }
 
 /// What a master knows of a member.
-pub fn member(node: u8, site: &Site, online: bool, given: Keys) -> MemberFact {
+pub fn fact_of(node: u8, site: &Site, online: bool, given: Keys) -> MemberFact {
     MemberFact { node: node_id(node), online: Some(online), holds: site.given == given }
 }
 

@@ -3,7 +3,7 @@
 use sealport_core::machine::rotation::{self, Step as Rotate};
 
 use crate::{
-    guard::member,
+    guard::fact_of,
     moves::Protocol,
     world::{Batch, Key, Phase, Rotation, Row, Site, World},
 };
@@ -71,7 +71,7 @@ impl Protocol {
             .iter()
             .zip(0u8..)
             .filter(|(_, other)| *other != node)
-            .map(|(site, other)| member(other, site, away & (1 << other) == 0, given))
+            .map(|(site, other)| fact_of(other, site, away & (1 << other) == 0, given))
             .collect();
         let backups = world.backups;
         let site = &mut world.sites[usize::from(node)];

@@ -6,7 +6,7 @@
 
 use sealport_core::{
     api::RotationPhase,
-    id::{Epoch, Generation, KeyVersion, NodeId, SystemId},
+    id::{Epoch, Generation, KeyVersion, NodeId},
     machine::{AuditMark, Counts, KeySetMark, Marks, rotation},
 };
 
@@ -383,10 +383,6 @@ pub struct World {
 
 pub fn marks(epoch: u8, generation: u8) -> Marks {
     Marks { epoch: Epoch(epoch.into()), generation: Generation(generation.into()) }
-}
-
-pub fn system() -> SystemId {
-    SystemId::from_bytes([9; 16])
 }
 
 pub fn node_id(node: u8) -> NodeId {

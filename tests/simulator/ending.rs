@@ -1,5 +1,7 @@
 //! What is looked at after every event, and what must be true when faults have stopped for long enough.
 
+use std::collections::BTreeSet;
+
 use sealport_core::machine::{CustodyFact, Facts, State, derive_state, may_seal};
 
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
 
 impl World<'_> {
     pub fn check_nodes(&self) -> Check {
-        for node in 1..self.machines.len() {
+        for node in 0..self.machines.len() {
             let Some(facts) = self.facts(node) else { continue };
             let Reach { there, back, master, runs } = self.reach[node];
             let lost = self.machines[node].clock.ran(self.now) - there.min(back).min(master);
@@ -30,37 +32,58 @@ impl World<'_> {
         Some(follower.core.facts(self.local(node), CustodyFact::Open, version))
     }
 
-    /// Faults have stopped long enough for the longest back-off: who is not damaged is synced. Then everyone looks at all it
-    /// has, and the master writes once more, so that damage is found.
+    /// Faults have stopped long enough for the longest back-off: there is one master, and who is not damaged is synced with
+    /// it. Then everyone looks at all it has, and the master writes once more, so that damage is found.
     pub fn settle(&mut self) -> Check {
-        for node in 1..self.machines.len() {
-            let well = matches!(self.state(node), Some(State::Synced));
-            let excused = self.excused(node);
+        let Some(crown) = self.crown() else {
+            self.count("cases without a standby that could be the master");
+            return liveness(0, self.best_standby().is_none(), || "there is no master".into());
+        };
+        for node in self.others(crown) {
+            liveness(node, self.dbs[node].is_none(), || "it takes itself for the master".into())?;
+            let well = matches!(self.state(node), Some(State::Synced)) && self.follows(node) == crown;
+            let excused = self.excused(crown, node);
             if excused {
                 self.doubtful.insert(node);
             }
-            liveness(node, well || excused, || format!("{:?} when all was to be synced", self.state(node)))?;
+            liveness(node, well || excused, || {
+                format!(
+                    "{:?} with {} when all was to be synced with {crown}",
+                    self.state(node),
+                    self.follows(node)
+                )
+            })?;
         }
-        for node in 1..self.machines.len() {
-            self.arrive(node, Input::Act(Act::Open { node }))?;
+        for node in self.others(crown) {
+            self.arrive(node, None, Input::Act(Act::Open { node }))?;
         }
-        self.arrive(0, Input::Act(Act::Write { node: 0, record: 0 }))
+        self.arrive(crown, None, Input::Act(Act::Write { node: crown, record: 0 }))
+    }
+
+    fn others(&self, crown: usize) -> impl Iterator<Item = usize> + use<> {
+        (0..self.machines.len()).filter(move |node| *node != crown)
     }
 
     pub fn end(&mut self) -> Check {
-        self.truth.nothing_acknowledged_is_lost(&self.db)?;
-        for node in 1..self.machines.len() {
+        let Some(crown) = self.crown() else { return Ok(()) };
+        let db = self.db(crown);
+        let mut there: BTreeSet<u64> = db.records.all().map(|row| row.write).collect();
+        if self.truth.emergencies > 0 {
+            // A master that was lost may have had more than its successor: then somebody keeps it.
+            there = self.kept();
+        }
+        self.truth.nothing_acknowledged_is_lost(&there)?;
+        for node in self.others(crown) {
             let disk = &self.disks[node].durable;
             let state = self.state(node);
-            let agrees = self.truth.agrees(&self.db, disk);
+            let agrees = self.truth.agrees(db, disk);
             liveness(node, agrees || state != Some(State::Synced), || {
                 "synced with a master that lacks its writes".into()
             })?;
-            if self.truth.revoked.contains_key(&node) {
-                // A database that was set back may have forgotten the revocation.
-                liveness(node, state == Some(State::Fenced) || self.truth.set_back, || {
-                    format!("revoked, and {state:?}")
-                })?;
+            if let Some(by) = self.truth.revoked.get(&node) {
+                // A database that was set back, or of another history, may have forgotten the revocation.
+                let known = db.trail.contains(by);
+                liveness(node, state == Some(State::Fenced) || !known, || format!("revoked, and {state:?}"))?;
             } else if self.doubtful.contains(&node) && state != Some(State::Synced) {
                 // Who had the secret in memory only does not get it again from a master that it doubts.
                 let doubts =
@@ -69,17 +92,17 @@ impl World<'_> {
                     format!("it knows of writes that the master lacks, and is {state:?}")
                 })?;
             } else {
-                let equal = disk.at == self.db.at
-                    && disk.audit == self.db.audit()
-                    && disk.version == Some(self.db.active)
-                    && disk.records.counts() == self.db.records.counts()
+                let equal = disk.at == db.at
+                    && disk.audit() == db.audit()
+                    && disk.version == Some(db.active)
+                    && disk.records.counts() == db.records.counts()
                     && !disk.damaged;
                 let opens =
-                    disk.records.all().all(|row| disk.version.is_some_and(|version| row.opens(version)));
+                    disk.records.all().all(|row| disk.own.top.is_some_and(|version| row.opens(version)));
                 liveness(node, state == Some(State::Synced) && equal && opens, || {
                     format!(
                         "{state:?} at {:?} where the master is at {:?}, equal {equal}, opens {opens}",
-                        disk.at, self.db.at
+                        disk.at, db.at
                     )
                 })?;
             }
@@ -87,16 +110,17 @@ impl World<'_> {
         Ok(())
     }
 
-    pub fn excused(&self, node: usize) -> bool {
-        let disk = &self.disks[node].durable;
+    fn excused(&self, crown: usize, node: usize) -> bool {
+        if self.truth.revoked.contains_key(&node) {
+            return true;
+        }
+        let (disk, db) = (&self.disks[node].durable, self.db(crown));
         // It may remember more than it could write down: a generation, or a version of the secret, that is gone since the
         // master was set back.
         let seen = self.followers[node].as_ref().map(|follower| follower.core.held().seen);
         let wanted = self.facts(node).and_then(|facts| facts.secret.wanted);
-        self.truth.revoked.contains_key(&node)
-            || !self.truth.agrees(&self.db, disk)
-            || seen > Some(self.db.at)
-            || wanted > Some(self.db.active)
+        let doubts = !self.truth.agrees(db, disk) || seen > Some(db.at) || wanted > Some(db.active);
+        self.truth.set_back && doubts
     }
 
     pub fn state(&self, node: usize) -> Option<State> {

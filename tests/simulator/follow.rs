@@ -15,16 +15,26 @@ use sealport_core::{
 
 use crate::{
     chance::Chance,
-    data::{Op, Row},
+    data::{Op, Row, Taken},
     machines::Power,
+    promote::Campaign,
     script::Act,
     truth::{Check, Sabotage, i7_opening_never_stops, i7_secret_comes_first, one_poll_in_flight},
-    world::{Input, World},
+    world::{Input, World, node_id},
 };
+
+/// A body that came with its head.
+struct Came {
+    from: usize,
+    poll: PollId,
+    ops: Rc<Vec<Op>>,
+    counts: Counts,
+}
 
 /// A body that is being taken over.
 struct Apply {
     poll: PollId,
+    from: usize,
     pieces: VecDeque<Op>,
     full: bool,
     counts: Counts,
@@ -39,6 +49,7 @@ enum Owner {
 
 /// A write that is not answered yet.
 struct Outgoing {
+    to: usize,
     head: WriteHead,
     row: Row,
     tries: u32,
@@ -48,13 +59,15 @@ struct Outgoing {
 pub struct Follower {
     pub core: Node,
     /// The last body that came, and what its head counts.
-    body: Option<(PollId, Rc<Vec<Op>>, Counts)>,
+    body: Option<Came>,
     apply: Option<Apply>,
     owners: VecDeque<Owner>,
     /// Effects that wait until what is to be durable first is durable.
     after: Option<(Vec<Send>, Vec<Notify>)>,
-    waiting: VecDeque<Input>,
+    pub waiting: VecDeque<Input>,
     outgoing: BTreeMap<u64, Outgoing>,
+    /// It is to be the master.
+    pub campaign: Option<Campaign>,
 }
 
 impl Follower {
@@ -69,7 +82,7 @@ impl World<'_> {
         if self.sabotaged(Sabotage::NoCache) && self.now > 0 {
             self.disks[node].durable.version = None;
         }
-        let held = self.disks[node].durable.held();
+        let held = self.disks[node].durable.held(node_id(node));
         self.followers[node] = Some(Follower {
             core: Node::new(held, Settings::default(), self.local(node)),
             body: None,
@@ -78,11 +91,17 @@ impl World<'_> {
             after: None,
             waiting: VecDeque::new(),
             outgoing: BTreeMap::new(),
+            campaign: None,
         });
         self.truth.starts(node, &self.disks[node].durable);
         self.check_disk(node)?;
         self.check_opening(node)?;
-        self.step(node, Event::Started)
+        self.step(node, Event::Started)?;
+        // A seat that was granted is taken whenever its node starts.
+        if self.followers[node].as_ref().is_some_and(|follower| follower.core.leads()) {
+            return self.take_seat(node);
+        }
+        Ok(())
     }
 
     pub fn follower_crash(&mut self, node: usize) -> Check {
@@ -91,7 +110,8 @@ impl World<'_> {
             self.truth.hurt.remove(&node);
         }
         if self.memory_only(node) {
-            self.disks[node].durable.version = None;
+            let disk = &mut self.disks[node].durable;
+            (disk.version, disk.own.top) = (None, None);
         }
         self.check_disk(node)
     }
@@ -132,12 +152,12 @@ impl World<'_> {
                 Ok(())
             }
             Input::Written { write, outcome } => self.written(node, write, outcome),
-            Input::Answer { poll, mut head, body } => {
+            Input::Answer { from, poll, mut head, body } => {
                 let follower = self.followers[node].as_mut().expect("a node that is up");
                 if self.sabotage == Some(Sabotage::NoCounts) && head.body == Body::Nothing {
                     head.counts = follower.core.held().counts;
                 }
-                follower.body = Some((poll, body, head.counts));
+                follower.body = Some(Came { from, poll, ops: body, counts: head.counts });
                 self.say(|| format!("node {node} hears {head:?}"));
                 self.step(node, Event::Head { poll, head })
             }
@@ -152,12 +172,35 @@ impl World<'_> {
                 }
                 self.step(node, Event::Failed { poll, failure })
             }
+            Input::Refused { poll, grant } => {
+                self.granted(node, grant)?;
+                // Where it was followed, what comes next waits until it is durable.
+                let failed = Input::Failed { poll, failure: Failure::Superseded };
+                match self.followers[node].as_mut() {
+                    Some(follower) if follower.after.is_some() => {
+                        follower.waiting.push_front(failed);
+                        Ok(())
+                    }
+                    Some(_) => self.take(node, failed),
+                    None => Ok(()),
+                }
+            }
+            Input::Act(Act::Promote { .. }) => self.campaign(node, false),
+            Input::Act(Act::Force { .. }) => self.campaign(node, true),
+            Input::Campaign => self.campaign_goes_on(node),
+            Input::AboutIs { .. } | Input::Ballot { .. } | Input::HandedOver { .. } => {
+                self.campaign_hears(node, input)
+            }
             Input::Broke { poll } => self.apply_failed(node, poll),
-            Input::Poll { .. } | Input::Write { .. } | Input::Act(_) | Input::Synced => Ok(()),
+            Input::Poll { from, poll, .. } => {
+                self.refuse_poll(node, from, poll);
+                Ok(())
+            }
+            other => self.asked_around(node, other),
         }
     }
 
-    fn step(&mut self, node: usize, event: Event) -> Check {
+    pub fn step(&mut self, node: usize, event: Event) -> Check {
         self.count("steps");
         let now = self.local(node);
         let follower = self.followers[node].as_mut().expect("a node that is up");
@@ -172,7 +215,11 @@ impl World<'_> {
                 Persist::Damaged => Op::Damaged,
                 Persist::Standing(standing) => Op::Standing(standing),
                 Persist::Grant(grant) => {
-                    return Err(crate::world::panicked(format!("a grant out of nowhere: {grant:?}")));
+                    // Whatever of a body was not written yet is not written any more.
+                    let follower = self.followers[node].as_mut().expect("a node that is up");
+                    follower.apply = None;
+                    self.count("grants followed");
+                    Op::Grant(grant)
                 }
             };
             self.enqueue(node, op, Owner::Step);
@@ -190,8 +237,10 @@ impl World<'_> {
         let polls = send.iter().filter(|send| matches!(send, Send::Poll { .. })).count();
         one_poll_in_flight(node, polls > 1)?;
         for send in send {
-            // Nobody else is asked for a grant yet: no master changes here.
-            let Send::Poll { poll, mut ask, .. } = send else { continue };
+            let Send::Poll { poll, mut ask, .. } = send else {
+                self.ask_around(node);
+                continue;
+            };
             let follower = self.followers[node].as_ref().expect("a node that is up");
             one_poll_in_flight(node, follower.apply.is_some() || follower.core.in_flight() != Some(poll))?;
             if self.sabotage == Some(Sabotage::AsksBeforeSync) && !ask.full {
@@ -206,7 +255,8 @@ impl World<'_> {
             let state = derive_state(&facts);
             self.count("polls");
             self.say(|| format!("node {node} {state} asks {ask:?}"));
-            self.send(node, 0, Input::Poll { from: node, poll, ask, state });
+            let to = self.follows(node);
+            self.send(node, to, Input::Poll { from: node, poll, ask, state });
         }
         for told in notify {
             self.count("notices");
@@ -229,16 +279,34 @@ impl World<'_> {
     }
 
     fn synced(&mut self, node: usize) -> Check {
-        if self.disks[node].sync() {
+        let mut op = self.disks[node].unsynced.front_mut();
+        if let (Some(Op::Swap { strands, .. }), true) = (&mut op, self.sabotage == Some(Sabotage::LetsGo)) {
+            *strands = false;
+        }
+        let taken = self.disks[node].sync();
+        if taken == Taken::Anew {
             self.truth.hurt.remove(&node);
+            self.acknowledged_is_kept()?;
         }
         self.check_disk(node)?;
         let follower = self.followers[node].as_mut().expect("a node that is up");
         match follower.owners.pop_front() {
+            Some(Owner::Apply) if taken == Taken::Refused => {
+                let poll = follower.apply.as_ref().map(|apply| apply.poll);
+                self.count("bodies refused");
+                match poll {
+                    Some(poll) => self.apply_failed(node, poll),
+                    None => Ok(()),
+                }
+            }
             Some(Owner::Apply) => self.next_piece(node),
             Some(Owner::Step) if !follower.owners.contains(&Owner::Step) => {
                 let (send, notify) = follower.after.take().unwrap_or_default();
-                self.send_and_notify(node, send, notify)
+                self.send_and_notify(node, send, notify)?;
+                if self.followers[node].as_ref().is_some_and(|follower| follower.core.leads()) {
+                    return self.take_seat(node);
+                }
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -248,9 +316,9 @@ impl World<'_> {
     fn begin(&mut self, node: usize, poll: PollId, seen: Marks) -> Check {
         let follower = self.followers[node].as_mut().expect("a node that is up");
         one_poll_in_flight(node, follower.apply.is_some())?;
-        let (_, body, counts) =
-            follower.body.take().filter(|(of, ..)| *of == poll).expect("the body follows its head");
-        let mut pieces: VecDeque<Op> = body.iter().cloned().collect();
+        let came = follower.body.take().filter(|came| came.poll == poll).expect("the body follows its head");
+        let Came { from, ops, counts, .. } = came;
+        let mut pieces: VecDeque<Op> = ops.iter().cloned().collect();
         let full = matches!(pieces.back(), Some(Op::Swap { .. }));
         if self.sabotage == Some(Sabotage::SecretLast) && matches!(pieces.front(), Some(Op::Secret(_))) {
             pieces.rotate_left(1);
@@ -263,23 +331,24 @@ impl World<'_> {
                 }
             }
         }
-        follower.apply = Some(Apply { poll, pieces, full, counts });
+        follower.apply = Some(Apply { poll, from, pieces, full, counts });
         self.next_piece(node)
     }
 
     fn next_piece(&mut self, node: usize) -> Check {
         let weather = if self.quiet { Default::default() } else { self.script.weather };
         let odd = self.machines[node].odd.is_some_and(|(until, _)| self.now < until);
-        let unreachable = odd || self.cut(0, node) || self.host.is_none();
         let now = self.local(node);
         let follower = self.followers[node].as_mut().expect("a node that is up");
         let Some(apply) = follower.apply.as_mut() else { return Ok(()) };
-        let poll = apply.poll;
-        let (full, counts) = (apply.full, apply.counts);
-        let Some(op) = apply.pieces.pop_front() else {
+        let (poll, from, full, counts) = (apply.poll, apply.from, apply.full, apply.counts);
+        let next = apply.pieces.pop_front();
+        let unreachable = odd || self.cut(from, node) || self.hosts[from].is_none();
+        let follower = self.followers[node].as_mut().expect("a node that is up");
+        let Some(op) = next else {
             follower.apply = None;
             self.count("bodies taken over");
-            let mut held = self.disks[node].durable.held();
+            let mut held = self.disks[node].durable.held(node_id(node));
             if self.sabotaged(Sabotage::NoCounts) {
                 held.counts = counts;
             }
@@ -300,14 +369,14 @@ impl World<'_> {
             return self.send_and_notify(node, vec![again], vec![]);
         }
         // A full copy comes by requests of its own, each of which proves contact when it went the whole way.
-        if full && !self.cut(node, 0) && self.machines[0].power == Power::Up {
+        if full && !self.cut(node, from) && self.machines[from].power == Power::Up {
             return self.step(node, Event::Piece { poll, asked: now });
         }
         Ok(())
     }
 
     fn bare_ask(&self, node: usize) -> Ask {
-        let held = self.disks[node].durable.held();
+        let held = self.disks[node].durable.held(node_id(node));
         Ask {
             seen: held.seen,
             at: held.at,
@@ -325,13 +394,13 @@ impl World<'_> {
             return Ok(());
         }
         follower.apply = None;
-        let held = self.disks[node].durable.held();
+        let held = self.disks[node].durable.held(node_id(node));
         self.step(node, Event::ApplyFailed { poll, held })
     }
 
     /// Whether a node keeps the secret in memory. A standby never does: it must be able to become the master.
     pub fn memory_only(&self, node: usize) -> bool {
-        self.script.weather.memory && self.db.members[node].0 == Role::Processing
+        self.script.weather.memory && self.roles[node] == Role::Processing
     }
 
     /// What is durable is looked at whenever it may have changed.
@@ -352,17 +421,21 @@ impl World<'_> {
         let Some(facts) = self.facts(node) else { return Ok(()) };
         let contact = matches!(facts.contact, Contact::Age { .. });
         let may = may_open(&facts).is_ok() && (contact || !self.sabotaged(Sabotage::OpensInContact));
-        let rows = self.disks[node].durable.records.all();
+        let disk = &self.disks[node].durable;
+        // Who has the secret in memory only may have lost what opens a history that ended.
+        let lasting = !self.memory_only(node);
+        let stranded = disk.own.stranded.iter().filter(|row| lasting && self.truth.wrote(row));
+        let rows = disk.records.all().chain(stranded);
         // What was damaged on purpose need not open.
         let many = if self.truth.hurt.contains(&node) { 0 } else { usize::MAX };
-        i7_opening_never_stops(node, &facts, may, rows.take(many))
+        i7_opening_never_stops(node, &facts, may, disk.own.top, rows.take(many))
     }
 
     /// Someone opens all that a node has, and what does not open is damage.
     fn open_all(&mut self, node: usize) -> Check {
         self.count("openings");
         let disk = &self.disks[node].durable;
-        let Some(version) = disk.version else { return Ok(()) };
+        let Some(version) = disk.own.top else { return Ok(()) };
         let well = disk.records.all().all(|row| row.opens(version));
         self.check_opening(node)?;
         if well { Ok(()) } else { self.step(node, Event::Damaged) }
@@ -379,11 +452,12 @@ impl World<'_> {
         let revision = disk.records.rows.get(&record).map_or(1, |row| row.revision + 1);
         self.writes += 1;
         let write = self.writes;
-        let head = WriteHead { epoch: disk.seen.epoch, key_version: version, revision: Revision(revision) };
+        let head = WriteHead { epoch: disk.at.epoch, key_version: version, revision: Revision(revision) };
         let row = Row::make(record, revision, write, version, &mut self.rng);
+        let to = self.follows(node);
         self.count("seals");
         let follower = self.followers[node].as_mut().expect("a node that is up");
-        follower.outgoing.insert(write, Outgoing { head, row, tries: 0 });
+        follower.outgoing.insert(write, Outgoing { to, head, row, tries: 0 });
         self.write_again(node, write);
         Ok(())
     }
@@ -398,7 +472,8 @@ impl World<'_> {
             return self.count("writes without an answer");
         }
         let input = Input::Write { from: node, head: outgoing.head, row: outgoing.row.clone() };
-        self.send(node, 0, input);
+        let to = outgoing.to;
+        self.send(node, to, input);
         self.later(node, 10_000, Input::Again { write });
     }
 

@@ -89,8 +89,8 @@ impl World<'_> {
         if let Some(key) = it.tick.take() {
             self.queue.remove(&key);
         }
-        if machine == 0 {
-            self.master_crash(refuses)?
+        if self.dbs[machine].is_some() {
+            self.master_crash(machine, refuses)?
         } else {
             self.follower_crash(machine)?
         }
@@ -106,8 +106,8 @@ impl World<'_> {
         self.machines[machine].power = Power::Up;
         self.reach[machine].runs = self.machines[machine].clock.ran(self.now);
         self.machines[machine].disk_free = self.now;
-        if machine == 0 {
-            self.master_start()?
+        if self.dbs[machine].is_some() {
+            self.master_start(machine)?
         } else {
             self.follower_start(machine)?
         }
@@ -157,11 +157,12 @@ impl World<'_> {
 
     /// Before anything happens: whatever is whole now was so until now.
     pub fn note_reach(&mut self) {
-        let master = self.machines[0].power == Power::Up;
-        for node in 1..self.machines.len() {
+        for node in 0..self.machines.len() {
             let ran = self.machines[node].clock.ran(self.now);
             let odd = self.machines[node].odd.is_some_and(|(until, _)| self.now < until);
-            let (there, back) = (!odd && !self.cut(node, 0), !self.cut(0, node));
+            let to = self.follows(node);
+            let master = self.machines[to].power == Power::Up && self.hosts[to].is_some();
+            let (there, back) = (!odd && !self.cut(node, to), !self.cut(to, node));
             let reach = &mut self.reach[node];
             if there {
                 reach.there = ran;

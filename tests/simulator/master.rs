@@ -8,20 +8,25 @@ use std::{
 use sealport_core::{
     id::Revision,
     machine::{
-        Admitted, Answer, Ask, Body, Certificate, Failure, Head, Kept, Master, MasterFacts, Member, Moment,
-        PollId, Right, Standing, State, WriteFacts, WriteHead, WriteRefusal, admit, admit_write, answer,
+        Admitted, Answer, Ask, Body, Failure, Head, Kept, Master, MasterFacts, Member, Moment, PollId,
+        ProvenGrant, Rank, Right, Standing, State, WriteFacts, WriteHead, WriteRefusal, admit, admit_write,
+        answer,
         master::{MasterEffects, MasterEvent, WriteId},
     },
 };
 
 use crate::{
     chance::Chance,
-    data::{Db, Op, Records, Row, V1, V2, keys_up_to, system},
+    data::{Db, Row, V1, V2, keys_up_to, make_body},
+    grants,
     machines::Power,
     script::Act,
     truth::{Check, Sabotage, kept_word},
     world::{Input, World, machine_of, node_id},
 };
+
+/// How long a master that starts waits for others to tell it that it is none any more.
+const SURE: u64 = 5_000;
 
 /// What waits for the one writer.
 enum Job {
@@ -72,118 +77,207 @@ pub struct Host {
     held: Vec<HeldPoll>,
     unanswered: BTreeMap<WriteId, Unanswered>,
     next: u64,
+    /// When it asks around next; never where no master changes.
+    pub look: Option<Moment>,
+    /// Until when it lets no write in, as it may be none any more; 0 once it is sure.
+    pub sure: Moment,
+    /// How many have answered since it started.
+    pub heard: usize,
+    /// Until when it lets no write in, as it hands over; 0 where it does not.
+    pub drain: Moment,
+    /// A grant that ends it when the transaction that is under way has ended.
+    pub ended: Option<ProvenGrant>,
 }
 
 impl Host {
     pub fn wakes_at(&self) -> Option<Moment> {
         let held = self.held.iter().map(|held| held.until).min();
-        self.core.wakes_at().into_iter().chain(held).min()
+        let waits = [self.sure, self.drain].into_iter().filter(|until| until.0 > 0);
+        self.core.wakes_at().into_iter().chain(held).chain(waits).chain(self.look).min()
+    }
+
+    /// Whether a higher epoch was met.
+    pub fn superseded(&self) -> bool {
+        self.core.superseded()
+    }
+
+    /// Whether a transaction may begin.
+    fn lets_in(&self) -> bool {
+        self.writing.is_none() && self.sure.0 == 0 && self.drain.0 == 0 && !self.superseded()
+    }
+
+    /// Whether no write is under way.
+    pub fn drained(&self) -> bool {
+        self.writing.is_none()
     }
 }
 
 impl World<'_> {
-    pub fn master_start(&mut self) -> Check {
-        self.host = Some(Host {
-            core: Master::new(self.db.at.epoch),
+    pub fn master_start(&mut self, m: usize) -> Check {
+        let now = self.local(m);
+        let Db { at, superseded, .. } = *self.db(m);
+        let mut core = Master::new(at.epoch);
+        if superseded {
+            core.step(now, MasterEvent::Met { epoch: at.epoch.next() });
+        }
+        self.hosts[m] = Some(Host {
+            core,
             queue: VecDeque::new(),
             writing: None,
             held: Vec::new(),
             unanswered: BTreeMap::new(),
             next: 0,
+            look: None,
+            sure: if self.script.promotes() { now.after(SURE) } else { Moment(0) },
+            heard: 0,
+            drain: Moment(0),
+            ended: None,
         });
-        self.truth.nothing_acknowledged_is_lost(&self.db)
+        self.acknowledged_is_kept()?;
+        if self.script.promotes() {
+            self.look(m);
+        }
+        Ok(())
     }
 
-    pub fn master_crash(&mut self, refuses: bool) -> Check {
-        let Some(host) = self.host.take() else { return Ok(()) };
+    /// What a master leaves to others when it is none any more: who waits is told.
+    pub fn master_ends(&mut self, m: usize) {
+        let Some(host) = self.hosts[m].take() else { return };
+        for HeldPoll { from, poll, .. } in host.held {
+            self.refuse_poll(m, from, poll);
+        }
+    }
+
+    /// A grant was proven. One that goes before its own ends this master, when the transaction that is under way has ended.
+    pub fn master_granted(&mut self, m: usize, grant: ProvenGrant) -> Check {
+        let own = Rank { epoch: self.db(m).at.epoch, node: node_id(m) };
+        let host = self.host(m);
+        if !host.superseded() && !grant.outranks(own.epoch, Some(own)) {
+            return Ok(());
+        }
+        if host.writing.is_some() {
+            host.ended = Some(grant);
+            return Ok(());
+        }
+        self.master_step(m, MasterEvent::Granted { grant: grant.clone(), own })?;
+        self.count("masters that stood down");
+        self.stand_down(m, Some(grant))
+    }
+
+    pub fn master_crash(&mut self, m: usize, refuses: bool) -> Check {
+        let Some(host) = self.hosts[m].take() else { return Ok(()) };
         // The one transaction that was on its way is there, or is not.
         if let Some(writing) = host.writing.filter(|_| self.rng.one_in(2)) {
-            self.commit(&writing)?;
+            self.commit(m, &writing)?;
         }
         if refuses {
             for held in host.held {
-                self.send(0, held.from, Input::Failed { poll: held.poll, failure: Failure::Unreachable });
+                self.send(m, held.from, Input::Failed { poll: held.poll, failure: Failure::Unreachable });
             }
         }
         Ok(())
     }
 
     /// The database is replaced by an old copy, and the service is started on it.
-    pub fn set_back(&mut self, commits: u64) -> Check {
-        if self.machines[0].power != Power::Up {
+    pub fn set_back(&mut self, m: usize, commits: u64) -> Check {
+        if self.machines[m].power != Power::Up {
             return Ok(());
         }
-        self.master_crash(true)?;
+        self.master_crash(m, true)?;
         for _ in 0..commits {
-            if let Some(db) = self.former.pop() {
-                self.db = db;
+            if let Some(db) = self.former[m].pop() {
+                self.dbs[m] = Some(db);
             }
         }
         self.truth.set_back = true;
-        self.machines[0].life += 1;
-        self.master_start()
+        self.reborn(m);
+        self.master_start(m)
     }
 
-    pub fn master_input(&mut self, input: Input) -> Check {
+    pub fn master_input(&mut self, m: usize, input: Input) -> Check {
         match input {
             Input::Tick => {
-                self.master_step(MasterEvent::Tick)?;
-                self.answer_held()
+                let now = self.local(m);
+                let host = self.host(m);
+                for until in [&mut host.sure, &mut host.drain] {
+                    if now >= *until {
+                        *until = Moment(0);
+                    }
+                }
+                if host.look.is_some_and(|look| now >= look) {
+                    self.look(m);
+                }
+                self.master_step(m, MasterEvent::Tick)?;
+                self.answer_held(m)?;
+                self.next_job(m)
             }
             Input::Poll { from, poll, ask, state } => {
-                self.polled(HeldPoll { from, poll, ask, state, until: Moment(0) })
+                self.polled(m, HeldPoll { from, poll, ask, state, until: Moment(0) })
             }
-            Input::Write { from, head, row } => match admit(Some(&self.member(from)), Right::Write) {
-                Ok(()) if self.sabotaged(Sabotage::ChecksBefore) => match self.admit_row(from, head, &row)? {
-                    Some(Admitted::Write) => self.enqueue_job(Job::Checked { from, row }),
-                    _ => Ok(()),
-                },
-                Ok(()) => self.enqueue_job(Job::Write { from, head, row }),
+            Input::Write { from, row, .. } if self.host(m).superseded() => {
+                let outcome = Err(WriteRefusal::Superseded);
+                self.send(m, from, Input::Written { write: row.write, outcome });
+                Ok(())
+            }
+            Input::Write { from, head, row } => match admit(Some(&self.member(m, from)), Right::Write) {
+                Ok(()) if self.sabotaged(Sabotage::ChecksBefore) => {
+                    match self.admit_row(m, from, head, &row)? {
+                        Some(Admitted::Write) => self.enqueue_job(m, Job::Checked { from, row }),
+                        _ => Ok(()),
+                    }
+                }
+                Ok(()) => self.enqueue_job(m, Job::Write { from, head, row }),
                 Err(_) => Ok(()),
             },
-            Input::Synced => self.master_synced(),
+            Input::Synced => self.master_synced(m),
             Input::Act(Act::Write { record, .. }) => {
                 self.writes += 1;
-                let revision = self.db.records.rows.get(&record).map_or(1, |row| row.revision + 1);
+                let revision = self.db(m).records.rows.get(&record).map_or(1, |row| row.revision + 1);
                 let head = WriteHead {
-                    epoch: self.db.at.epoch,
-                    key_version: self.db.active,
+                    epoch: self.db(m).at.epoch,
+                    key_version: self.db(m).active,
                     revision: Revision(revision),
                 };
-                let row = Row::make(record, revision, self.writes, self.db.active, &mut self.rng);
-                self.enqueue_job(Job::Write { from: 0, head, row })
+                let row = Row::make(record, revision, self.writes, self.db(m).active, &mut self.rng);
+                self.enqueue_job(m, Job::Write { from: m, head, row })
             }
-            Input::Act(Act::Revoke { node }) => self.enqueue_job(Job::Revoke { node }),
-            Input::Act(Act::Activate) => self.enqueue_job(Job::Activate),
-            Input::Act(Act::Reveal) => self.enqueue_job(Job::Reveal),
-            _ => Ok(()),
+            Input::Act(Act::Revoke { node }) => self.enqueue_job(m, Job::Revoke { node }),
+            Input::Act(Act::Activate) => self.enqueue_job(m, Job::Activate),
+            Input::Act(Act::Reveal) => self.enqueue_job(m, Job::Reveal),
+            Input::Handover { from, ask, audit } => self.handover_asked(m, from, ask, &audit),
+            other => self.asked_around(m, other),
         }
     }
 
-    fn host(&mut self) -> &mut Host {
-        self.host.as_mut().expect("a master that is up")
+    pub fn host(&mut self, m: usize) -> &mut Host {
+        self.hosts[m].as_mut().expect("a master that is up")
     }
 
-    fn member(&self, machine: usize) -> Member {
-        let (role, standing) = self.db.members[machine];
-        Member { standing, role, administrator: false, certificate: Certificate::Valid }
+    fn member(&self, m: usize, machine: usize) -> Member {
+        let (role, standing) = self.db(m).members[machine];
+        grants::member(role, standing)
     }
 
-    fn polled(&mut self, poll: HeldPoll) -> Check {
+    fn polled(&mut self, m: usize, poll: HeldPoll) -> Check {
         // A node has one connection: a newer poll ends the former one.
-        self.host().held.retain(|held| held.from != poll.from);
-        self.answer_poll(poll, true)
+        self.host(m).held.retain(|held| held.from != poll.from);
+        self.answer_poll(m, poll, true)
     }
 
     /// Answers a poll, or holds it.
-    fn answer_poll(&mut self, poll: HeldPoll, first: bool) -> Check {
-        let again = first || !self.sabotaged(Sabotage::AdmitsOnce);
-        if again && admit(Some(&self.member(poll.from)), Right::Sync).is_err() {
-            self.send(0, poll.from, Input::Failed { poll: poll.poll, failure: Failure::Revoked });
+    fn answer_poll(&mut self, m: usize, poll: HeldPoll, first: bool) -> Check {
+        if self.host(m).superseded() {
+            self.refuse_poll(m, poll.from, poll.poll);
             return Ok(());
         }
-        let unsynced = self.sabotaged(Sabotage::AnswersBeforeSync).then(|| self.db_with_unsynced()).flatten();
-        let db = unsynced.as_ref().unwrap_or(&self.db);
+        let again = first || !self.sabotaged(Sabotage::AdmitsOnce);
+        if again && admit(Some(&self.member(m, poll.from)), Right::Sync).is_err() {
+            self.send(m, poll.from, Input::Failed { poll: poll.poll, failure: Failure::Revoked });
+            return Ok(());
+        }
+        let unsynced =
+            self.sabotaged(Sabotage::AnswersBeforeSync).then(|| self.db_with_unsynced(m)).flatten();
+        let db = unsynced.as_ref().unwrap_or(self.db(m));
         let known = db.hash(poll.ask.audit.line);
         let mut facts = MasterFacts {
             at: db.at,
@@ -191,28 +285,28 @@ impl World<'_> {
             keys: keys_up_to(db.active),
             audit: db.trail.len() as u64,
             known,
-            shared: None,
+            shared: db.own.shared(db.at.epoch, poll.ask.at.epoch),
         };
         if self.sabotaged(Sabotage::AnyHistory) {
             facts.known = Some(poll.ask.audit.hash.clone());
         }
-        let now = self.local(0);
+        let now = self.local(m);
         let held_long_enough = !first && now >= poll.until;
         let ask = Ask { hold: if held_long_enough { 0 } else { poll.ask.hold }, ..poll.ask.clone() };
         let decided = answer(&ask, &facts);
         let body = match decided {
             Answer::Hold(_) if !first => {
-                self.host().held.push(poll);
+                self.host(m).held.push(poll);
                 return Ok(());
             }
             Answer::Hold(hold) => {
-                self.seen(&poll)?;
-                self.host().held.push(HeldPoll { until: now.after(hold), ..poll });
+                self.seen(m, &poll)?;
+                self.host(m).held.push(HeldPoll { until: now.after(hold), ..poll });
                 return Ok(());
             }
             Answer::Now(body) => {
                 if first {
-                    self.seen(&poll)?;
+                    self.seen(m, &poll)?;
                 }
                 body
             }
@@ -220,14 +314,20 @@ impl World<'_> {
                 self.count("polls of another history");
                 Body::Nothing
             }
-            Answer::Superseded | Answer::Grant => {
-                return Err(crate::world::panicked("an epoch out of nowhere".into()));
+            Answer::Grant => {
+                self.refuse_poll(m, poll.from, poll.poll);
+                return Ok(());
+            }
+            Answer::Superseded => {
+                self.master_step(m, MasterEvent::Met { epoch: poll.ask.seen.epoch })?;
+                self.refuse_poll(m, poll.from, poll.poll);
+                return Ok(());
             }
         };
-        self.truth.i10_revoked_gets_nothing(&self.db, poll.from)?;
-        let db = unsynced.as_ref().unwrap_or(&self.db);
+        self.truth.i10_revoked_gets_nothing(self.dbs[m].as_ref().expect("a master"), poll.from)?;
+        let db = unsynced.as_ref().unwrap_or(self.db(m));
         let head = Head {
-            system: system(),
+            system: grants::system(),
             at: db.at,
             version: db.active,
             keys: facts.keys,
@@ -238,70 +338,80 @@ impl World<'_> {
         };
         let chunk = 1 + self.rng.below(6) as usize;
         let loses = self.sabotage == Some(Sabotage::LosesRows) && self.rng.one_in(10);
-        let db = unsynced.as_ref().unwrap_or(&self.db);
-        let pieces = make_body(db, &poll.ask, body, chunk, loses, self.sabotaged(Sabotage::MovesEarly));
-        self.send(0, poll.from, Input::Answer { poll: poll.poll, head, body: Rc::new(pieces) });
+        let db = unsynced.as_ref().unwrap_or(self.db(m));
+        let pieces = make_body(m, db, &poll.ask, body, chunk, loses, self.sabotaged(Sabotage::MovesEarly));
+        self.send(m, poll.from, Input::Answer { from: m, poll: poll.poll, head, body: Rc::new(pieces) });
         Ok(())
     }
 
-    fn seen(&mut self, poll: &HeldPoll) -> Check {
-        let (role, _) = self.db.members[poll.from];
+    fn seen(&mut self, m: usize, poll: &HeldPoll) -> Check {
+        let (role, _) = self.db(m).members[poll.from];
         let node = node_id(poll.from);
-        self.master_step(MasterEvent::Polled { node, role, ask: poll.ask.clone(), state: poll.state })
+        self.master_step(m, MasterEvent::Polled { node, role, ask: poll.ask.clone(), state: poll.state })
     }
 
     /// What changed may be news to the polls that are held; and some have been held for long enough.
-    fn answer_held(&mut self) -> Check {
-        for poll in std::mem::take(&mut self.host().held) {
-            self.answer_poll(poll, false)?;
+    fn answer_held(&mut self, m: usize) -> Check {
+        for poll in std::mem::take(&mut self.host(m).held) {
+            self.answer_poll(m, poll, false)?;
         }
         Ok(())
     }
 
-    fn master_step(&mut self, event: MasterEvent) -> Check {
-        let now = self.local(0);
-        let MasterEffects { send, .. } = self.host().core.step(now, event);
+    pub fn master_step(&mut self, m: usize, event: MasterEvent) -> Check {
+        let now = self.local(m);
+        let MasterEffects { persist, send, .. } = self.host(m).core.step(now, event);
+        if !persist.is_empty() {
+            self.dbs[m].as_mut().expect("a master").superseded = true;
+        }
         self.count("steps");
         for (write, kept) in send {
-            let Some(Unanswered { from, row }) = self.host().unanswered.remove(&write) else { continue };
-            self.acknowledge(from, &row, kept)?;
+            let Some(Unanswered { from, row }) = self.host(m).unanswered.remove(&write) else { continue };
+            self.acknowledge(m, from, &row, kept)?;
         }
         Ok(())
     }
 
-    fn acknowledge(&mut self, from: usize, row: &Row, kept: Kept) -> Check {
-        self.count("acknowledged");
+    fn acknowledge(&mut self, m: usize, from: usize, row: &Row, kept: Kept) -> Check {
         self.count(kept_word(kept));
+        if kept == Kept::Stranded {
+            if from != m {
+                self.send(m, from, Input::Written { write: row.write, outcome: Ok(kept) });
+            }
+            return Ok(());
+        }
+        self.count("acknowledged");
         let standby = match kept {
             Kept::ByStandby(node) => Some(machine_of(node)),
             _ => None,
         };
         // A replica that was damaged on purpose since it took the write is no fault of the protocol.
         let standby = standby.filter(|node| !self.truth.hurt.contains(node));
-        let standby = standby.map(|node| (node, &self.disks[node].durable));
-        self.truth.acknowledge(&self.db, row, standby)?;
-        if from > 0 {
-            self.send(0, from, Input::Written { write: row.write, outcome: Ok(kept) });
+        let held = standby.map(|node| (node, self.holds(node, row)));
+        let db = self.dbs[m].as_ref().expect("a master");
+        self.truth.acknowledge(db, row, held)?;
+        if from != m {
+            self.send(m, from, Input::Written { write: row.write, outcome: Ok(kept) });
         }
         Ok(())
     }
 
-    fn enqueue_job(&mut self, job: Job) -> Check {
-        self.host().queue.push_back(job);
-        self.next_job()
+    fn enqueue_job(&mut self, m: usize, job: Job) -> Check {
+        self.host(m).queue.push_back(job);
+        self.next_job(m)
     }
 
     /// The next transaction begins: it decides, and writes what it decided.
-    fn next_job(&mut self) -> Check {
-        while self.host().writing.is_none() {
-            let Some(job) = self.host().queue.pop_front() else { break };
+    pub fn next_job(&mut self, m: usize) -> Check {
+        while self.hosts[m].as_ref().is_some_and(Host::lets_in) {
+            let Some(job) = self.host(m).queue.pop_front() else { break };
             let writing = match job {
-                Job::Write { from, head, row } => match self.admit_row(from, head, &row)? {
+                Job::Write { from, head, row } => match self.admit_row(m, from, head, &row)? {
                     Some(Admitted::Write) => Writing::Row { from, row },
                     _ => continue,
                 },
                 Job::Revoke { node } => Writing::Revoke { node },
-                Job::Activate if self.db.active == V1 => Writing::Activate,
+                Job::Activate if self.db(m).active == V1 => Writing::Activate,
                 Job::Activate => continue,
                 Job::Reveal => Writing::Reveal,
                 Job::Checked { from, row } => Writing::Row { from, row },
@@ -310,12 +420,12 @@ impl World<'_> {
                 && let Writing::Row { from, row } = &writing
             {
                 let (from, row) = (*from, row.clone());
-                self.acknowledge_early(from, &row)?;
+                self.acknowledge_early(m, from, &row)?;
             }
-            self.host().writing = Some(writing);
-            self.write_to_disk(0);
+            self.host(m).writing = Some(writing);
+            self.write_to_disk(m);
             if self.sabotaged(Sabotage::AnswersBeforeSync) {
-                self.answer_held()?;
+                self.answer_held(m)?;
             }
         }
         Ok(())
@@ -323,16 +433,17 @@ impl World<'_> {
 
     fn admit_row(
         &mut self,
+        m: usize,
         from: usize,
         head: WriteHead,
         row: &Row,
     ) -> Result<Option<Admitted>, crate::truth::Broken> {
-        let there = self.db.records.get(row.record, row.revision).cloned();
+        let there = self.db(m).records.get(row.record, row.revision).cloned();
         let same = there.as_ref().is_some_and(|there| there.envelope == row.envelope);
         let facts = WriteFacts {
-            epoch: self.db.at.epoch,
-            active_version: self.db.active,
-            present: self.db.records.rows.get(&row.record).map(|row| Revision(row.revision)),
+            epoch: self.db(m).at.epoch,
+            active_version: self.db(m).active,
+            present: self.db(m).records.rows.get(&row.record).map(|row| Revision(row.revision)),
             same: same && !self.sabotaged(Sabotage::WritesRepeats),
         };
         let head = if self.sabotaged(Sabotage::WritesRepeats) && same {
@@ -345,12 +456,15 @@ impl World<'_> {
             Ok(Admitted::Already) => {
                 self.count("writes repeated");
                 let there = there.expect("the same envelope is there");
-                self.wait_for_standby(from, there)?;
+                self.wait_for_standby(m, from, there)?;
                 Ok(Some(Admitted::Already))
             }
             Err(refusal) => {
+                if refusal == WriteRefusal::Superseded {
+                    self.master_step(m, MasterEvent::Met { epoch: head.epoch })?;
+                }
                 if !self.sabotaged(Sabotage::WritesRepeats) {
-                    self.truth.a_repeat_is_no_conflict(&self.db, row)?;
+                    self.truth.a_repeat_is_no_conflict(self.db(m), row)?;
                 }
                 self.count(match refusal {
                     WriteRefusal::KeyVersion { .. } => "writes under an old version refused",
@@ -359,45 +473,50 @@ impl World<'_> {
                         "writes of another epoch refused"
                     }
                 });
-                if from > 0 {
-                    self.send(0, from, Input::Written { write: row.write, outcome: Err(refusal) });
+                if from != m {
+                    self.send(m, from, Input::Written { write: row.write, outcome: Err(refusal) });
                 }
                 Ok(None)
             }
         }
     }
 
-    fn wait_for_standby(&mut self, from: usize, row: Row) -> Check {
-        let host = self.host();
+    fn wait_for_standby(&mut self, m: usize, from: usize, row: Row) -> Check {
+        let host = self.host(m);
         host.next += 1;
         let write = WriteId(host.next);
         let generation = sealport_core::id::Generation(row.generation);
         host.unanswered.insert(write, Unanswered { from, row });
-        self.master_step(MasterEvent::Committed { write, generation })
+        self.master_step(m, MasterEvent::Committed { write, generation })
     }
 
-    fn master_synced(&mut self) -> Check {
-        let Some(writing) = self.host().writing.take() else { return Ok(()) };
-        self.commit(&writing)?;
+    fn master_synced(&mut self, m: usize) -> Check {
+        let Some(writing) = self.host(m).writing.take() else { return Ok(()) };
+        self.commit(m, &writing)?;
         match writing {
             Writing::Row { from, row } => {
-                let row = self.db.records.get(row.record, row.revision).expect("it was just written").clone();
-                self.wait_for_standby(from, row)?;
+                let row =
+                    self.db(m).records.get(row.record, row.revision).expect("it was just written").clone();
+                self.wait_for_standby(m, from, row)?;
             }
-            Writing::Revoke { node } => self.master_step(MasterEvent::Revoked { node: node_id(node) })?,
+            Writing::Revoke { node } => self.master_step(m, MasterEvent::Revoked { node: node_id(node) })?,
             Writing::Activate | Writing::Reveal => {}
         }
-        self.answer_held()?;
-        self.next_job()
+        if let Some(grant) = self.host(m).ended.take() {
+            return self.master_granted(m, grant);
+        }
+        self.answer_held(m)?;
+        self.next_job(m)
     }
 
     /// A transaction is durable.
-    fn commit(&mut self, writing: &Writing) -> Check {
+    fn commit(&mut self, m: usize, writing: &Writing) -> Check {
         if self.script.acts.iter().any(|(_, act)| matches!(act, Act::SetBack { .. })) {
-            self.former.push(self.db.clone());
+            let former = self.db(m).clone();
+            self.former[m].push(former);
         }
         let counts = !matches!(writing, Writing::Reveal);
-        let mut at = self.db.at;
+        let mut at = self.db(m).at;
         if counts {
             at.generation = at.generation.next();
         }
@@ -413,8 +532,8 @@ impl World<'_> {
             bytes[80] ^= 1;
             row.envelope = bytes.into();
         }
-        let truth = self.truth.add(&self.db, at.generation, row.clone())?;
-        apply(&mut self.db, writing, row, at, truth);
+        let truth = self.truth.add(m, self.dbs[m].as_ref().expect("a master"), at, row.clone())?;
+        apply(self.dbs[m].as_mut().expect("a master"), writing, row, at, truth);
         if let Writing::Revoke { node } = writing {
             self.truth.revoked.insert(*node, truth);
         }
@@ -423,9 +542,9 @@ impl World<'_> {
     }
 
     /// Sabotage: the database as it will be once it is synced.
-    fn db_with_unsynced(&self) -> Option<Db> {
-        let writing = self.host.as_ref()?.writing.as_ref()?;
-        let mut db = self.db.clone();
+    fn db_with_unsynced(&self, m: usize) -> Option<Db> {
+        let writing = self.hosts[m].as_ref()?.writing.as_ref()?;
+        let mut db = self.db(m).clone();
         let mut at = db.at;
         if !matches!(writing, Writing::Reveal) {
             at.generation = at.generation.next();
@@ -440,10 +559,10 @@ impl World<'_> {
     }
 
     /// Sabotage: the answer goes out while the disk still writes.
-    fn acknowledge_early(&mut self, from: usize, row: &Row) -> Check {
+    fn acknowledge_early(&mut self, m: usize, from: usize, row: &Row) -> Check {
         self.truth.promise(row);
-        if from > 0 {
-            self.send(0, from, Input::Written { write: row.write, outcome: Ok(Kept::NoStandbyOnline) });
+        if from != m {
+            self.send(m, from, Input::Written { write: row.write, outcome: Ok(Kept::NoStandbyOnline) });
         }
         Ok(())
     }
@@ -453,45 +572,12 @@ fn apply(db: &mut Db, writing: &Writing, row: Option<Row>, at: sealport_core::ma
     match writing {
         Writing::Row { .. } => row.into_iter().for_each(|row| db.records.take(row)),
         Writing::Revoke { node } => db.members[*node].1 = Standing::Revoked,
-        Writing::Activate => db.active = V2,
+        Writing::Activate => {
+            db.active = V2;
+            db.own.top = Some(V2);
+        }
         Writing::Reveal => {}
     }
     db.at = at;
     db.trail.push(truth);
-}
-
-/// The body of an answer, as the transactions that take it over.
-fn make_body(db: &Db, ask: &Ask, body: Body, chunk: usize, loses: bool, split: bool) -> Vec<Op> {
-    let mut ops = Vec::new();
-    if body == Body::Nothing {
-        return ops;
-    }
-    if ask.version != Some(db.active) {
-        ops.push(Op::Secret(db.active));
-    }
-    let end = (db.at, db.audit());
-    if body == Body::Full {
-        let many = db.records.all().count().div_ceil(chunk).max(1);
-        ops.extend((0..many).map(|_| Op::Aside { seen: None }));
-        let records = Records::clone(&db.records);
-        ops.push(Op::Swap { records: Box::new(records), end });
-        return ops;
-    }
-    let mut rows: Vec<Row> =
-        db.records.all().filter(|row| row.generation > ask.at.generation.0).cloned().collect();
-    rows.sort_by_key(|row| row.generation);
-    if loses {
-        rows.pop();
-    }
-    // A delta is one transaction: half of one from a history that ended would stay behind unseen.
-    let pieces: Vec<Vec<Row>> = match split {
-        true => rows.chunks(chunk).map(<[Row]>::to_vec).collect(),
-        false => vec![rows],
-    };
-    let last = pieces.len().saturating_sub(1);
-    for (place, rows) in pieces.into_iter().enumerate() {
-        let moves = if split { place == 0 } else { place == last };
-        ops.push(Op::Piece { seen: None, rows, end: moves.then(|| end.clone()) });
-    }
-    ops
 }

@@ -38,7 +38,7 @@ impl Weather {
     }
 }
 
-/// One thing that happens. Machine 0 is the master.
+/// One thing that happens. Machine 0 is the first master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// A node writes a record.
@@ -49,6 +49,10 @@ pub enum Act {
     Reveal,
     /// The second version of the master secret becomes the active one.
     Activate,
+    /// An administrator makes this node the master; the present one hands over.
+    Promote { node: usize },
+    /// An administrator makes this node the master, as the present one is lost.
+    Force { node: usize },
     /// The master revokes a node.
     Revoke { node: usize },
     /// A machine loses power for a time. What was not synced is lost.
@@ -140,8 +144,14 @@ impl Script {
                 }
             }
         }
+        changes_of_master(machines as u64, length, calm, &mut acts, rng);
         acts.sort_by_key(|(at, _)| *at);
         Self { seed, machines, weather, acts }
+    }
+
+    /// Whether the master may change.
+    pub fn promotes(&self) -> bool {
+        self.acts.iter().any(|(_, act)| matches!(act, Act::Promote { .. } | Act::Force { .. }))
     }
 
     /// Whether something is wrong on purpose that a node has to notice: damaged data, or another system.
@@ -161,11 +171,46 @@ impl Script {
                     | Act::Open { .. }
                     | Act::Reveal
                     | Act::Activate
+                    | Act::Promote { .. }
                     | Act::Nudge { .. }
                     | Act::Interval { .. }
             )
         };
         self.weather == Weather::default() && self.acts.iter().all(|(_, act)| good(act))
+    }
+}
+
+/// The master changes in a third of the cases: it hands over, or is lost and replaced; and now and then two administrators
+/// want it at once.
+fn changes_of_master(
+    machines: u64,
+    length: Millis,
+    calm: bool,
+    acts: &mut Vec<(Millis, Act)>,
+    rng: &mut ChaCha8Rng,
+) {
+    let any = |rng: &mut ChaCha8Rng| rng.below(machines) as usize;
+    if !rng.one_in(3) {
+        return;
+    }
+    for _ in 0..1 + rng.below(4) {
+        let at = rng.below(length);
+        let lost = !calm && rng.one_in(2);
+        if lost && rng.one_in(2) {
+            let (node, time) = (any(rng), 20_000 + rng.below(300_000));
+            let gone = [
+                Act::Crash { node, down: time },
+                Act::Cut { node, time },
+                Act::Freeze { node, time },
+                Act::Kill { node, down: time },
+            ];
+            acts.push((at.saturating_sub(rng.below(30_000)), pick(rng, &gone)));
+        }
+        for _ in 0..if rng.one_in(4) { 2 } else { 1 } {
+            let node = any(rng);
+            let act = if lost { Act::Force { node } } else { Act::Promote { node } };
+            acts.push((at + rng.below(6_000), act));
+        }
     }
 }
 
@@ -213,6 +258,8 @@ impl Act {
             Act::Open { node } => ("open", vec![n(node)]),
             Act::Reveal => ("reveal", vec![]),
             Act::Activate => ("activate", vec![]),
+            Act::Promote { node } => ("promote", vec![n(node)]),
+            Act::Force { node } => ("force", vec![n(node)]),
             Act::Revoke { node } => ("revoke", vec![n(node)]),
             Act::Crash { node, down } => ("crash", vec![n(node), down]),
             Act::Torn { node, down } => ("torn", vec![n(node), down]),
@@ -252,6 +299,8 @@ impl Act {
                 match (word, rest) {
                     ("write", [record]) => Act::Write { node, record: small(*record)? },
                     ("open", []) => Act::Open { node },
+                    ("promote", []) => Act::Promote { node },
+                    ("force", []) => Act::Force { node },
                     ("revoke", []) => Act::Revoke { node },
                     ("crash", [down]) => Act::Crash { node, down: *down },
                     ("torn", [down]) => Act::Torn { node, down: *down },

@@ -7,13 +7,14 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use sealport_core::{
     id::{Epoch, Generation, NodeId},
     machine::{
-        Ask, Failure, Head, Kept, Marks, Moment, PollId, Role, Standing, State, WriteHead, WriteRefusal,
+        Ask, AuditMark, Ballot, Failure, HandoverAsk, Head, Kept, Marks, Moment, PollId, Promise, Role,
+        SignedGrant, Standing, State, WriteHead, WriteRefusal,
     },
 };
 
 use crate::{
     chance::Chance,
-    data::{Db, Disk, Op, Records, Replica, Row, V1},
+    data::{Db, Disk, Members, Op, Own, Records, Replica, Row, V1},
     follow::Follower,
     machines::{Clock, Machine, Power, Reach},
     master::Host,
@@ -36,6 +37,7 @@ pub enum Input {
         state: State,
     },
     Answer {
+        from: usize,
         poll: PollId,
         head: Head,
         body: std::rc::Rc<Vec<Op>>,
@@ -44,6 +46,49 @@ pub enum Input {
         poll: PollId,
         failure: Failure,
     },
+    /// Whoever was asked is not the master, and tells the highest grant that it knows.
+    Refused {
+        poll: PollId,
+        grant: Option<SignedGrant>,
+    },
+    /// Who is master? The highest grant that the asker knows comes with it.
+    Around {
+        from: usize,
+        grant: Option<SignedGrant>,
+    },
+    /// The highest grant that a node knows.
+    Granted {
+        grant: Option<SignedGrant>,
+    },
+    /// A candidate asks what a node saw and promised.
+    About {
+        from: usize,
+    },
+    /// The highest epoch that a node saw or promised.
+    AboutIs {
+        epoch: Epoch,
+    },
+    Vote {
+        from: usize,
+        ask: Promise,
+    },
+    Ballot {
+        from: usize,
+        epoch: Epoch,
+        ballot: Ballot,
+    },
+    /// A candidate asks the master to hand over.
+    Handover {
+        from: usize,
+        ask: HandoverAsk,
+        audit: AuditMark,
+    },
+    HandedOver {
+        refused: bool,
+        grant: Option<SignedGrant>,
+    },
+    /// A candidate's time for one question is over.
+    Campaign,
     /// The body of an answer broke off.
     Broke {
         poll: PollId,
@@ -65,9 +110,10 @@ pub enum Input {
 
 pub enum Ev {
     Act(Act),
-    /// To this machine; to this life of it, if it came from itself.
+    /// To this machine, from another; to this life of it, if it came from itself.
     Input {
         to: usize,
+        from: Option<usize>,
         life: Option<u32>,
         input: Input,
     },
@@ -81,6 +127,7 @@ pub enum Ev {
         woke: bool,
     },
     Quiet,
+    Heal,
     Settle,
     End,
 }
@@ -97,12 +144,16 @@ pub struct World<'s> {
     seq: u64,
     pub machines: Vec<Machine>,
     pub reach: Vec<Reach>,
-    /// Of machine 0 none.
+    /// None where a machine is down, or the master.
     pub followers: Vec<Option<Follower>>,
+    /// What a machine has while it is not the master.
     pub disks: Vec<Disk>,
-    pub db: Db,
-    pub former: Vec<Db>,
-    pub host: Option<Host>,
+    /// What it has while it is, by its own knowledge. There can be two: one does not know yet.
+    pub dbs: Vec<Option<Db>>,
+    pub former: Vec<Vec<Db>>,
+    pub hosts: Vec<Option<Host>>,
+    /// What each was when the system was made.
+    pub roles: Vec<Role>,
     pub truth: Truth,
     pub figures: Figures,
     pub quiet: bool,
@@ -114,6 +165,8 @@ pub struct World<'s> {
 
 const SETTLE: Millis = 340_000;
 const END: Millis = 60_000;
+/// When somebody looks whether there is a master, after faults have stopped.
+const HEALS: [Millis; 4] = [30_000, 70_000, 110_000, 150_000];
 
 impl<'s> World<'s> {
     pub fn new(script: &'s Script, sabotage: Option<Sabotage>) -> Self {
@@ -140,8 +193,20 @@ impl<'s> World<'s> {
         };
         let machines: Vec<_> = (0..script.machines).map(|_| machine(&mut rng)).collect();
         let role = |rng: &mut ChaCha8Rng| if rng.one_in(2) { Role::Standby } else { Role::Processing };
-        let members = (0..script.machines).map(|_| (role(&mut rng), Standing::Member)).collect();
+        let mut members: Members = (0..script.machines).map(|_| (role(&mut rng), Standing::Member)).collect();
+        members[0].0 = Role::Standby;
         let start = Marks { epoch: Epoch::FIRST, generation: Generation(0) };
+        let db = Db {
+            at: start,
+            active: V1,
+            records: Records::default(),
+            trail: Vec::new(),
+            members: members.clone(),
+            own: Own { top: Some(V1), ..Own::default() },
+            superseded: false,
+        };
+        let mut dbs = vec![None; machines.len()];
+        dbs[0] = Some(db);
         let mut world = Self {
             script,
             sabotage,
@@ -152,12 +217,13 @@ impl<'s> World<'s> {
             reach: vec![Reach::default(); machines.len()],
             followers: (0..machines.len()).map(|_| None).collect(),
             disks: (0..machines.len())
-                .map(|_| Disk { durable: Replica::joined(), unsynced: VecDeque::new() })
+                .map(|_| Disk { durable: Replica::joined(members.clone()), unsynced: VecDeque::new() })
                 .collect(),
+            dbs,
+            former: vec![Vec::new(); machines.len()],
+            hosts: (0..machines.len()).map(|_| None).collect(),
+            roles: members.iter().map(|(role, _)| *role).collect(),
             machines,
-            db: Db { at: start, active: V1, records: Records::default(), trail: Vec::new(), members },
-            former: Vec::new(),
-            host: None,
             truth: Truth::default(),
             figures: Figures::new(),
             quiet: false,
@@ -175,6 +241,9 @@ impl<'s> World<'s> {
             quiet = quiet.max(at + 1_000 + duration(*act));
         }
         world.push(quiet, Ev::Quiet);
+        for after in HEALS {
+            world.push(quiet + after, Ev::Heal);
+        }
         world.push(quiet + SETTLE, Ev::Settle);
         world.push(quiet + SETTLE + END, Ev::End);
         world
@@ -202,9 +271,9 @@ impl<'s> World<'s> {
             Ev::Act(act) => self.act(act),
             Ev::Up { machine, life } if self.machines[machine].life == life => self.start(machine),
             Ev::Up { .. } => Ok(()),
-            Ev::Input { to, life, input } => {
+            Ev::Input { to, from, life, input } => {
                 if life.is_none_or(|life| life == self.machines[to].life) {
-                    self.arrive(to, input)
+                    self.arrive(to, from, input)
                 } else {
                     Ok(())
                 }
@@ -221,6 +290,7 @@ impl<'s> World<'s> {
                 }
                 Ok(())
             }
+            Ev::Heal => self.heal(),
             Ev::Settle => self.settle(),
             Ev::End => self.end(),
         }
@@ -253,7 +323,7 @@ impl<'s> World<'s> {
     /// To itself, later; not to a later life.
     pub fn later(&mut self, machine: usize, after: Millis, input: Input) {
         let life = Some(self.machines[machine].life);
-        self.push(self.now + after, Ev::Input { to: machine, life, input });
+        self.push(self.now + after, Ev::Input { to: machine, from: None, life, input });
     }
 
     /// A transaction is written: when its turn comes, it is synced.
@@ -269,9 +339,9 @@ impl<'s> World<'s> {
         }
     }
 
+    /// Whether a way is cut: where one sends from, or where the other is reached. Each machine has its ways to all others.
     pub fn cut(&self, from: usize, to: usize) -> bool {
-        let machine = &self.machines[from.max(to)];
-        self.now < if to == 0 { machine.cut_there } else { machine.cut_back }
+        self.now < self.machines[from].cut_there || self.now < self.machines[to].cut_back
     }
 
     /// Sends over the network.
@@ -291,20 +361,15 @@ impl<'s> World<'s> {
                 takes += self.rng.below(20_000);
                 self.count("messages late");
             }
-            self.push(self.now + takes, Ev::Input { to, life: None, input: input.clone() });
+            self.push(self.now + takes, Ev::Input { to, from: Some(from), life: None, input: input.clone() });
         }
         if twice {
             self.count("messages twice");
         }
     }
 
-    pub fn arrive(&mut self, to: usize, input: Input) -> Check {
-        let from = match &input {
-            Input::Poll { from, .. } | Input::Write { from, .. } => Some(*from),
-            Input::Answer { .. } | Input::Failed { .. } | Input::Written { .. } => Some(0),
-            _ => None,
-        };
-        if from.is_some_and(|from| from != to && self.cut(from, to)) {
+    pub fn arrive(&mut self, to: usize, from: Option<usize>, input: Input) -> Check {
+        if from.is_some_and(|from| self.cut(from, to)) {
             self.count("messages cut off");
             return Ok(());
         }
@@ -313,7 +378,7 @@ impl<'s> World<'s> {
         {
             let (from, poll) = (*from, *poll);
             self.count("odd answers");
-            self.send(0, from, Input::Failed { poll, failure });
+            self.send(to, from, Input::Failed { poll, failure });
             return Ok(());
         }
         match self.machines[to].power {
@@ -336,8 +401,8 @@ impl<'s> World<'s> {
         if matches!(input, Input::Tick) {
             self.machines[to].tick = None;
         }
-        if to == 0 {
-            self.master_input(input)?
+        if self.dbs[to].is_some() {
+            self.master_input(to, input)?
         } else {
             self.follower_input(to, input)?
         }
@@ -347,9 +412,9 @@ impl<'s> World<'s> {
 
     /// Puts the tick of a machine where it wants it.
     pub fn set_tick(&mut self, machine: usize) {
-        let wakes = match machine {
-            0 => self.host.as_ref().and_then(Host::wakes_at),
-            _ => self.followers[machine].as_ref().and_then(Follower::wakes_at),
+        let wakes = match &self.hosts[machine] {
+            Some(host) => host.wakes_at(),
+            None => self.followers[machine].as_ref().and_then(Follower::wakes_at),
         };
         let clock = &self.machines[machine].clock;
         let due = wakes.map(|wakes| clock.world(wakes, self.now));
@@ -365,22 +430,32 @@ impl<'s> World<'s> {
         }
     }
 
+    /// Somebody asks it of the one that is the master.
+    fn at_the_master(&mut self, act: Act) -> Check {
+        match self.seated() {
+            Some(m) => self.arrive(m, None, Input::Act(act)),
+            None => Ok(()),
+        }
+    }
+
     fn act(&mut self, act: Act) -> Check {
         self.count(act.name());
         self.say(|| format!("-- {act:?}"));
         let many = self.machines.len();
         let there = |node: usize| node < many;
         match act {
-            Act::Reveal | Act::Activate => self.arrive(0, Input::Act(act)),
-            Act::Revoke { node } if there(node) && node > 0 => self.arrive(0, Input::Act(act)),
+            Act::Reveal | Act::Activate => self.at_the_master(act),
+            Act::Revoke { node } if there(node) && self.seated() != Some(node) => self.at_the_master(act),
             Act::Write { node, .. }
             | Act::Open { node }
             | Act::Returned { node }
             | Act::Nudge { node }
             | Act::Interval { node, .. }
+            | Act::Promote { node }
+            | Act::Force { node }
                 if there(node) =>
             {
-                self.arrive(node, Input::Act(act))
+                self.arrive(node, None, Input::Act(act))
             }
             Act::Crash { node, down } if there(node) => self.crash(node, down, false),
             Act::Alien { node, time } if there(node) => {
@@ -423,11 +498,16 @@ impl<'s> World<'s> {
                 self.machines[node].slow = self.now + time;
                 Ok(())
             }
-            Act::Flip { node, row } | Act::Vanish { node, row } if there(node) && node > 0 => {
+            Act::Flip { node, row } | Act::Vanish { node, row }
+                if there(node) && self.dbs[node].is_none() =>
+            {
                 self.damage(node, row, matches!(act, Act::Vanish { .. }));
                 Ok(())
             }
-            Act::SetBack { commits } => self.set_back(commits),
+            Act::SetBack { commits } => match self.seated() {
+                Some(m) => self.set_back(m, commits),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }

@@ -237,10 +237,8 @@ impl Node {
             return self.fail(Failure::Refused, rng);
         }
         self.contradiction = None;
-        if head.at.epoch > self.held.at.epoch {
-            self.wanted = Some(head.version);
-        }
-        if self.wanted < Some(head.version) {
+        // A new reign may have another active version, a lower one too. A newer one is on its way with this answer.
+        if head.at.epoch > self.held.at.epoch || self.wanted < Some(head.version) {
             self.wanted = Some(head.version);
             self.hopes = self.in_flight.as_ref().map(|flight| flight.sent);
         }

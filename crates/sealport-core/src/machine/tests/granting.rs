@@ -34,6 +34,21 @@ fn a_higher_epoch_counts_by_its_grant_alone() {
     }
 }
 
+/// What a new reign made active comes with its first answer: nobody is told that it did not.
+/// Sabotage: set `wanted` and not `hopes` in `Node::head` where the epoch is higher; `Stale` is told here.
+#[test]
+fn a_version_that_a_new_reign_made_active_is_on_its_way() {
+    let mut bench = Bench::calm();
+    let grant = granted(2, 2, at(1, 5));
+    bench.step(Event::Granted(grant.clone()));
+    let version = KeyVersion(2);
+    let effects = bench.head(Head { at: at(2, 7), version, body: Body::Delta, ..head(7, 5) });
+    assert_eq!((effects.persist.len(), effects.notify), (1, vec![]));
+    let held = Held { grant: Some(grant.rank()), seen: at(2, 7), at: at(2, 7), ..held(7) };
+    let effects = bench.applied(held.clone());
+    assert_eq!(effects.notify, [Notify::Stale { held: held.version, wanted: version }], "it did not come");
+}
+
 /// A replica that was made anew knows of no epoch: it begins with the master that it was given, whatever its epoch.
 /// Sabotage: take `Epoch(0)` out of `Node::head`; the head is refused here.
 #[test]
