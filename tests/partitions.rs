@@ -3,8 +3,11 @@
 //! sealing is refused at most 65 s after a loss and works by itself at most 70 s after the way is good again; nothing
 //! acknowledged is lost, and no write is taken twice.
 //!
-//! A short version runs with the other tests where namespaces can be made; `cargo xtask campaign partitions` goes on for 30
-//! minutes, or as many as `SEALPORT_MINUTES` says, drawing from `SEALPORT_SEED`.
+//! A second fleet changes its master meanwhile (`partitions/masters.rs`).
+//!
+//! A short version runs with the other tests where namespaces can be made; `cargo xtask campaign partitions` does 1,000 cuts with
+//! promotions, or as many as `SEALPORT_CUTS` says, and then goes on for 30 minutes, or as many as `SEALPORT_MINUTES` says, drawing
+//! from `SEALPORT_SEED`.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
@@ -35,6 +38,9 @@ mod desk;
     reason = "other tests use what is not used here"
 )]
 mod fleet;
+#[path = "partitions/masters.rs"]
+#[allow(unreachable_pub, reason = "a module of this test")]
+mod masters;
 #[path = "harness/system.rs"]
 #[allow(dead_code, unreachable_pub, unused_macros, reason = "other tests use what is not used here")]
 mod system;
@@ -319,12 +325,26 @@ fn ways_are_cut_and_nothing_is_lost() {
 }
 
 #[test]
+fn the_master_changes_while_ways_are_cut_and_nothing_is_lost() {
+    let Some(masters) = masters::Masters::make() else { return };
+    masters.run([masters::Trouble::Split, masters::Trouble::Aside, masters::Trouble::Middle].into_iter(), 4);
+}
+
+#[test]
 #[ignore = "a campaign: cargo xtask campaign partitions"]
 fn campaign() {
     let variable = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let seed = variable("SEALPORT_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     let lasts = Duration::from_secs(60 * variable("SEALPORT_MINUTES").unwrap_or(30));
-    println!("seed {seed}, {} minutes", lasts.as_secs() / 60);
+    let promotions = variable("SEALPORT_CUTS").unwrap_or(1_000);
+    println!("seed {seed}: {promotions} partitions with promotions, then {} minutes", lasts.as_secs() / 60);
+    if promotions > 0 {
+        let Some(masters) = masters::Masters::make() else { return };
+        masters.run(masters::drawn(seed).take(promotions as usize), seed);
+    }
+    if lasts.is_zero() {
+        return;
+    }
     let Some(world) = World::make(["60s", "5s", "60s", "20s"]) else { return };
     let cuts = AtomicU64::new(0);
     let begun = Instant::now();

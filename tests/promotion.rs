@@ -32,6 +32,8 @@ mod fleet;
 mod emergency;
 #[path = "promotion/races.rs"]
 mod races;
+#[path = "promotion/steps.rs"]
+mod steps;
 
 use fleet::{Fleet, PATIENCE, wait};
 use system::{SendPort, binding};
@@ -105,8 +107,9 @@ fn equal(fleet: &Fleet, master: usize, numbers: &[usize]) {
     });
 }
 
-fn role(fleet: &Fleet, number: usize) -> String {
-    fleet.status(number)["node"]["role"].as_str().unwrap_or_default().to_owned()
+/// A count that may be set from outside.
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap())
 }
 
 /// Waits until a machine is synced in this role and epoch.
@@ -233,6 +236,13 @@ fn a_master_hands_over_under_writes_and_nothing_acknowledged_is_lost() {
     assert_eq!(refused("promote N2").0, 4, "a processing node");
     assert_eq!(refused("promote self").0, 4, "the master itself");
     assert_eq!(refused("promote N9").0, 3);
+}
+
+/// As `cargo xtask campaign races`.
+#[test]
+#[ignore = "a campaign: `cargo xtask campaign races`"]
+fn campaign() {
+    races::campaign();
 }
 
 fn list(fleet: &Fleet, number: usize) -> Vec<Value> {

@@ -2,7 +2,7 @@
 //! in a network namespace. Whatever runs is ended when its owner is dropped.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read as _},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Mutex,
@@ -109,6 +109,18 @@ impl Fleet {
 
     /// As `join`, in a network namespace.
     pub fn join_in(&mut self, namespace: Option<&str>, invite: &str, join: &str, at: &str) -> usize {
+        self.join_at(namespace, invite, join, at, "127.0.0.1:0")
+    }
+
+    /// As `join_in`, and it listens there.
+    pub fn join_at(
+        &mut self,
+        namespace: Option<&str>,
+        invite: &str,
+        join: &str,
+        at: &str,
+        listen: &str,
+    ) -> usize {
         let number = self.machines.len();
         let data = format!("n{number}");
         let name = format!("N{number}");
@@ -131,7 +143,7 @@ impl Fleet {
             // It may have let the node in all the same.
             let _ = self.ask(0, "node revoke --yes", &[&name]);
         }
-        self.machines.push(Machine::new(&data, namespace, "127.0.0.1:0"));
+        self.machines.push(Machine::new(&data, namespace, listen));
         self.start(number);
         number
     }
@@ -147,7 +159,8 @@ impl Fleet {
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();
             let mut line = String::new();
-            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let mut said = BufReader::new(child.stdout.take().unwrap());
+            said.read_line(&mut line).unwrap();
             let ready: Value = serde_json::from_str(&line).unwrap_or_default();
             if ready["ready"] == true {
                 if let Some(at) = ready["listen"].as_str() {
@@ -156,9 +169,10 @@ impl Fleet {
                 *machine.serving.lock().unwrap() = Some(Serving(child));
                 return begun.elapsed();
             }
+            said.read_to_string(&mut line).unwrap();
             let output = child.wait_with_output().unwrap();
             // A command that was cut off may still hold the directory.
-            let words = line + &out(&output) + &err(&output);
+            let words = line + &err(&output);
             assert!(begun.elapsed() < PATIENCE, "{} does not serve: {words}", machine.data);
             thread::sleep(Duration::from_millis(50));
         }
@@ -167,6 +181,11 @@ impl Fleet {
     /// Ends a machine as a power cut would.
     pub fn kill(&self, number: usize) {
         drop(self.machines[number].serving.lock().unwrap().take());
+    }
+
+    /// Whether a machine is served.
+    pub fn serves(&self, number: usize) -> bool {
+        self.machines[number].serving.lock().unwrap().is_some()
     }
 
     /// The number of the process that serves a machine.
@@ -316,6 +335,7 @@ pub fn wait(what: &str, patience: Duration, mut holds: impl FnMut() -> Result<()
             Ok(()) => return begun.elapsed(),
             Err(so_far) => assert!(begun.elapsed() < patience, "not within {patience:?}: {what}\n{so_far}"),
         }
-        thread::sleep(Duration::from_millis(20));
+        // Each look starts a command: what is waited for needs the processor too.
+        thread::sleep(Duration::from_millis(100));
     }
 }

@@ -6,7 +6,10 @@
 
 use std::{
     process::{Command, Output},
-    sync::Once,
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// A hardware address that no machine has; locally administered.
@@ -14,7 +17,7 @@ const NOBODY: &str = "02:5e:a1:00:00:01";
 
 /// Namespaces, wires, and the bridge. Machine 0 is the master.
 pub struct Wires {
-    /// Begins the names of the namespaces; another one in each run.
+    /// Begins the names of the namespaces; another one for each network.
     name: String,
     machines: usize,
 }
@@ -23,7 +26,9 @@ impl Wires {
     /// A network for this many machines, or why there can be none here.
     pub fn lay(machines: usize) -> Result<Self, String> {
         sweep();
-        let wires = Self { name: format!("sealport-{}", std::process::id()), machines };
+        static LAID: AtomicU32 = AtomicU32::new(0);
+        let laid = LAID.fetch_add(1, Ordering::Relaxed);
+        let wires = Self { name: format!("sealport-{}-{laid}", std::process::id()), machines };
         let bridge = wires.bridge();
         // Whatever was made before a failure goes with `wires`.
         run(&["netns", "add", &bridge])?;

@@ -31,8 +31,8 @@ struct Campaign {
 }
 
 enum How {
-    /// The ignored test `campaign` of `tests/NAME.rs`, which this package builds.
-    Test(&'static str),
+    /// The ignored test `campaign` of this package's `tests/NAME.rs`.
+    Test(&'static str, &'static str),
     /// The benchmark, with these words.
     Bench(&'static [&'static str]),
 }
@@ -41,22 +41,28 @@ const CAMPAIGNS: &[Campaign] = &[
     Campaign {
         name: "model",
         shows: "every order of the protocol's steps with two and three nodes (SEALPORT_SECONDS for each)",
-        how: How::Test("sealport-tests"),
+        how: How::Test("sealport-tests", "model"),
     },
     Campaign {
         name: "rotation",
         shows: "100,000 records sealed anew under kills, restarts and edits (SEALPORT_RECORDS, SEALPORT_KILLS, SEALPORT_SEED)",
-        how: How::Test("sealport-node"),
+        how: How::Test("sealport-node", "rotation"),
+    },
+    Campaign {
+        name: "races",
+        shows: "10,000 races of two or three administrators for the master (SEALPORT_RACES, SEALPORT_SEED)",
+        how: How::Test("sealport-node", "promotion"),
     },
     Campaign {
         name: "simulator",
         shows: "100,000 cases of the core in a world that fails (SEALPORT_CASES, SEALPORT_SEED)",
-        how: How::Test("sealport-tests"),
+        how: How::Test("sealport-tests", "simulator"),
     },
     Campaign {
         name: "partitions",
-        shows: "five machines in network namespaces whose ways are cut, for 30 minutes (SEALPORT_MINUTES, SEALPORT_SEED)",
-        how: How::Test("sealport-node"),
+        shows: "five machines in network namespaces: 1,000 cuts with promotions (SEALPORT_CUTS), then cuts for 30 minutes \
+                (SEALPORT_MINUTES, SEALPORT_SEED)",
+        how: How::Test("sealport-node", "partitions"),
     },
     Campaign {
         name: "fleet",
@@ -122,16 +128,16 @@ fn campaign(rest: &[&str]) -> Done {
         [name] => CAMPAIGNS.iter().find(|campaign| campaign.name == *name),
         _ => None,
     };
-    let Some(Campaign { name, how, .. }) = found else {
+    let Some(Campaign { how, .. }) = found else {
         return Err(Stop::usage(format!(
             "no campaign {}; `cargo xtask campaign` lists them",
             rest.join(" ")
         )));
     };
     match how {
-        How::Test(package) => {
+        How::Test(package, test) => {
             setup::system(&[setup::Part::Build, setup::Part::Tests])?;
-            let target = ["test", "--locked", "--release", "-p", package, "--test", name];
+            let target = ["test", "--locked", "--release", "-p", package, "--test", test];
             tool::run(tool::cargo(&target).args(["--", "--ignored", "--exact", "--nocapture", "campaign"]))
         }
         How::Bench(words) => bench(words),

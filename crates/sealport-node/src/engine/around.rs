@@ -28,6 +28,9 @@ pub(super) const EACH: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(10);
 /// How long a master that has just started lets writes wait for the first such look.
 const SURE: Duration = Duration::from_secs(5);
+/// How soon a part of a change of master that failed is tried again at first, and in the end.
+const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN_AT_LEAST: Duration = Duration::from_secs(30);
 
 impl System {
     /// Whether this node is the master, and answers as one.
@@ -305,11 +308,28 @@ impl Engine {
     }
 
     pub(super) fn reopen_soon(&self) {
-        if let Some(engine) = self.me.get().and_then(Weak::upgrade) {
-            thread::spawn(move || {
-                engine.change_went(engine.reopen());
-            });
-        }
+        self.aside(Self::reopen);
+    }
+
+    /// Does a part of a change of master in a thread of its own, and again, ever less often, until it is done: what hinders
+    /// it, such as a full disk, may go away while the process stays.
+    pub(super) fn aside(&self, part: fn(&Self) -> Result<(), Error>) {
+        let Some(me) = self.me.get().cloned() else { return };
+        thread::spawn(move || {
+            let mut pause = AGAIN;
+            loop {
+                let Some(engine) = me.upgrade() else { return };
+                let went = part(&engine);
+                let done = went.is_ok();
+                engine.change_went(went);
+                if done {
+                    return;
+                }
+                drop(engine);
+                thread::sleep(pause);
+                pause = (pause * 2).min(AGAIN_AT_LEAST);
+            }
+        });
     }
 
     /// Remembers why a change of master does not come to its end here, for people. It is tried again.

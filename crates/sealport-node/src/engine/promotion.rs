@@ -1,7 +1,7 @@
 //! Making this node the master: the hand-over by the present one, the emergency without it, and the seat.
 
 use std::{
-    sync::{PoisonError, Weak},
+    sync::PoisonError,
     thread,
     time::{Duration, Instant},
 };
@@ -266,7 +266,8 @@ impl Engine {
             let decided = held(&system.writer).become_master(&seating)?;
             match decided {
                 Ok(_) => {
-                    self.reopen()?;
+                    // It is the master from here on, whatever hinders it still.
+                    self.reopen().inspect_err(|_| self.reopen_soon())?;
                     self.announce();
                     return Ok(grant);
                 }
@@ -365,9 +366,7 @@ impl Engine {
 
     /// Takes the seat that a grant gave, aside.
     pub(crate) fn take_seat_soon(&self) {
-        if let Some(engine) = self.me.get().and_then(Weak::upgrade) {
-            thread::spawn(move || engine.change_went(engine.take_seat()));
-        }
+        self.aside(Self::take_seat);
     }
 
     /// Takes the seat that the highest grant gives this node. Where it has it, nothing happens.

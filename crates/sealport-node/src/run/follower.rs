@@ -38,6 +38,8 @@ use crate::{
 const ARRIVE: Duration = Duration::from_secs(10);
 /// How long a write may take: the master waits up to 5 s for a standby.
 const WRITE: Duration = Duration::from_secs(20);
+/// How soon a grant that could not be made durable is tried again.
+const GRANT_AGAIN: Duration = Duration::from_secs(1);
 /// Entries of the spool in one request.
 const SPOOL_BATCH: u32 = 200;
 /// Bytes of them.
@@ -265,7 +267,13 @@ impl Follower {
                 }
                 Persist::Damaged => system.change_own(|own| own.damaged = true),
                 Persist::Standing(standing) => system.change_own(|own| own.standing = standing),
-                Persist::Grant(grant) => self.follow_grant(&engine, &system, &grant),
+                Persist::Grant(grant) => {
+                    let done = self.follow_grant(&engine, &system, &grant);
+                    if done.is_err() {
+                        self.follow_grant_later(grant);
+                    }
+                    done
+                }
             };
             if let Err(error) = done {
                 // Nothing of this step may go out: the node tries again, as after a poll that failed.
@@ -299,6 +307,25 @@ impl Follower {
 }
 
 impl Follower {
+    /// The machine hears of a grant once. One that could not be made durable is tried until it can, or the node ends.
+    fn follow_grant_later(self: &Arc<Self>, grant: ProvenGrant) {
+        let follower = Arc::downgrade(self);
+        self.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(GRANT_AGAIN).await;
+                let Some(follower) = follower.upgrade().filter(|follower| !follower.stopped()) else {
+                    return;
+                };
+                let Some(engine) = follower.engine() else { return };
+                let Ok(system) = engine.system() else { return };
+                let done = tokio::task::block_in_place(|| follower.follow_grant(&engine, &system, &grant));
+                if done.is_ok() {
+                    return follower.nudge();
+                }
+            }
+        });
+    }
+
     /// Makes a grant durable and goes to its master; where it names this node, it takes its seat.
     fn follow_grant(&self, engine: &Arc<Engine>, system: &System, grant: &ProvenGrant) -> Result<(), Error> {
         system.keep_grant(grant)?;

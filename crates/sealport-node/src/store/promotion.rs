@@ -346,6 +346,24 @@ pub(super) fn set_aside(tx: &Transaction<'_>, to: Epoch) -> rusqlite::Result<boo
     Ok(true)
 }
 
+/// Puts into the spool, once, that this node was the master of a history that another one goes on with, whether or not it had
+/// anything of its own.
+pub(super) fn tell_stood_down(
+    tx: &Transaction<'_>,
+    keep: &impl Fn(Parted) -> Result<String>,
+) -> rusqlite::Result<Result<()>> {
+    let name: Option<String> =
+        tx.query_row("SELECT node_name FROM system WHERE stood_down", [], |row| row.get(0)).optional()?;
+    let Some(name) = name else { return Ok(Ok(())) };
+    let text = match keep(Parted::StoodDown(name)) {
+        Ok(text) => text,
+        Err(error) => return Ok(Err(error)),
+    };
+    tx.execute("INSERT INTO spool (entry) VALUES (?)", [text])?;
+    tx.execute("UPDATE system SET stood_down = 0", [])?;
+    Ok(Ok(()))
+}
+
 /// Puts into the spool what was set aside and is not in the history that came.
 pub(super) fn keep_parted(
     tx: &Transaction<'_>,
@@ -353,9 +371,6 @@ pub(super) fn keep_parted(
 ) -> rusqlite::Result<Result<()>> {
     let origin: String = tx.query_row("SELECT node_name FROM system", [], |row| row.get(0))?;
     let mut parted = Vec::new();
-    if tx.query_row("SELECT stood_down FROM system", [], |row| row.get(0))? {
-        parted.push(Parted::StoodDown(origin.clone()));
-    }
     {
         let mut query = tx.prepare(
             "SELECT id, kind, application, name, revision, key_version, envelope FROM temp.was w
@@ -413,7 +428,6 @@ pub(super) fn keep_parted(
         };
         tx.execute("INSERT INTO spool (entry) VALUES (?)", [text])?;
     }
-    tx.execute("UPDATE system SET stood_down = 0", [])?;
     tx.execute_batch(
         "DROP TABLE temp.was; DROP TABLE temp.was_stranded; DROP TABLE temp.was_audit; DROP TABLE temp.was_revoked;",
     )?;

@@ -286,6 +286,9 @@ impl Store {
                 params![to.at.epoch.0, to.at.generation.0, to.active.0, to.master.as_bytes()],
             )?;
             tx.execute("DELETE FROM gathered", [])?;
+            if let Err(error) = promotion::tell_stood_down(tx, &keep)? {
+                return Ok(Err(error));
+            }
             if parts {
                 return promotion::keep_parted(tx, &keep);
             }
