@@ -50,7 +50,8 @@ impl Step {
 }
 
 /// What a node takes over from its master, whatever the reason.
-const SYNC: &[&str] = &["audit", "node", "node -", "stranded", "system.generation", "system.seen_generation"];
+const SYNC: &[&str] =
+    &["audit", "node", "node -", "stranded", "stranded -", "system.generation", "system.seen_generation"];
 
 const PLANNED: &[Step] = &[
     Step { by: Candidate, writes: &["system.promised_epoch", "system.promised_to"], then: Either },
@@ -85,7 +86,21 @@ const EMERGENCY: &[Step] = &[
         then: Changes,
     },
     Step { by: Former, writes: &[FILE], then: Changes },
-    Step { by: Former, writes: &["spool", "system.stood_down", "system.epoch"], then: Changes },
+    // A full copy, since it had what the others lack.
+    Step {
+        by: Former,
+        writes: &[
+            "spool",
+            "system.stood_down",
+            "system.epoch",
+            "former",
+            "former -",
+            "record",
+            "record -",
+            "audit -",
+        ],
+        then: Changes,
+    },
     Step { by: Former, writes: &["spool -"], then: Changes },
 ];
 
@@ -329,9 +344,8 @@ fn a_hand_over_is_cut_off_behind_each_step_and_ends_by_itself() {
     println!("hand-overs that were cut off: {} in the former epoch, {} in the next", ends[0], ends[1]);
 }
 
-/// The same where the master is lost. It reached the former master's way back; the whole of it has not been seen to pass. What only it had is stranded, once, wherever it died on its way back.
+/// The same where the master is lost. What only it had is stranded, once, wherever it died on its way back.
 #[test]
-#[ignore = "not seen to pass as a whole yet"]
 fn an_emergency_is_cut_off_behind_each_step_and_ends_by_itself() {
     let fleet = noting(&[STANDBY, STANDBY]);
     let (mut alone, mut changes) = (0, 0);

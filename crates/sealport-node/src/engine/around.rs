@@ -267,6 +267,8 @@ impl Engine {
                     if system.is_master() {
                         engine.ask_round().await;
                         system.set_sure(true);
+                        // Where it fails, the next look tries it again.
+                        let _ = tokio::task::spawn_blocking(move || engine.take_own_spool()).await;
                     }
                 }
                 tokio::time::sleep(LOOK).await;

@@ -17,7 +17,7 @@ use crate::{
         authority::{self, Leaf},
         wire::{
             ActLine, Administer, BackupLine, JoinAnswer, JoinAsk, RenewAnswer, RenewAsk, SecretAnswer,
-            SpoolAnswer, SpoolAsk, StrandedLine, SyncLine, WriteAnswer, WriteAsk,
+            SpoolAnswer, SpoolAsk, Spooled, StrandedLine, SyncLine, WriteAnswer, WriteAsk,
         },
     },
     store::{Act, Change, NodeChange, NodeRow, Piece, Position, Put, Row, Store},
@@ -264,6 +264,20 @@ impl Engine {
             }
         }
         Ok(SpoolAnswer { upto })
+    }
+
+    /// Takes into the trail what this node did while it followed another. It is the master now, so there is nobody to send
+    /// that to; what is stranded in it would wait for ever.
+    pub(super) fn take_own_spool(&self) -> Result<(), Error> {
+        let system = self.system()?;
+        while let Some((seq, text)) = system.spooled(1)?.pop() {
+            let entry = Spooled::read(&text)?;
+            let nodes = system.gate(|store| store.nodes())?;
+            let Some(own) = nodes.iter().find(|row| row.id == system.row.node) else { return Ok(()) };
+            let taken = self.spool_for(own, SpoolAsk { entries: vec![(seq, entry)] })?;
+            system.spool_taken(taken.upto)?;
+        }
+        Ok(())
     }
 
     /// Does what an administrator at a node asks of the master.

@@ -2,7 +2,7 @@
 //! say more.
 
 use sealport_core::{
-    Error,
+    Code, Error,
     api::{KeyVersionView, NodeState, Request},
     backup::{AuditLine, RecordLine, RegistryLine, RevisionLine},
     id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision, SystemId},
@@ -234,6 +234,17 @@ pub struct Spooled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub revoked: Option<NodeId>,
+}
+
+impl Spooled {
+    /// From the line in which the database keeps it.
+    ///
+    /// # Errors
+    /// `integrity` where it is not one of ours.
+    pub fn read(text: &str) -> Result<Self, Error> {
+        serde_json::from_str(text)
+            .map_err(|e| Error::new(Code::Integrity, "A kept audit entry can't be read.").because(e))
+    }
 }
 
 /// A write that the present history lacks.

@@ -422,8 +422,7 @@ impl Follower {
             if entries.is_empty() {
                 return Ok(());
             }
-            let read =
-                |(seq, text): (u64, String)| serde_json::from_str::<Spooled>(&text).map(|entry| (seq, entry));
+            let read = |(seq, text): (u64, String)| Spooled::read(&text).map(|entry| (seq, entry));
             // A stranded change may be large: one request takes what fits, and always one.
             let mut bytes = 0;
             let fits = |(at, (_, text)): &(usize, (u64, String))| {
@@ -431,9 +430,7 @@ impl Follower {
                 *at == 0 || bytes <= SPOOL_BYTES
             };
             let entries = entries.into_iter().enumerate().take_while(fits).map(|(_, entry)| entry);
-            let entries = entries.map(read).collect::<Result<_, _>>();
-            let entries = entries
-                .map_err(|e| Error::new(Code::Integrity, "A kept audit entry can't be read.").because(e))?;
+            let entries = entries.map(read).collect::<Result<_, _>>()?;
             let answer: SpoolAnswer =
                 self.client().post("/v1/spool", &SpoolAsk { entries }, DEADLINE).await?;
             tokio::task::block_in_place(|| system.spool_taken(answer.upto))?;
