@@ -110,9 +110,7 @@ impl Guard {
             Guard::OnePromise => Protocol { nodes: 3, versions: 1, writes: 0, ..protocol },
             Guard::AllVersions => Protocol { mishaps: 1, ..protocol },
             Guard::EpochCompare => Protocol { epochs: 3, versions: 1, ..protocol },
-            Guard::KeepAll => Protocol { versions: 3, ..protocol },
-            Guard::SkipEpochs => Protocol { epochs: 3, versions: 3, writes: 0, ..protocol },
-            Guard::AllFollow => Protocol { nodes: 3, versions: 3, writes: 0, ..protocol },
+            Guard::KeepAll | Guard::SkipEpochs | Guard::AllFollow => Protocol { versions: 3, ..protocol },
             Guard::ResealCompare => Protocol { epochs: 1, writes: 2, late: true, ..protocol },
             _ => protocol,
         }
