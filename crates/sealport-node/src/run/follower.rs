@@ -318,6 +318,11 @@ impl Follower {
                 };
                 let Some(engine) = follower.engine() else { return };
                 let Ok(system) = engine.system() else { return };
+                let known = tokio::task::block_in_place(|| system.highest_grant());
+                if known.is_ok_and(|known| known.is_some_and(|known| known.rank() > grant.rank())) {
+                    // It has its own way.
+                    return;
+                }
                 let done = tokio::task::block_in_place(|| follower.follow_grant(&engine, &system, &grant));
                 if done.is_ok() {
                     return follower.nudge();
