@@ -222,7 +222,7 @@ impl Keys {
         {
             return Err(OpenError::Format);
         }
-        let version = KeyVersion(u32::from_be_bytes(envelope[8..12].try_into().expect("four bytes")));
+        let version = key_version(envelope).ok_or(OpenError::Format)?;
         let root = self.roots.get(&version).ok_or(OpenError::UnknownVersion(version))?;
         if envelope[12..20] != context.revision.0.to_be_bytes() {
             return Err(OpenError::Revision);
@@ -308,4 +308,11 @@ fn header_start(version: KeyVersion, revision: Revision) -> [u8; 20] {
     start[8..12].copy_from_slice(&version.0.to_be_bytes());
     start[12..20].copy_from_slice(&revision.0.to_be_bytes());
     start
+}
+
+/// The version of the master secret that an envelope names; `None` where it is too short to be one.
+#[must_use]
+pub fn key_version(envelope: &[u8]) -> Option<KeyVersion> {
+    let bytes = envelope.get(8..12)?.try_into().ok()?;
+    Some(KeyVersion(u32::from_be_bytes(bytes)))
 }

@@ -7,10 +7,15 @@ use sealport_core::{
     api::{Request, Response},
     bundle::Holder,
     machine::{Answer, Ask, Body, Head, KeySetMark, MasterFacts, State, master::answer, shared_until},
+    record::{DocumentHead, PortSummary, RecordKind, from_plain},
+    seal,
     secret::SecretText,
 };
 
-use super::{Engine, fleet, now, system::System};
+use super::{
+    Engine, fleet, now,
+    system::{System, open},
+};
 use crate::{
     call::{Call, Handle, Origin},
     net::{
@@ -24,6 +29,35 @@ use crate::{
 };
 
 impl System {
+    /// Proves a record that another node sealed: it opens, under the version that it names, and is what its row says. What gets into
+    /// the table is listed on every node, so nothing else may.
+    ///
+    /// # Errors
+    /// `integrity`, which says of which record.
+    pub fn prove_row(&self, row: &Row) -> Result<(), Error> {
+        let unlocked = self.unlocked()?;
+        let named = [&row.envelope, &row.summary].map(|sealed| seal::key_version(sealed));
+        let summary = open(&unlocked.keys, row, row.kind.summary(), row.revision, &row.summary)?;
+        let same = match row.kind {
+            RecordKind::Document => {
+                let body = open(&unlocked.keys, row, row.kind.body(), row.revision, &row.envelope)?;
+                from_plain::<DocumentHead>(&body)?.0.name == row.name
+                    && from_plain::<DocumentHead>(&summary)?.0.name == row.name
+            }
+            RecordKind::Port(kind) => {
+                let (_, port) = self.open_port(row, row.revision, &row.envelope)?;
+                port.kind() == kind && from_plain::<PortSummary>(&summary)?.0.name == row.name
+            }
+        };
+        if same && named == [Some(row.key_version); 2] {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::Integrity,
+            format!("{} (revision {}) is not what its row says.", row.name, row.revision),
+        ))
+    }
+
     /// How to answer an ask, by where the database is.
     pub fn judge(&self, ask: &Ask, position: &Position) -> Result<(Answer, MasterFacts), Error> {
         self.gate(|store| judge(store, ask, position, self.given(position)))
@@ -225,11 +259,14 @@ impl Engine {
         let system = self.system()?;
         system.may_seal()?;
         let not_ours = || Error::new(Code::Usage, "The write is not one of ours.");
-        let puts: Vec<Put> = ask
-            .puts
-            .into_iter()
-            .map(|line| Row::from_line(line).map(Put::from).ok_or_else(not_ours))
-            .collect::<Result<_, _>>()?;
+        let prove = |line| {
+            let row = Row::from_line(line).ok_or_else(not_ours)?;
+            system.prove_row(&row).map_err(|error| {
+                error.hint("Nothing was written. Check the disk of the node that sent this, and that its Sealport is not older.")
+            })?;
+            Ok(Put::from(row))
+        };
+        let puts: Vec<Put> = ask.puts.into_iter().map(prove).collect::<Result<_, Error>>()?;
         if puts.is_empty() {
             return Err(not_ours());
         }
@@ -385,4 +422,71 @@ fn one_word(text: &str) -> String {
 
 fn version(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_graphic()).take(32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sealport_core::{
+        api::{PortFilter, Request, Response},
+        backup::RecordLine,
+        id::KeyVersion,
+    };
+
+    use super::*;
+
+    fn ask(engine: &Engine, request: Request) -> Response {
+        let cancel = std::sync::atomic::AtomicBool::new(false);
+        let call = Call {
+            actor: "tester".to_owned(),
+            origin: Origin::CommandLine,
+            notify: &|_| {},
+            cancel: &cancel,
+        };
+        engine.handle(request, &call).unwrap()
+    }
+
+    fn flipped(sealed: &str) -> String {
+        let mut bytes = STANDARD.decode(sealed).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        STANDARD.encode(bytes)
+    }
+
+    /// Sabotage: leave `prove_row` out of `write_for`; or the comparison of versions out of it.
+    #[test]
+    fn what_a_node_sends_is_opened_before_it_counts() {
+        let engine = Engine::explore().unwrap();
+        let list = || match ask(
+            &engine,
+            Request::PortList { filter: PortFilter::default(), offset: 0, limit: None },
+        ) {
+            Response::Ports(list) => list.ports,
+            _ => panic!("a list"),
+        };
+        let system = engine.system().unwrap();
+        let node = system.gate(|store| store.nodes()).unwrap().remove(0);
+        let opened = system.port(list()[0].id).unwrap();
+        let put =
+            system.seal_port(opened.row.id, opened.row.revision.next(), &opened.head, &opened.port).unwrap();
+        let write = |line: RecordLine| {
+            let epoch = system.position().borrow().at.epoch;
+            engine.write_for(&node, WriteAsk { epoch, puts: vec![line], acts: Vec::new() })
+        };
+        let spoilt: [fn(&mut RecordLine); 6] = [
+            |line| line.envelope = flipped(&line.envelope),
+            |line| line.summary = flipped(&line.summary),
+            |line| std::mem::swap(&mut line.envelope, &mut line.summary),
+            |line| line.name.push('x'),
+            |line| line.application.push('x'),
+            |line| line.key_version = KeyVersion(2),
+        ];
+        for (number, spoil) in spoilt.into_iter().enumerate() {
+            let mut line = RecordLine::from(&put);
+            spoil(&mut line);
+            let refused = write(line).err().unwrap();
+            assert_eq!(refused.code, Code::Integrity, "{number}: {refused}");
+            assert_eq!(list()[0].revision, opened.row.revision);
+        }
+        write(RecordLine::from(&put)).unwrap();
+        assert_eq!(list()[0].revision, put.revision);
+    }
 }

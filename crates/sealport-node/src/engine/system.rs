@@ -440,7 +440,12 @@ impl System {
         }
     }
 
-    fn open_port(&self, row: &Row, revision: Revision, envelope: &[u8]) -> Result<(PortHead, Port), Error> {
+    pub(super) fn open_port(
+        &self,
+        row: &Row,
+        revision: Revision,
+        envelope: &[u8],
+    ) -> Result<(PortHead, Port), Error> {
         self.may_open()?;
         let unlocked = self.unlocked()?;
         let begun = Instant::now();
