@@ -20,13 +20,16 @@ use super::{
     BACK_WITHIN,
     chance::{Chance as _, pick},
     fleet::{Fleet, wait},
-    system::{SendPort, binding},
+    guarded, import, lay, note_of, read,
     wires::Wires,
+    write,
 };
 
 const MACHINES: usize = 5;
 /// The machines that may be the master.
 const STANDBYS: std::ops::Range<usize> = 0..3;
+/// Between two acts of a machine.
+const PAUSE: Duration = Duration::from_millis(400);
 /// Partitions between two judgements.
 const JUDGED: u64 = 25;
 
@@ -71,13 +74,7 @@ pub struct Masters {
 impl Masters {
     /// The fleet in its network; `None`, said aloud, where there can be none.
     pub fn make() -> Option<Self> {
-        let wires = match Wires::lay(MACHINES) {
-            Ok(wires) => wires,
-            Err(why) => {
-                println!("skipped: no network namespaces here (they want root and `ip`): {why}");
-                return None;
-            }
-        };
+        let wires = lay(MACHINES)?;
         let place = |machine| wires.namespace(machine);
         let listen = |machine| format!("{}:7410", wires.address(machine));
         let mut fleet = Fleet::new_in(Some(&place(0)), &listen(0));
@@ -92,13 +89,7 @@ impl Masters {
             assert_eq!(joined, number);
             fleet.json(number, "config set", &["sync_interval", "5s"]);
         }
-        let ports: Vec<_> = (0..MACHINES).map(|n| format!("Part.P{n}")).collect();
-        let ports: Vec<_> = ports
-            .iter()
-            .map(|name| SendPort { name, address: "ftp://a.example/", user: "someone", password: Some("x") })
-            .collect();
-        let file = fleet.desk.file("Part.xml", &binding("Part", &ports));
-        fleet.json(0, "port import", &[&file]);
+        import(&fleet, (0..MACHINES).map(|n| format!("Part.P{n}")));
         fleet.until_equal(&[1, 2, 3, 4]);
         (0..MACHINES).for_each(|number| note(&fleet, number));
         let deeds = (0..MACHINES).map(|_| Deeds::default()).collect();
@@ -120,49 +111,29 @@ impl Masters {
 
     /// Writes the machine's own port, again and again.
     fn write(&self, number: usize) {
-        let (port, deeds) = (format!("Part.P{number}"), &self.deeds[number]);
+        let deeds = &self.deeds[number];
         while !self.over.load(Ordering::Relaxed) {
             let round = deeds.tried.fetch_add(1, Ordering::Relaxed);
-            let (address, note) = (format!("Address={}", address(number, round)), note_of(number, round));
-            let (code, answer) = self.fleet.ask(number, "port set", &[&port, &address, "--note", &note]);
-            if code == 0 {
+            if write(&self.fleet, number, round).is_some() {
                 deeds.acknowledged.lock().unwrap().insert(round);
             } else {
-                let word = answer["error"]["code"].as_str().unwrap_or_default().to_owned();
-                let fine = ["encryption_unavailable", "unavailable", "revision_conflict"];
-                assert!(fine.contains(&word.as_str()), "n{number}: {code} {answer}");
                 deeds.refused.fetch_add(1, Ordering::Relaxed);
             }
-            thread::sleep(Duration::from_millis(400));
-        }
-    }
-
-    /// Opens a port, again and again: that never fails, whoever is master.
-    fn read(&self, number: usize) {
-        let port = format!("Part.P{number}");
-        while !self.over.load(Ordering::Relaxed) {
-            let (code, shown) = self.fleet.ask(number, "port show", &[&port]);
-            assert_eq!(code, 0, "n{number} does not open: {shown}");
-            self.deeds[number].reads.fetch_add(1, Ordering::Relaxed);
-            thread::sleep(Duration::from_millis(400));
+            thread::sleep(PAUSE);
         }
     }
 
     /// All write and read while these troubles come, one after the other.
     pub fn run(&self, troubles: impl Iterator<Item = Trouble>, seed: u64) {
         let begun = Instant::now();
-        let guarded = |work: &dyn Fn()| {
-            if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
-                self.over.store(true, Ordering::Relaxed);
-                std::panic::resume_unwind(panic);
-            }
-        };
         let mut count = 0;
         thread::scope(|scope| {
-            let guarded = &guarded;
             for number in 0..MACHINES {
-                scope.spawn(move || guarded(&|| self.write(number)));
-                scope.spawn(move || guarded(&|| self.read(number)));
+                let reads = &self.deeds[number].reads;
+                scope.spawn(move || guarded(&self.over, || self.write(number)));
+                scope.spawn(move || {
+                    guarded(&self.over, || read(&self.fleet, number, &self.over, reads, PAUSE));
+                });
             }
             let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -361,14 +332,6 @@ impl Masters {
             assert!(masters.len() == 1 || forced.contains(&epoch), "epoch {epoch} had {masters:?}");
         }
     }
-}
-
-fn note_of(number: usize, round: u64) -> String {
-    format!("n{number} round {round}")
-}
-
-fn address(number: usize, round: u64) -> String {
-    format!("ftp://n{number}.example/{round}/")
 }
 
 /// From now on the database notes what its node accepts as the master.

@@ -31,7 +31,7 @@ struct Campaign {
 }
 
 enum How {
-    /// The ignored test `campaign` of this package's `tests/NAME.rs`.
+    /// The ignored test `campaign` that this package builds from this file of `tests/`.
     Test(&'static str, &'static str),
     /// The benchmark, with these words.
     Bench(&'static [&'static str]),

@@ -75,9 +75,8 @@ fn a_phase_says_who_has_the_version_and_whether_there_is_a_way_back() {
     }
 }
 
-#[test]
-fn one_rotation_at_a_time_and_no_number_twice() {
-    let facts = PrepareFacts {
+fn preparation() -> PrepareFacts {
+    PrepareFacts {
         last: None,
         active: V1,
         highest: V1,
@@ -87,7 +86,12 @@ fn one_rotation_at_a_time_and_no_number_twice() {
         unheard: None,
         held: 1,
         room: 12,
-    };
+    }
+}
+
+#[test]
+fn one_rotation_at_a_time_and_no_number_twice() {
+    let facts = preparation();
     assert_eq!(may_prepare(&facts), Ok(V2));
     for phase in [Prepared, Proven, Distributing, Resealing, Verifying] {
         let refused = may_prepare(&PrepareFacts { last: Some(at(phase)), ..facts });
@@ -105,17 +109,7 @@ fn one_rotation_at_a_time_and_no_number_twice() {
 /// of `may_prepare`; or take the present epoch for the one in which the last rotation made its version.
 #[test]
 fn a_number_skips_one_for_each_epoch_since_the_highest_was_made() {
-    let facts = PrepareFacts {
-        last: None,
-        active: V1,
-        highest: V1,
-        made_in: E1,
-        epoch: Epoch(2),
-        forced: false,
-        unheard: None,
-        held: 1,
-        room: 12,
-    };
+    let facts = PrepareFacts { epoch: Epoch(2), ..preparation() };
     assert_eq!(may_prepare(&facts), Ok(KeyVersion(3)));
     assert_eq!(may_prepare(&PrepareFacts { epoch: Epoch(3), ..facts }), Ok(KeyVersion(4)));
     // Made in this very epoch: the next one.
@@ -130,17 +124,7 @@ fn a_number_skips_one_for_each_epoch_since_the_highest_was_made() {
 #[test]
 fn a_forced_master_begins_none_before_every_standby_follows_it() {
     let other = member(None, false).node;
-    let facts = PrepareFacts {
-        last: None,
-        active: V1,
-        highest: V1,
-        made_in: E1,
-        epoch: Epoch(2),
-        forced: true,
-        unheard: Some(other),
-        held: 1,
-        room: 12,
-    };
+    let facts = PrepareFacts { epoch: Epoch(2), forced: true, unheard: Some(other), ..preparation() };
     assert_eq!(may_prepare(&facts), Err(PrepareRefusal::Unheard(other)));
     assert_eq!(may_prepare(&PrepareFacts { unheard: None, ..facts }), Ok(KeyVersion(3)));
     assert_eq!(may_prepare(&PrepareFacts { forced: false, ..facts }), Ok(KeyVersion(3)));
