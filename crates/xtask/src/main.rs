@@ -112,7 +112,8 @@ fn flag(given: &[&str], known: &str) -> Result<bool, Stop> {
 }
 
 fn bench(passed_on: &[impl AsRef<std::ffi::OsStr>]) -> Done {
-    setup::system(&[setup::Part::Build])?;
+    // A restart is measured with the secret in a real keyring.
+    setup::system(&[setup::Part::Build, setup::Part::Headless])?;
     tool::run(
         tool::cargo(&["bench", "--locked", "-p", "sealport-tests", "--bench", "ratios", "--"])
             .args(passed_on),

@@ -1,5 +1,7 @@
 //! `cargo xtask test`: every check there is, in order, from the machine's packages to the real window.
 
+use std::{path::PathBuf, process::Stdio};
+
 use crate::{
     session::Session,
     setup::{self, Part},
@@ -39,8 +41,15 @@ fn all(steps: &mut Steps, fast: bool) -> Done {
     let lint_xtask = ["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"];
     let clippy = &mut [lint(&["--all-targets"]), lint(&["--test", "e2e"]), xtask(&lint_xtask)];
     steps.run("clippy", "mend what it names; a warning is an error here", clippy)?;
-    let rust = &mut [workspace("test", &[]), xtask(&["test"])];
-    steps.run("Rust tests, types in step", "run the failing test alone: cargo test -p PACKAGE NAME", rust)?;
+    let mut built = Vec::new();
+    steps.act("build of the Rust tests", "mend what the compiler names", || {
+        built = test_binaries()?;
+        Ok(())
+    })?;
+    let hint = "run the failing test alone: cargo test --workspace --test NAME";
+    steps.run_beside("Rust tests, types in step", hint, built)?;
+    let rest = &mut [workspace("test", &["--doc"]), xtask(&["test"])];
+    steps.run("examples in the docs, xtask", "run what failed alone", rest)?;
     for (name, script) in [
         ("page: lint", "lint"),
         ("page: types", "typecheck"),
@@ -54,6 +63,45 @@ fn all(steps: &mut Steps, fast: bool) -> Done {
     let build = &mut [workspace("build", &["--bins", "--tests"])];
     steps.run("desktop build", "mend what the compiler names", build)?;
     if fast { Ok(()) } else { window(steps) }
+}
+
+/// Tests that take minutes come first, so that none of them runs alone at the end.
+const LONG: &[&str] = &["promotion", "model", "rotation", "fleet", "partitions"];
+
+/// Builds the tests, and gives a command for each binary as cargo would start it: in its package's folder, with its name.
+fn test_binaries() -> Result<Vec<(String, std::process::Command)>, Stop> {
+    let mut build = workspace("test", &["--no-run", "--message-format=json-render-diagnostics"]);
+    let told = build.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let told = told.map_err(|e| tool::not_started(&build, &e))?;
+    if !told.status.success() {
+        return Err(Stop::new(format!("`{}` ({})", tool::line(&build), told.status), ""));
+    }
+    let told = String::from_utf8_lossy(&told.stdout);
+    let mut found: Vec<(String, std::process::Command)> = told.lines().filter_map(test_binary).collect();
+    if found.is_empty() {
+        return Err(Stop::new(format!("`{}` names no test", tool::line(&build)), "look at what it prints"));
+    }
+    found.sort_by_key(|(name, _)| LONG.iter().position(|long| long == name).unwrap_or(LONG.len()));
+    Ok(found)
+}
+
+/// The test binary that a message of cargo's names, if it names one.
+fn test_binary(message: &str) -> Option<(String, std::process::Command)> {
+    // The target says that it may be tested; the profile, that it is built as a test.
+    let profile = message.split(r#""profile":"#).nth(1)?.split('}').next()?;
+    let program = field(message, "executable").filter(|_| profile.contains(r#""test":true"#))?;
+    let package = PathBuf::from(field(message, "manifest_path")?);
+    let name = message.split(r#""target":"#).nth(1).and_then(|target| field(target, "name"))?;
+    let mut command = std::process::Command::new(program);
+    let folder = package.parent()?;
+    command.current_dir(folder).env("CARGO_MANIFEST_DIR", folder);
+    Some((name, command))
+}
+
+/// The text of a field in a line of JSON that cargo wrote; of a path, whose only escape is that of a backslash.
+fn field(message: &str, name: &str) -> Option<String> {
+    let rest = message.split_once(&format!(r#""{name}":""#))?.1;
+    Some(rest.split_once('"')?.0.replace(r"\\", r"\"))
 }
 
 /// A step over the whole workspace, always with the same features: so every step shares one build of each library, and
@@ -80,4 +128,22 @@ fn window(steps: &mut Steps) -> Done {
         .env("SEALPORT_ARTIFACTS", tool::artifacts()?)
         .args(["--", "--nocapture", "--test-threads=1"]);
     steps.run("end to end in the real window", hint, &mut [command])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_binary_is_found_in_what_cargo_tells() {
+        let line = r#"{"reason":"compiler-artifact","package_id":"path+file:///w#sealport-tests@0.1.0","manifest_path":"/w/tests/Cargo.toml","target":{"kind":["test"],"crate_types":["bin"],"name":"model","src_path":"/w/tests/model.rs","edition":"2024","test":true},"profile":{"opt_level":"0","debuginfo":2,"test":true},"features":[],"filenames":["/w/target/debug/deps/model-1"],"executable":"/w/target/debug/deps/model-1","fresh":false}"#;
+        let (name, command) = test_binary(line).unwrap();
+        assert_eq!(name, "model");
+        assert_eq!(command.get_program(), "/w/target/debug/deps/model-1");
+        assert_eq!(command.get_current_dir(), Some(std::path::Path::new("/w/tests")));
+        let program = line.replace(r#""debuginfo":2,"test":true}"#, r#""debuginfo":2,"test":false}"#);
+        assert!(test_binary(&program).is_none(), "a program is no test");
+        let library = line.replace(r#""executable":"/w/target/debug/deps/model-1""#, r#""executable":null"#);
+        assert!(test_binary(&library).is_none());
+    }
 }

@@ -3,8 +3,11 @@
 //! Promises: a count in the table was printed by the tool itself; a step that counts nothing shows none.
 
 use std::{
+    collections::VecDeque,
     io::{BufRead, BufReader},
     process::{Command, Stdio},
+    sync::Mutex,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -43,6 +46,13 @@ impl Steps {
             }
             Ok(sum)
         })
+    }
+
+    /// Runs programs as one step, as many at a time as there are processors: what waits for others leaves one to what computes.
+    /// Each is shown whole when it ends, and all of them run, whichever fails.
+    pub fn run_beside(&mut self, name: &'static str, hint: &str, programs: Vec<(String, Command)>) -> Done {
+        let lanes = thread::available_parallelism().map_or(1, usize::from);
+        self.step(name, hint, || beside(programs, lanes))
     }
 
     fn step(&mut self, name: &'static str, hint: &str, work: impl FnOnce() -> Result<Counts, Stop>) -> Done {
@@ -91,6 +101,30 @@ impl Counts {
             found.and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
         };
         Counts { passed: before("passed"), failed: before("failed") }
+    }
+}
+
+fn beside(programs: Vec<(String, Command)>, lanes: usize) -> Result<Counts, Stop> {
+    let waiting = Mutex::new(VecDeque::from(programs));
+    let done = Mutex::new((Counts::default(), Vec::new()));
+    let lane = || {
+        loop {
+            let next = waiting.lock().expect("no lane panics").pop_front();
+            let Some((name, mut command)) = next else { return };
+            let (begun, mut shown) = (Instant::now(), String::new());
+            let outcome = watch(&mut command, &mut |line| shown += &format!("{line}\n"));
+            let mut done = done.lock().expect("no lane panics");
+            println!("-- {name}, {:.1} s\n{shown}", begun.elapsed().as_secs_f64());
+            match outcome {
+                Ok(counts) => done.0.add(counts),
+                Err(stop) => done.1.push(format!("{name}: {stop}")),
+            }
+        }
+    };
+    thread::scope(|scope| (0..lanes).for_each(|_| drop(scope.spawn(lane))));
+    match done.into_inner().expect("no lane panics") {
+        (counts, failed) if failed.is_empty() => Ok(counts),
+        (_, failed) => Err(Stop::new(failed.join("\n"), "")),
     }
 }
 
@@ -144,6 +178,31 @@ mod tests {
         assert_eq!(Counts::of("31 passed, 1 failed"), of(31, 1));
         assert_eq!(Counts::of("Test Files  4 passed (4)"), of(0, 0));
         assert_eq!(Counts::of("the 3 passed ports, 2 failed"), of(0, 0));
+    }
+
+    /// Sabotage: let a lane end at the first failure; leave the failed out of what is told.
+    #[test]
+    #[cfg(unix)]
+    fn beside_each_other_all_run_and_each_failure_is_named() {
+        let say = |text: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", text]);
+            command
+        };
+        let both = || {
+            vec![
+                ("a".to_owned(), say("echo 2 passed, 0 failed")),
+                ("b".to_owned(), say("echo 3 passed, 0 failed")),
+            ]
+        };
+        assert_eq!(beside(both(), 2).unwrap(), Counts { passed: 5, failed: 0 });
+        let folder = std::env::temp_dir().join(format!("sealport-lanes-{}", std::process::id()));
+        let mark = format!("touch '{}'", folder.display());
+        let mut programs = vec![("broken".to_owned(), say("exit 3")), ("gone".to_owned(), say("exit 4"))];
+        programs.push(("last".to_owned(), say(&mark)));
+        let told = beside(programs, 1).unwrap_err().to_string();
+        assert!(told.contains("broken: ") && told.contains("gone: ") && !told.contains("last"), "{told}");
+        std::fs::remove_file(folder).unwrap();
     }
 
     #[test]
