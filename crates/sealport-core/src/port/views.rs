@@ -1,6 +1,6 @@
 //! What a list, a form and a diff show of a port. No secret value is in any of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     MissingSecret, Port, Summary, detect,
@@ -93,14 +93,15 @@ impl Port {
     /// What differs between two states of a port, property by property; receive locations are told apart by name.
     pub fn changes(from: &Port, to: &Port) -> Vec<ChangeView> {
         let (from_read, to_read) = (from.open(), to.open());
-        let before: BTreeMap<String, &Slot> = from_read.keyed().collect();
-        let keys: BTreeSet<String> = to_read.keyed().map(|(key, _)| key).collect();
+        let (old, new) = (from_read.keyed(), to_read.keyed());
+        let before: HashMap<&str, &Slot> = old.iter().map(|(key, slot)| (key.as_str(), *slot)).collect();
+        let after: HashSet<&str> = new.iter().map(|(key, _)| key.as_str()).collect();
         let mut changes = Vec::new();
-        for (key, slot) in to_read.keyed() {
-            let old = before.get(&key).copied();
+        for (key, slot) in &new {
+            let old = before.get(key.as_str()).copied();
             changes.extend(change((from, &from_read, old), (to, &to_read, Some(slot))));
         }
-        for (_, slot) in from_read.keyed().filter(|(key, _)| !keys.contains(key)) {
+        for (_, slot) in old.iter().filter(|(key, _)| !after.contains(key.as_str())) {
             changes.extend(change((from, &from_read, Some(slot)), (to, &to_read, None)));
         }
         changes
@@ -109,24 +110,29 @@ impl Port {
 
 impl Read<'_> {
     /// The slots by a path that names receive locations instead of counting them.
-    pub(super) fn keyed(&self) -> impl Iterator<Item = (String, &Slot)> {
-        self.slots.slots.iter().map(|slot| {
+    pub(super) fn keyed(&self) -> Vec<(String, &Slot)> {
+        let named = self.named();
+        let slots = self.slots.slots.iter().map(|slot| {
             let path = self.slots.path(self.tree, slot);
-            let transport = slot.transport.map(|index| &self.slots.transports[index]);
-            (transport.and_then(|transport| self.key_in(transport, &path)).unwrap_or(path), slot)
-        })
+            let key = slot.transport.and_then(|index| named[index].as_ref()?.key(&path));
+            (key.unwrap_or(path), slot)
+        });
+        slots.collect()
     }
 
     /// A path with the receive location in it named instead of counted.
     pub(super) fn key(&self, path: &str) -> String {
-        let named = self.slots.transports.iter().find_map(|transport| self.key_in(transport, path));
-        named.unwrap_or_else(|| path.to_owned())
+        let named = self.named();
+        named.iter().flatten().find_map(|named| named.key(path)).unwrap_or_else(|| path.to_owned())
     }
 
-    fn key_in(&self, transport: &Transport, path: &str) -> Option<String> {
-        let name = self.tree.child_value(transport.node, "@Name")?;
-        let rest = path.strip_prefix(&self.tree.path(transport.node))?;
-        (rest.is_empty() || rest.starts_with('/')).then(|| format!("\n{}\n{rest}", &*name))
+    /// Each transport that has a name.
+    fn named(&self) -> Vec<Option<Named<'_>>> {
+        let named = self.slots.transports.iter().map(|transport| {
+            let name = self.tree.child_value(transport.node, "@Name")?;
+            Some(Named { name, path: self.tree.path(transport.node) })
+        });
+        named.collect()
     }
 
     /// The path of a key, if the receive location in it is here.
@@ -138,6 +144,20 @@ impl Read<'_> {
             self.tree.child_value(transport.node, "@Name").is_some_and(|own| *own == *name)
         })?;
         Some(format!("{}{rest}", self.tree.path(transport.node)))
+    }
+}
+
+/// A transport by its name, and where it is.
+struct Named<'a> {
+    name: Value<'a>,
+    path: String,
+}
+
+impl Named<'_> {
+    /// The key of a path within it.
+    fn key(&self, path: &str) -> Option<String> {
+        let rest = path.strip_prefix(&self.path)?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| format!("\n{}\n{rest}", &*self.name))
     }
 }
 

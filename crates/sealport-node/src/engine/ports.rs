@@ -60,7 +60,7 @@ impl Engine {
             }
             None => (row.revision, head, port),
         };
-        let document = system.read(|store| store.record(head.document))?.map(|row| row.name);
+        let document = system.read(|store| store.name_of(head.document))?;
         let summary = port.summary();
         Ok(PortView {
             id: row.id,

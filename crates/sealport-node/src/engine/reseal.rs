@@ -71,6 +71,7 @@ impl System {
             let (sealed, ready) = mpsc::sync_channel::<Result<Sealed, Error>>(1);
             let (keys, stop, from) = (&unlocked.keys, &stop, *cursor);
             scope.spawn(move || {
+                give_way();
                 let mut at = from;
                 while !stop.load(Ordering::Relaxed) && begun.elapsed() < STRETCH {
                     let next = seal_next(&reader, keys, to, epoch, at, batch.load(Ordering::Relaxed));
@@ -136,6 +137,13 @@ impl System {
         };
         Ok((sample.iter().filter(opens).count() as u64, sample.len() as u64))
     }
+}
+
+/// This thread takes what processor time the others leave: whoever opens a port goes first. Not the thread that writes, since an
+/// edit waits for it. Elsewhere than on Linux a priority is the whole process's, and nothing is done.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, 10);
 }
 
 /// A batch that is ready to be written.

@@ -51,6 +51,14 @@ impl Store {
             .map_err(self.place.on("Reading a record"))
     }
 
+    /// The name of a record, without reading its envelope: a document's is as large as its file.
+    pub fn name_of(&self, id: RecordId) -> Result<Option<String>> {
+        self.connection
+            .prepare_cached("SELECT name FROM record WHERE id = ?")
+            .and_then(|mut query| query.query_row([id.as_bytes()], |row| row.get(0)).optional())
+            .map_err(self.place.on("Reading a name"))
+    }
+
     /// The port of this name, deleted or not; `None` also where several have it. Reads names alone, by their index.
     pub fn only_port_named(&self, name: &str) -> Result<Option<RecordId>> {
         let found: Vec<RecordId> = self

@@ -129,11 +129,11 @@ impl Store {
     pub fn write(&mut self, change: &Change) -> Result<Generation> {
         self.transact("Writing", |tx| {
             // Taking the write lock first makes this the truth for the whole transaction.
-            let (generation, active, epoch, is_master): (u64, u32, u64, bool) = tx.query_row(
-                "SELECT generation, active_version, epoch, master = node AND standing = 'member' FROM system",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-            )?;
+            let (generation, active, epoch, is_master): (u64, u32, u64, bool) = tx
+                .prepare_cached(
+                    "SELECT generation, active_version, epoch, master = node AND standing = 'member' FROM system",
+                )?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
             if !is_master {
                 return Ok(Err(Error::new(Code::EncryptionUnavailable, "This node is not the master.")
                     .hint("Try again: it goes to the master then.")));
@@ -187,7 +187,7 @@ impl Store {
             {
                 return Ok(Err(error));
             }
-            tx.execute("UPDATE system SET generation = ?", [generation])?;
+            tx.prepare_cached("UPDATE system SET generation = ?")?.execute([generation])?;
             Ok(Ok(Generation(generation)))
         })
     }
@@ -350,9 +350,8 @@ pub(super) fn append_audit(tx: &Transaction<'_>, acts: &[Act]) -> rusqlite::Resu
         return Ok(());
     }
     let last: Option<(u64, String)> = tx
-        .query_row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let (mut seq, mut hash) = last.unwrap_or_default();
     for act in acts {
