@@ -30,6 +30,8 @@ mod fleet;
 
 #[path = "promotion/emergency.rs"]
 mod emergency;
+#[path = "promotion/peers.rs"]
+mod peers;
 #[path = "promotion/races.rs"]
 mod races;
 #[path = "promotion/steps.rs"]

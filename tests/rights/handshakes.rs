@@ -18,7 +18,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivatePkcs8KeyDer},
     version::{TLS12, TLS13},
 };
-use sealport_core::{api::Request, id::NodeId, secret::SecretBytes, time::Timestamp};
+use sealport_core::{api::Request, id::NodeId, machine::Failure, secret::SecretBytes, time::Timestamp};
 use sealport_node::{
     membership::Membership,
     net::{
@@ -405,6 +405,24 @@ fn a_node_takes_only_the_master_of_its_own_system() {
             let answer = runtime.block_on(client.post::<Value>("/v1/nodes", &(), Duration::from_secs(8)));
             assert_eq!(answer.is_ok(), taken, "{what}, {how}: {answer:?}");
         }
+    }
+    // Of those that can prove the master's name, the one that is meant is heard, and no other; nor is anything sent to it.
+    // Sabotage: take any node in `Only`. Seen: the other one is heard.
+    let url = format!("https://{}", rogue(&good, false));
+    let anyone = Client::nowhere(master.system, ca, node.who.chain[0].clone(), &node.who.key).unwrap();
+    for (meant, heard) in [(master.node, true), (node.id, false)] {
+        let client = anyone.to(&url, meant).unwrap();
+        assert_eq!(client.meant(), Some(meant));
+        let answer = runtime.block_on(client.post::<Value>("/v1/nodes", &(), Duration::from_secs(8)));
+        assert_eq!(answer.is_ok(), heard, "{answer:?}");
+        if let Err(refused) = answer {
+            assert_eq!((refused.failure, refused.answered), (Failure::Superseded, false));
+            assert!(refused.why.contains(&master.node.to_string()), "{}", refused.why);
+        }
+        // On the way to whoever answers there it is not asked who that is.
+        let answer = client.at(&url).unwrap();
+        let answer = runtime.block_on(answer.post::<Value>("/v1/nodes", &(), Duration::from_secs(8)));
+        assert!(answer.is_ok(), "{answer:?}");
     }
     // A token with another pin: the node goes away before it has said anything of its token.
     let token = Token::make_new(master.system, [3; 32], &mut rand_core::UnwrapErr(getrandom::SysRng));

@@ -68,7 +68,8 @@ pub enum Failure {
     OtherSystem,
     /// The master takes this node's certificate as expired: it must be renewed.
     Expired,
-    /// The one that was asked is not the master any more, or its epoch is not granted here yet.
+    /// The one that was asked is not the master any more, or its epoch is not granted here yet; or another node than the
+    /// master by the highest grant answers at its address.
     Superseded,
     /// The master refuses for another reason.
     Refused,

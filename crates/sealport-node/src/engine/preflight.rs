@@ -88,7 +88,7 @@ impl Engine {
             Error::new(Code::Unavailable, format!("{} does not listen, so it can't be asked.", row.name))
                 .hint("Start `sealport serve` there, or run `sealport promote self` on that machine.")
         })?;
-        let client = self.way_to(&address)?;
+        let client = self.way_to(&address, row.id)?;
         let ask = Administer { actor: call.actor.clone(), request };
         self.runtime()?.block_on(client.post("/v1/promote", &ask, ELSEWHERE)).map_err(|refused| {
             Error::new(refused.error.code, refused.error.message.replace("The master", "The node"))
@@ -220,7 +220,8 @@ impl Engine {
         let runtime = self.runtime()?;
         let mut asked = Vec::new();
         for row in system.others()? {
-            let client = self.address_of(system, row.id).and_then(|address| self.way_to(&address).ok());
+            let address = self.address_of(system, row.id);
+            let client = address.and_then(|address| self.way_to(&address, row.id).ok());
             let task = client.map(|client| {
                 runtime.spawn(async move {
                     client.post::<AboutAnswer>("/v1/about", &AboutAsk {}, EACH).await.ok()

@@ -136,9 +136,9 @@ impl Engine {
             Error::new(Code::Unavailable, "The master can't be reached any more.")
                 .hint("Nothing was changed.")
         };
-        let address =
-            found.master.as_ref().and_then(|row| self.address_of(system, row.id)).ok_or_else(gone)?;
-        let client = self.way_to(&address)?;
+        let master = found.master.as_ref().map(|row| row.id).ok_or_else(gone)?;
+        let address = self.address_of(system, master).ok_or_else(gone)?;
+        let client = self.way_to(&address, master)?;
         // A vote for another in the very epoch that this node is about to get would make two masters of it.
         let own = Promise { epoch: expected.next(), to: system.row.node };
         let promised = held(&system.writer).promise(|seen, promised| {
@@ -286,7 +286,8 @@ impl Engine {
     ) -> Result<Vec<Ballot>, Error> {
         let mut asked = Vec::new();
         for row in voters {
-            let client = self.address_of(system, row.id).map(|address| self.way_to(&address)).transpose()?;
+            let address = self.address_of(system, row.id);
+            let client = address.map(|address| self.way_to(&address, row.id)).transpose()?;
             asked.push(async move {
                 let client = client?;
                 match client.post::<VoteAnswer>("/v1/vote", &VoteAsk { promise: ask }, EACH).await {

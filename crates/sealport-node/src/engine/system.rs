@@ -113,8 +113,7 @@ fn made_anew(file: &Path, membership: &Membership) -> Result<(Store, SystemRow),
         epoch: Epoch(0),
         active_version: KeyVersion(0),
         generation: Generation(0),
-        // Nobody, until the master says who it is.
-        master: NodeId::from_bytes([0; 16]),
+        master: store::NOBODY,
         ca: Some(membership.ca()?),
     };
     let mut store = Store::create(file, &row)?;

@@ -165,6 +165,8 @@ pub fn tls_key(key: &SecretBytes) -> PrivateKeyDer<'static> {
 /// What a certificate says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Said {
+    /// The node that it was signed for; an authority's own names none.
+    pub node: Option<NodeId>,
     /// SHA-256 of its public key.
     pub key_hash: [u8; 32],
     /// From when on it counts.
@@ -176,7 +178,9 @@ pub struct Said {
 /// Reads a certificate (DER); `None` where it is not one.
 pub fn read(certificate: &[u8]) -> Option<Said> {
     let (_, x509) = X509Certificate::from_der(certificate).ok()?;
+    let name = x509.subject().iter_common_name().next();
     Some(Said {
+        node: name.and_then(|name| name.as_str().ok()?.parse().ok()),
         key_hash: Sha256::digest(x509.public_key().raw).into(),
         begins: Timestamp::from_millis(x509.validity().not_before.timestamp() * 1_000),
         expires: Timestamp::from_millis(x509.validity().not_after.timestamp() * 1_000),
@@ -363,6 +367,7 @@ mod tests {
         let said = read(&signed.certificate).unwrap();
         assert_eq!(said.key_hash, key_hash(&key).unwrap());
         assert_eq!(said.key_hash, signed.key_hash);
+        assert_eq!((said.node, read(&ca).unwrap().node), (Some(node), None));
         assert_eq!(said.expires, signed.expires);
         assert_eq!(said.begins.as_millis(), now.as_millis() - CLOCK_SLACK);
         assert_eq!(fingerprint(&ca).unwrap().len(), 19);

@@ -7,7 +7,12 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
 };
 use rustls::ClientConfig;
-use sealport_core::{Code, Error, id::SystemId, machine::Failure, secret::SecretBytes};
+use sealport_core::{
+    Code, Error,
+    id::{NodeId, SystemId},
+    machine::Failure,
+    secret::SecretBytes,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
@@ -29,8 +34,12 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     url: String,
+    /// As it would reach any node.
     tls: ClientConfig,
+    ca: Vec<u8>,
     system: SystemId,
+    /// The one node that is heard.
+    meant: Option<NodeId>,
 }
 
 /// What went wrong, for people and for the protocol.
@@ -55,34 +64,54 @@ impl From<Refused> for Error {
 impl Client {
     /// As a member.
     pub fn member(membership: &Membership, key: &SecretBytes) -> Result<Self, Error> {
-        let config = tls::member(&membership.ca()?, membership.certificate()?, key)?;
-        Self::new(&membership.url, config, membership.system)
+        Self::nowhere(membership.system, &membership.ca()?, membership.certificate()?, key)?
+            .at(&membership.url)
     }
 
-    /// As a node with this certificate (DER), without a master yet: for [`Client::at`].
+    /// As a node with this certificate (DER), without a master yet: for [`Client::at`] and [`Client::to`].
     pub fn nowhere(
         system: SystemId,
         ca: &[u8],
         certificate: Vec<u8>,
         key: &SecretBytes,
     ) -> Result<Self, Error> {
-        Self::new("https://127.0.0.1:1", tls::member(ca, certificate, key)?, system)
+        Self::new("https://127.0.0.1:1", tls::member(ca, certificate, key)?, ca, system, None)
     }
 
-    /// The same caller, on its way to another node.
+    /// The same caller, on its way to whichever node of the system answers there.
     pub fn at(&self, url: &str) -> Result<Self, Error> {
-        Self::new(url, self.tls.clone(), self.system)
+        Self::new(url, self.tls.clone(), &self.ca, self.system, None)
+    }
+
+    /// The same caller, on its way to this node: another one that answers there is sent nothing and is not heard.
+    pub fn to(&self, url: &str, node: NodeId) -> Result<Self, Error> {
+        Self::new(url, self.tls.clone(), &self.ca, self.system, Some(node))
+    }
+
+    /// The node that alone is heard, if one is.
+    pub fn meant(&self) -> Option<NodeId> {
+        self.meant
     }
 
     /// As a node that has only a token with this pin.
     pub fn joining(url: &str, system: SystemId, pin: [u8; 32]) -> Result<Self, Error> {
-        Self::new(url, tls::joining(pin)?, system)
+        Self::new(url, tls::joining(pin)?, &[], system, None)
     }
 
-    fn new(url: &str, config: ClientConfig, system: SystemId) -> Result<Self, Error> {
+    fn new(
+        url: &str,
+        tls: ClientConfig,
+        ca: &[u8],
+        system: SystemId,
+        meant: Option<NodeId>,
+    ) -> Result<Self, Error> {
         let (host, port) = address(url)?;
+        let config = match meant {
+            Some(node) => tls::only(tls.clone(), ca, node)?,
+            None => tls.clone(),
+        };
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(config.clone())
+            .tls_backend_preconfigured(config)
             .dns_resolver(Arc::new(Fixed { host, port }))
             .http1_only()
             .no_proxy()
@@ -95,7 +124,7 @@ impl Client {
             .map_err(|e| Error::new(Code::Internal, "The network client can't be set up.").because(e))?;
         // The name is the one that the master proves by its certificate; where it is, the resolver says.
         let base = format!("https://{}:{port}", master_name(system));
-        Ok(Self { http, base, url: url.to_owned(), tls: config, system })
+        Ok(Self { http, base, url: url.to_owned(), tls, ca: ca.to_vec(), system, meant })
     }
 
     /// Asks to be let in.
@@ -188,6 +217,22 @@ impl Client {
         while let Some(inner) = source {
             why = inner.to_string();
             source = inner.source();
+        }
+        if let Some((_, other)) = why.split_once(tls::ANOTHER_NODE) {
+            let why = format!("{}{other}", tls::ANOTHER_NODE);
+            return Refused {
+                error: Error::new(
+                    Code::Unavailable,
+                    format!("The master is not the one that answers at {}: {why}.", self.url),
+                )
+                .hint(
+                    "Nothing was sent to it. A machine that was restored becomes the master by name: \
+                     `sealport promote self --emergency` there. Else check that the address is right.",
+                ),
+                why,
+                failure: Failure::Superseded,
+                answered: false,
+            };
         }
         // rustls says who refused what; a name that does not fit is another master, an old date a clock.
         let (failure, hint) = if why.contains("UnknownIssuer") || why.contains("BadSignature") {

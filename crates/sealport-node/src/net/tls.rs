@@ -2,7 +2,8 @@
 //!
 //! The server takes a certificate that is over (the registry and the endpoint decide then: such a node may renew and
 //! nothing else), and a caller without one (it may join). The client takes only a certificate that proves the master's
-//! name; while it joins, only one of the authority that its token pins.
+//! name and, where it means one node, that it was signed for that node; while it joins, only one of the authority that its
+//! token pins.
 
 use std::sync::{Arc, RwLock};
 
@@ -20,9 +21,12 @@ use rustls::{
     },
     sign::CertifiedKey,
 };
-use sealport_core::{Code, Error, secret::SecretBytes};
+use sealport_core::{Code, Error, id::NodeId, secret::SecretBytes};
 
 use super::authority::{self, Said};
+
+/// How the refusal of a node that is not the one that was meant begins; its id follows.
+pub const ANOTHER_NODE: &str = "another node answers there: ";
 
 /// The one protocol that is spoken.
 const ALPN: &[u8] = b"http/1.1";
@@ -82,6 +86,15 @@ pub fn member(ca: &[u8], certificate: Vec<u8>, key: &SecretBytes) -> Result<Clie
         .map_err(|e| fault("The certificate and the key of this node don't fit", e))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
+    Ok(config)
+}
+
+/// The same member on its way to one node: whoever else answers is sent nothing and is not heard.
+pub fn only(mut config: ClientConfig, ca: &[u8], node: NodeId) -> Result<ClientConfig, Error> {
+    let chain = WebPkiServerVerifier::builder_with_provider(roots(ca)?, provider())
+        .build()
+        .map_err(|e| fault("The check of the master can't be set up", e))?;
+    config.dangerous().set_certificate_verifier(Arc::new(Only { node, chain }));
     Ok(config)
 }
 
@@ -179,6 +192,56 @@ impl ClientCertVerifier for AlsoExpired {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_verify_schemes()
+    }
+}
+
+/// Takes one node alone. Any standby can prove the master's name, and so can a former master.
+#[derive(Debug)]
+struct Only {
+    node: NodeId,
+    chain: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for Only {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let good =
+            self.chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+        match authority::read(end_entity).and_then(|said| said.node) {
+            Some(node) if node == self.node => Ok(good),
+            other => {
+                let other = other.map_or_else(|| "it does not say which".to_owned(), |node| node.to_string());
+                Err(rustls::Error::General(format!("{ANOTHER_NODE}{other}")))
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
     }
 }
 

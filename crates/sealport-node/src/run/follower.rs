@@ -11,7 +11,7 @@ use std::{
 use sealport_core::{
     Code, Error,
     api::{NodeState, Response},
-    id::{Epoch, Generation, KeyVersion},
+    id::{Epoch, Generation, KeyVersion, NodeId},
     machine::{
         CustodyFact, Effects, Event, Facts, Node, Notify, Persist, ProvenGrant, Send, Settings, event::PollId,
     },
@@ -31,7 +31,7 @@ use crate::{
         client::{Client, DEADLINE, Refused},
         wire::{Administer, RenewAnswer, RenewAsk, SpoolAnswer, SpoolAsk, Spooled, WriteAnswer, WriteAsk},
     },
-    store::Change,
+    store::{Change, NOBODY},
 };
 
 /// How long a write may wait for its own replica to have it.
@@ -71,6 +71,7 @@ impl Follower {
     ) -> Result<Arc<Self>, Error> {
         let client = Client::member(&membership, &system.node_key()?)?;
         engine.go_by(client.at(&membership.url)?);
+        let client = to_master(&client, &membership.url, system.position().borrow().master)?;
         let (events, inbox) = mpsc::unbounded_channel();
         let node = Node::new(system.machine_held()?, settings(engine.sync_interval()), clock::now());
         let runtime = engine.runtime()?;
@@ -111,11 +112,11 @@ impl Follower {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// The master is elsewhere from now on.
-    fn moves_to(&self, url: &str, data_dir: &std::path::Path) -> Result<(), Error> {
+    /// Another node, elsewhere, is the master from now on.
+    fn moves_to(&self, url: &str, master: NodeId, data_dir: &std::path::Path) -> Result<(), Error> {
         let moved = self.membership.read().unwrap_or_else(PoisonError::into_inner).moved(url);
         moved.write(data_dir)?;
-        let client = self.client().at(url)?;
+        let client = to_master(&self.client(), url, master)?;
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(client);
         *self.membership.write().unwrap_or_else(PoisonError::into_inner) = moved;
         Ok(())
@@ -211,6 +212,19 @@ impl Follower {
 
     pub(super) fn client(&self) -> Arc<Client> {
         self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The way to the node that is the master by what was proven here: nobody else's word is taken, whatever answers at its
+    /// address.
+    pub(super) fn way(&self, system: &System) -> Result<Arc<Client>, Error> {
+        let master = system.position().borrow().master;
+        let client = self.client();
+        if client.meant() == Some(master) || master == NOBODY {
+            return Ok(client);
+        }
+        let client = Arc::new(to_master(&client, &self.url(), master)?);
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client.clone();
+        Ok(client)
     }
 
     pub(super) fn engine(&self) -> Option<Arc<Engine>> {
@@ -339,7 +353,9 @@ impl Follower {
             return Ok(());
         }
         match engine.address_of(system, grant.rank().node) {
-            Some(address) => self.moves_to(&format!("https://{address}"), &system.data_dir),
+            Some(address) => {
+                self.moves_to(&format!("https://{address}"), grant.rank().node, &system.data_dir)
+            }
             // It is asked for again, and whoever answers says where.
             None => Ok(()),
         }
@@ -470,12 +486,18 @@ impl Follower {
         };
         let client = Client::member(&renewed, &key)?;
         engine.go_by(client.at(&renewed.url)?);
+        let client = to_master(&client, &renewed.url, system.position().borrow().master)?;
         renewed.write(&system.data_dir)?;
         *self.membership.write().unwrap_or_else(PoisonError::into_inner) = renewed;
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(client);
         self.nudge();
         Ok(())
     }
+}
+
+/// The way to the master at this address; to whoever is the master there where this node does not know who it is.
+fn to_master(client: &Client, url: &str, master: NodeId) -> Result<Client, Error> {
+    if master == NOBODY { client.at(url) } else { client.to(url, master) }
 }
 
 fn settings(interval: Duration) -> Settings {

@@ -36,7 +36,10 @@ pub async fn poll(follower: Arc<Follower>, poll: PollId, ask: Ask, deadline: Dur
     let Ok(system) = engine.system() else { return };
     let state = tokio::task::block_in_place(|| engine.node_state());
     drop(engine);
-    let client = follower.client();
+    let client = match follower.way(&system) {
+        Ok(client) => client,
+        Err(error) => return follower.failed(poll, not_applied(error)),
+    };
     let ask = SyncAsk { ask, state };
     let response = match client.stream("/v1/sync", &ask, deadline.saturating_sub(SAYS_WHY)).await {
         Ok(response) => response,

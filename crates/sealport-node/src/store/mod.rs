@@ -34,6 +34,9 @@ pub use sqlite::Store;
 /// File name of the database in the data directory.
 pub const FILE: &str = "sealport.db";
 
+/// The master of a replica that was made anew: nobody, until a master says who it is.
+pub const NOBODY: NodeId = NodeId::from_bytes([0; 16]);
+
 /// The one system of a database.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the columns of the table")]
