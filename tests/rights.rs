@@ -312,8 +312,11 @@ fn every_endpoint_answers_every_kind_of_caller_as_the_table_says() {
                 "/v1/about" | "/v1/grant" => json!({}),
                 "/v1/vote" => json!({ "promise": { "epoch": 2, "to": NodeId::from_bytes([7; 16]) } }),
                 "/v1/handover" => json!({
-                    "ask": { "expect_epoch": 0, "at": { "epoch": 0, "generation": 0 }, "newest_version": 1 },
-                    "audit": { "line": 0, "hash": "" }, "actor": "someone",
+                    "ask": {
+                        "expect_epoch": 0, "at": { "epoch": 0, "generation": 0 },
+                        "audit": { "line": 0, "hash": "" }, "newest_version": 1,
+                    },
+                    "actor": "someone",
                 }),
                 other => panic!("no body for {other}"),
             };

@@ -256,11 +256,13 @@ impl Rules {
         let mut ask = HandoverAsk {
             expect_epoch: Epoch(candidate.seen.0.into()),
             at: candidate.at(),
+            audit: candidate.db.audit(),
             newest_version: candidate.db.active.version(),
         };
         let rotation = master.db.rotation.map(|rotation| rotation.of_core());
         let facts = HandoverFacts {
             at: master.db.marks(),
+            audit: master.db.audit(),
             master: master.reigns(from),
             drained: true,
             candidate: Some(standby()),
@@ -268,6 +270,7 @@ impl Rules {
         };
         if self.lacks(Guard::HandOverAtTheEnd) {
             ask.at = facts.at;
+            ask.audit = facts.audit.clone();
         }
         self.holds_all(candidate) && may_hand_over(&facts, &ask).is_ok()
     }

@@ -244,7 +244,7 @@ impl World<'_> {
             Input::Act(Act::Revoke { node }) => self.enqueue_job(m, Job::Revoke { node }),
             Input::Act(Act::Activate) => self.enqueue_job(m, Job::Activate),
             Input::Act(Act::Reveal) => self.enqueue_job(m, Job::Reveal),
-            Input::Handover { from, ask, audit } => self.handover_asked(m, from, ask, &audit),
+            Input::Handover { from, ask } => self.handover_asked(m, from, ask),
             other => self.asked_around(m, other),
         }
     }

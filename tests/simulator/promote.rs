@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use sealport_core::{
     id::Epoch,
     machine::{
-        AuditMark, Ballot, BecomeFacts, Event, GrantKind, HandoverAsk, HandoverFacts, Marks, Moment, PollId,
-        Promise, ProvenGrant, Rank, Role, SignedGrant, Standing, State, Tally, VoteFacts,
-        master::MasterEvent, may_become_master, may_hand_over, tally, vote,
+        Ballot, BecomeFacts, Event, GrantKind, HandoverAsk, HandoverFacts, Marks, Moment, PollId, Promise,
+        ProvenGrant, Rank, Role, SignedGrant, Standing, State, Tally, VoteFacts, master::MasterEvent,
+        may_become_master, may_hand_over, tally, vote,
     },
 };
 
@@ -214,7 +214,7 @@ impl World<'_> {
     }
 
     /// A candidate asks the master to hand over. From the first time on no write is let in, until it has everything.
-    pub fn handover_asked(&mut self, m: usize, from: usize, ask: HandoverAsk, audit: &AuditMark) -> Check {
+    pub fn handover_asked(&mut self, m: usize, from: usize, ask: HandoverAsk) -> Check {
         let now = self.local(m);
         let at = self.db(m).at;
         let (role, standing) = self.db(m).members[from];
@@ -227,18 +227,19 @@ impl World<'_> {
         let drained = host.drained();
         let early = self.sabotaged(Sabotage::HandsOverEarly);
         let here = self.db(m).audit();
-        if !drained || (!early && (ask.at != at || *audit != here)) {
+        if !drained || (!early && (ask.at != at || ask.audit != here)) {
             self.send(m, from, Input::HandedOver { refused: false, grant: None });
             return Ok(());
         }
         let facts = HandoverFacts {
             at,
+            audit: here.clone(),
             master: true,
             drained,
             candidate: Some(member(role, standing)),
             rotation_bound: false,
         };
-        let ask = if early { HandoverAsk { at, ..ask } } else { ask };
+        let ask = if early { HandoverAsk { at, audit: here, ..ask } } else { ask };
         if may_hand_over(&facts, &ask).is_err() {
             self.host(m).drain = Moment(0);
             self.send(m, from, Input::HandedOver { refused: true, grant: None });
@@ -380,10 +381,14 @@ impl World<'_> {
 
     fn ask_handover(&mut self, node: usize, expected: Epoch) {
         let disk = &self.disks[node].durable;
-        let ask = HandoverAsk { expect_epoch: expected, at: disk.at, newest_version: disk.active };
-        let audit = disk.audit();
+        let ask = HandoverAsk {
+            expect_epoch: expected,
+            at: disk.at,
+            audit: disk.audit(),
+            newest_version: disk.active,
+        };
         let to = self.follows(node);
-        self.send(node, to, Input::Handover { from: node, ask, audit });
+        self.send(node, to, Input::Handover { from: node, ask });
         self.later(node, 1_000, Input::Campaign);
     }
 

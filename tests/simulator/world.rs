@@ -7,8 +7,8 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use sealport_core::{
     id::{Epoch, Generation, NodeId},
     machine::{
-        Ask, AuditMark, Ballot, Failure, HandoverAsk, Head, Kept, Marks, Moment, PollId, Promise, Role,
-        SignedGrant, Standing, State, WriteHead, WriteRefusal,
+        Ask, Ballot, Failure, HandoverAsk, Head, Kept, Marks, Moment, PollId, Promise, Role, SignedGrant,
+        Standing, State, WriteHead, WriteRefusal,
     },
 };
 
@@ -81,7 +81,6 @@ pub enum Input {
     Handover {
         from: usize,
         ask: HandoverAsk,
-        audit: AuditMark,
     },
     HandedOver {
         refused: bool,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Marks, Role, Standing, master::Member};
+use super::{AuditMark, Marks, Role, Standing, master::Member};
 use crate::{
     id::{Epoch, Generation, KeyVersion, NodeId, SystemId},
     time::Timestamp,
@@ -170,10 +170,12 @@ pub fn strands<T: Ord + Clone>(here: &BTreeSet<T>, history: &BTreeSet<T>) -> BTr
 }
 
 /// What the transaction of a hand-over sees on the master.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandoverFacts {
     /// Where the database is, from the row that is locked.
     pub at: Marks,
+    /// The last entry of the audit trail. It has numbers of its own: an act that writes no record raises no generation.
+    pub audit: AuditMark,
     /// Whether that row says that this node is the master, and it has not met a higher rank.
     pub master: bool,
     /// Whether no write is let in, and none is under way.
@@ -185,12 +187,14 @@ pub struct HandoverFacts {
 }
 
 /// What a candidate asks of the master.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandoverAsk {
     /// The epoch that the administrator saw.
     pub expect_epoch: Epoch,
     /// What the candidate's replica wholly and durably holds.
     pub at: Marks,
+    /// The last audit entry in it: the same hash is the same trail, to its first entry.
+    pub audit: AuditMark,
     /// The versions of the master secret that it read back from its custody.
     pub newest_version: KeyVersion,
 }
@@ -207,7 +211,7 @@ pub enum HandoverRefusal {
     },
     /// The candidate is no standby of this system.
     NotStandby,
-    /// The candidate lacks writes that were acknowledged.
+    /// The candidate lacks writes that were acknowledged, or entries of the trail; or it has another trail.
     Behind {
         /// Where the master is.
         now: Marks,
@@ -235,7 +239,7 @@ pub fn may_hand_over(facts: &HandoverFacts, ask: &HandoverAsk) -> Result<(), Han
     if !facts.drained {
         return Err(HandoverRefusal::NotDrained);
     }
-    if ask.at != facts.at {
+    if ask.at != facts.at || ask.audit != facts.audit {
         return Err(HandoverRefusal::Behind { now: facts.at });
     }
     Ok(())

@@ -156,9 +156,10 @@ impl Engine {
             let ask = HandoverAsk {
                 expect_epoch: expected,
                 at: position.at,
+                audit: position.audit,
                 newest_version: position.active_version,
             };
-            let request = HandoverRequest { ask, audit: position.audit.clone(), actor: call.actor.clone() };
+            let request = HandoverRequest { ask, actor: call.actor.clone() };
             let answer =
                 self.runtime()?.block_on(client.post::<HandoverAnswer>("/v1/handover", &request, HANDOVER));
             let answer = match answer {

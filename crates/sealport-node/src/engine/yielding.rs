@@ -96,7 +96,7 @@ impl Engine {
             let _writer = held(&system.writer);
             system.position().borrow().clone()
         };
-        if request.ask.at != position.at || request.audit != position.audit {
+        if request.ask.at != position.at || request.ask.audit != position.audit {
             return Ok(told(&system, None));
         }
         let result = self.hand_over(&system, node, request);
@@ -132,9 +132,9 @@ impl Engine {
             by: one_word(&request.actor),
         };
         let grant = system.prove_here(authority::sign_grant(keys, grant)?, keys)?;
-        let drained = position.audit == request.audit;
         let bound = self.rotation_bound(system);
-        match writer.hand_over(&grant, &request.ask, Some(member(node)), drained, bound)? {
+        // Whoever writes holds the writer, and this does: none is under way.
+        match writer.hand_over(&grant, &request.ask, Some(member(node)), true, bound)? {
             Ok(()) => {}
             Err(refusal) => {
                 drop(writer);

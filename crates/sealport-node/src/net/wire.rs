@@ -384,9 +384,6 @@ pub struct HandoverRequest {
     /// What is asked.
     #[schema(value_type = serde_json::Value)]
     pub ask: HandoverAsk,
-    /// The last audit entry that the candidate holds.
-    #[schema(value_type = serde_json::Value)]
-    pub audit: AuditMark,
     /// The person who asks.
     pub actor: String,
 }

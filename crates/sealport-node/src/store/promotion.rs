@@ -7,8 +7,8 @@ use sealport_core::{
     backup::AuditLine,
     id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
     machine::{
-        BecomeFacts, BecomeRefusal, HandoverAsk, HandoverFacts, HandoverRefusal, Marks, Member, Promise,
-        ProvenGrant, Rank, SignedGrant, VoteRefusal, may_become_master, may_hand_over, shared_until,
+        AuditMark, BecomeFacts, BecomeRefusal, HandoverAsk, HandoverFacts, HandoverRefusal, Marks, Member,
+        Promise, ProvenGrant, Rank, SignedGrant, VoteRefusal, may_become_master, may_hand_over, shared_until,
     },
     record::RecordKind,
 };
@@ -157,7 +157,7 @@ impl Store {
     ) -> Result<std::result::Result<(), HandoverRefusal>> {
         self.transact("Handing over", |tx| {
             let (at, master) = place(tx)?;
-            let facts = HandoverFacts { at, master, drained, candidate, rotation_bound };
+            let facts = HandoverFacts { at, audit: trail(tx)?, master, drained, candidate, rotation_bound };
             if let Err(refusal) = may_hand_over(&facts, ask) {
                 return Ok(Ok(Err(refusal)));
             }
@@ -302,6 +302,16 @@ fn place(tx: &Transaction<'_>) -> rusqlite::Result<(Marks, bool)> {
     tx.query_row("SELECT epoch, generation, master = node AND standing = 'member' FROM system", [], |row| {
         Ok((Marks { epoch: Epoch(row.get(0)?), generation: Generation(row.get(1)?) }, row.get(2)?))
     })
+}
+
+/// The last entry of the audit trail.
+fn trail(tx: &Transaction<'_>) -> rusqlite::Result<AuditMark> {
+    let last = tx
+        .query_row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", [], |row| {
+            Ok(AuditMark { line: row.get(0)?, hash: row.get(1)? })
+        })
+        .optional()?;
+    Ok(last.unwrap_or_default())
 }
 
 /// Whether a body may be taken over: not on a master, and not one of an epoch, or of a master, that is over.
