@@ -343,7 +343,7 @@ fn one_of_each() -> Vec<Request> {
     let fields = serde_json::json!({
         "passphrase": "", "name": "", "custody": { "custody": "keyring" }, "backup": { "when": "later" }, "files": [],
         "dry_run": false, "filter": {}, "offset": 0, "limit": null, "port": "", "revision": null, "changes": [],
-        "if_revision": null, "note": null, "path": "", "secret": false, "rows": [], "out": "", "secrets": "mask",
+        "if_revision": null, "if_imprint": null, "note": null, "path": "", "secret": false, "rows": [], "out": "", "secrets": "mask",
         "document": null, "from": 1, "to": 1, "file": "", "reminder": null, "secret_only": false, "before": null,
         "role": "standby", "administrator": false, "url": "", "token": "", "cache": "keyring", "node": "", "key": "",
         "value": "", "mode": "planned", "from_backup": null, "expect_epoch": null, "id": 1, "ids": null, "steer": "pause",

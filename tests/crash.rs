@@ -93,7 +93,14 @@ fn child() {
                 value: secret(&(state.counter + 1).to_string()),
             }];
             let port = "Counter0".to_owned();
-            let set = Request::PortSet { port, changes, if_revision: None, note: None, dry_run: false };
+            let set = Request::PortSet {
+                port,
+                changes,
+                if_revision: None,
+                if_imprint: None,
+                note: None,
+                dry_run: false,
+            };
             view!(Saved, &engine, set);
             state.counter += 1;
             say(format!("set {}", state.counter));

@@ -86,8 +86,13 @@ fn show(port: &str) -> Request {
 
 fn set(port: &str, path: &str, value: &str, if_revision: Option<u64>) -> Request {
     let changes = vec![Assignment { path: path.to_owned(), value: secret(value) }];
-    let if_revision = if_revision.map(Revision);
-    Request::PortSet { port: port.to_owned(), changes, if_revision, note: None, dry_run: false }
+    let (port, if_revision) = (port.to_owned(), if_revision.map(Revision));
+    Request::PortSet { port, changes, if_revision, if_imprint: None, note: None, dry_run: false }
+}
+
+fn revert_to(port: &str, to: u64, if_revision: Option<u64>) -> Request {
+    let (port, to, if_revision) = (port.to_owned(), Revision(to), if_revision.map(Revision));
+    Request::PortRevert { port, to, if_revision, if_imprint: None }
 }
 
 fn reveal(port: &str, path: &str) -> Request {
@@ -242,11 +247,7 @@ fn a_write_on_an_old_revision_is_refused_and_nothing_is_lost() {
     // Sabotage: `expect_revision` left out of `set`, and the second writer wins.
     assert_eq!(code(&engine, set("First", "RetryCount", "5", Some(1))), Code::RevisionConflict);
     assert_eq!(Code::RevisionConflict.exit(), 7);
-    let revert = |to, seen| Request::PortRevert {
-        port: "First".to_owned(),
-        to: Revision(to),
-        if_revision: Some(Revision(seen)),
-    };
+    let revert = |to, seen| revert_to("First", to, Some(seen));
     assert_eq!(code(&engine, revert(1, 1)), Code::RevisionConflict);
     assert_eq!(everything(&engine), before);
     // Sixteen writers that all saw revision 2: one wins, fifteen are told.
@@ -289,7 +290,7 @@ fn every_revision_is_kept_and_a_diff_names_secrets_without_their_values() {
     }
     assert_eq!(code(&engine, diff(1, 9)), Code::NotFound);
 
-    let revert = Request::PortRevert { port: "Second".to_owned(), to: Revision(1), if_revision: None };
+    let revert = revert_to("Second", 1, None);
     assert_eq!(view!(Saved, &engine, revert).revision, Revision(4));
     assert_eq!(view!(Revealed, &engine, reveal("Second", "Password")).value.expose(), "p4ss-of-second");
     assert!(view!(Diff, &engine, diff(1, 4)).changes.is_empty());
@@ -500,11 +501,7 @@ fn restored_from_the_file_and_its_passphrase_alone_everything_is_there() {
     view!(Saved, &engine, set("Second", "Address", "ftp://elsewhere/", None));
     let mark = Request::PortMark { port: "Second".to_owned(), path: "Address".to_owned(), secret: true };
     view!(Saved, &engine, mark);
-    view!(
-        Saved,
-        &engine,
-        Request::PortRevert { port: "First".to_owned(), to: Revision(1), if_revision: None }
-    );
+    view!(Saved, &engine, revert_to("First", 1, None));
     view!(Saved, &engine, Request::PortDelete { port: "First".to_owned() });
     let (before, secrets) = (everything(&engine), revealed(&engine));
     let trail = || Request::AuditList { before: None, limit: Some(10_000) };

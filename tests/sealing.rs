@@ -10,10 +10,11 @@ use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead, aead::Payload};
 use hkdf::Hkdf;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use sealport_core::{
+    Code,
     backup::hex,
     bundle::{Bundle, Holder},
     id::{KeyVersion, RecordId, Revision, SystemId},
-    seal::{Context, Keys, OVERHEAD, OpenError, SealedKind, derive_key_check},
+    seal::{Context, Imprint, Keys, OVERHEAD, OpenError, SealedKind, derive_key_check},
     secret::MasterSecret,
     time::Timestamp,
 };
@@ -206,6 +207,33 @@ fn check_values_tell_systems_and_secrets_apart() {
     assert_ne!(check, derive_key_check(system(2), &secret(5)));
     assert_ne!(check, derive_key_check(system(1), &secret(6)));
     assert_eq!(check.to_string(), "297256cd8fa1641f64d34106fbe3cb21");
+}
+
+/// Sabotage: leave the record, the revision or the content out of `derive_imprint`.
+#[test]
+fn an_imprint_is_of_one_content_whatever_seals_it() {
+    let (first, second) = (keys(1, &[1]), keys(1, &[1, 2]));
+    let (record, revision) = (RecordId::from_bytes([7; 16]), Revision(3));
+    let imprint = first.derive_imprint(record, revision, b"content");
+    for keys in [&first, &second] {
+        assert!(keys.is_imprint(imprint, record, revision, b"content"));
+        assert!(!keys.is_imprint(imprint, record, revision, b"Content"));
+        assert!(!keys.is_imprint(imprint, record, Revision(4), b"content"));
+        assert!(!keys.is_imprint(imprint, RecordId::from_bytes([8; 16]), revision, b"content"));
+    }
+    // Whoever lacks the version can't tell, and another system has another one.
+    assert!(!first.is_imprint(
+        second.derive_imprint(record, revision, b"content"),
+        record,
+        revision,
+        b"content"
+    ));
+    assert!(!keys(2, &[1]).is_imprint(imprint, record, revision, b"content"));
+    let text = imprint.to_string();
+    assert_eq!(text.parse::<Imprint>().unwrap(), imprint);
+    for cut in 0..text.len() {
+        assert_eq!(text[..cut].parse::<Imprint>().unwrap_err().code, Code::Usage, "{}", &text[..cut]);
+    }
 }
 
 #[test]

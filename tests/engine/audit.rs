@@ -103,7 +103,7 @@ fn acts(home: &Home, document: Option<RecordId>) -> Vec<Request> {
         reveal("P", "Password"),
         fill(&[("Q", "", "v4lue-filled")]),
         export(&home.path("out"), ExportSecrets::Include, document),
-        Request::PortRevert { port: port(), to: Revision(1), if_revision: None },
+        Request::PortRevert { port: port(), to: Revision(1), if_revision: None, if_imprint: None },
         Request::PortDelete { port: port() },
         Request::PortUndelete { port: port() },
     ]
@@ -160,7 +160,10 @@ fn each_act_leaves_one_entry_without_a_value() {
     let (port, path) = ("P".to_owned(), "RetryCount".to_owned());
     let changes = vec![Assignment { path, value: secret("7") }];
     let dry_run = true;
-    run(&engine, Request::PortSet { port, changes, if_revision: None, note: None, dry_run });
+    run(
+        &engine,
+        Request::PortSet { port, changes, if_revision: None, if_imprint: None, note: None, dry_run },
+    );
     run(&engine, Request::PortFill { rows: vec![], dry_run });
     run(&engine, create(&backup));
     run(&engine, Request::BackupInspect { file: local(&backup) });

@@ -201,7 +201,8 @@ fn nothing_that_is_sealed_stands_in_the_clear_on_disk() {
             view!(Saved, &engine, set(&name, "Password", &one("again"), None));
             let changes = vec![Assignment { path: "RetryCount".to_owned(), value: secret("9") }];
             let (port, note) = (name.clone(), Some(one("note")));
-            let request = Request::PortSet { port, changes, if_revision: None, note, dry_run: false };
+            let request =
+                Request::PortSet { port, changes, if_revision: None, if_imprint: None, note, dry_run: false };
             view!(Saved, &engine, request);
         }
     }

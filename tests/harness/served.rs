@@ -66,6 +66,7 @@ pub fn a_port(name: &str) -> PortView {
         application: "Orders".to_owned(),
         name: name.to_owned(),
         revision: Revision(3),
+        imprint: None,
         deleted: false,
         changed_at: Timestamp::from_millis(0),
         changed_by: "somebody".to_owned(),

@@ -158,6 +158,7 @@ impl Rules {
             active_version: db.active.version(),
             present: (!db.rows.is_empty()).then_some(Revision(db.rows.len() as u64)),
             same: there.is_some_and(|there| there.write == write.row.write),
+            unread: db.rows.last().map(|row| row.write) != write.follows,
         };
         if self.lacks(Guard::FenceOnWrites) {
             facts.epoch = head.epoch;
@@ -169,6 +170,7 @@ impl Rules {
         }
         if self.lacks(Guard::WriteRevision) {
             facts.present = write.revision.checked_sub(1).filter(|r| *r > 0).map(|r| Revision(r.into()));
+            facts.unread = false;
         }
         admit_write(&facts, &head)
     }

@@ -352,7 +352,7 @@ pub struct Write {
     pub epoch: u8,
     pub revision: u8,
     pub row: Row,
-    /// Ghost: the write that its writer saw.
+    /// The write that its writer saw: what the hash of the envelope stands for.
     pub follows: Option<u8>,
     /// Sabotage: it was let in before its transaction.
     pub checked: bool,

@@ -13,9 +13,13 @@ fn a_lost_master_is_replaced_and_stands_down_when_it_returns() {
     for number in [1, 2, 3] {
         fleet.kill(number);
     }
+    let mut read = String::new();
     for (port, note) in [("Work.P3", "alone 1"), ("Work.P3", "alone 2"), ("Work.P4", "alone 3")] {
         let set = format!("Address=ftp://alone.example/{}", note.replace(' ', "-"));
         fleet.json(0, "port set", &[port, &set, "--note", note]);
+        if note == "alone 1" {
+            read = fleet.json(0, "port show", &[port])["imprint"].as_str().unwrap().to_owned();
+        }
     }
     fleet.json(0, "node revoke N2", &[]);
     fleet.kill(0);
@@ -57,6 +61,12 @@ fn a_lost_master_is_replaced_and_stands_down_when_it_returns() {
     }
     until_role(&fleet, 0, "standby", 2);
     equal(&fleet, 1, &[0, 3]);
+    // Whoever read the port's revision 2 before the change of master writes nothing on the revision 2 of the new one.
+    // Sabotage: compare the number alone in `expect_seen`.
+    let edit = ["Work.P3", "Address=ftp://unread.example", "--if-revision", "2", "--if-imprint", &read];
+    let (code, answer) = fleet.ask(0, "port set", &edit);
+    assert_eq!((code, answer["error"]["code"].as_str()), (7, Some("revision_conflict")), "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("another revision 2"), "{answer}");
     wait("three changes are stranded", PATIENCE, || {
         let here = list(&fleet, 1);
         if here.len() == 3 { Ok(()) } else { Err(format!("{here:?}")) }

@@ -445,6 +445,7 @@ impl World<'_> {
             active_version: self.db(m).active,
             present: self.db(m).records.rows.get(&row.record).map(|row| Revision(row.revision)),
             same: same && !self.sabotaged(Sabotage::WritesRepeats),
+            unread: false,
         };
         let head = if self.sabotaged(Sabotage::WritesRepeats) && same {
             WriteHead { revision: facts.present.map_or(Revision::FIRST, Revision::next), ..head }
@@ -469,6 +470,8 @@ impl World<'_> {
                 self.count(match refusal {
                     WriteRefusal::KeyVersion { .. } => "writes under an old version refused",
                     WriteRefusal::Revision { .. } => "writes in conflict refused",
+                    // Its writers say what they follow, and not what they read.
+                    WriteRefusal::Unread { .. } => "writes on what was not read refused",
                     WriteRefusal::Epoch { .. } | WriteRefusal::Superseded => {
                         "writes of another epoch refused"
                     }

@@ -8,11 +8,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use aes_gcm::{Aes256Gcm, KeyInit, aead::AeadInOut};
 use hkdf::Hkdf;
 use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
+    Code, Error,
+    backup::{from_hex, hex},
     bundle::Bundle,
     id::{KeyVersion, RecordId, Revision, SystemId},
     secret::MasterSecret,
@@ -138,7 +141,74 @@ fn derive_root(system: SystemId, secret: &MasterSecret) -> Root {
     root
 }
 
+/// What one revision of a record is known by to whoever read it: the same only where record, revision and content are,
+/// whatever it is sealed under meanwhile. Of two histories each may have its own revision 3; their imprints differ. It is
+/// keyed by the master secret, so it tells nothing of the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(as = "String"))]
+#[serde(try_from = "String", into = "String")]
+pub struct Imprint {
+    version: KeyVersion,
+    bytes: [u8; 16],
+}
+
+impl std::fmt::Display for Imprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.version, hex(&self.bytes))
+    }
+}
+
+impl std::str::FromStr for Imprint {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parse = || {
+            let (version, bytes) = text.split_once('-')?;
+            Some(Self { version: KeyVersion(version.parse().ok()?), bytes: from_hex(bytes)? })
+        };
+        parse().ok_or_else(|| {
+            Error::new(Code::Usage, "This is not a whole imprint of a port.")
+                .hint("`sealport --json port show` tells it.")
+        })
+    }
+}
+
+impl TryFrom<String> for Imprint {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Imprint> for String {
+    fn from(imprint: Imprint) -> Self {
+        imprint.to_string()
+    }
+}
+
+fn derive_imprint(root: &Root, record: RecordId, revision: Revision, plain: &[u8]) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    let content = Sha256::digest(plain);
+    let info = [b"sealport/1/imp".as_slice(), record.as_bytes(), &revision.0.to_be_bytes(), &content];
+    root.derive_expanded(&info, &mut bytes);
+    bytes
+}
+
 impl Keys {
+    /// The imprint of what a revision holds.
+    pub fn derive_imprint(&self, record: RecordId, revision: Revision, plain: &[u8]) -> Imprint {
+        let version = self.active;
+        Imprint { version, bytes: derive_imprint(&self.roots[&version], record, revision, plain) }
+    }
+
+    /// Whether an imprint is of this revision with this content. `false` also where its version is not here any more: then
+    /// nobody can tell.
+    pub fn is_imprint(&self, imprint: Imprint, record: RecordId, revision: Revision, plain: &[u8]) -> bool {
+        let root = self.roots.get(&imprint.version);
+        root.is_some_and(|root| derive_imprint(root, record, revision, plain) == imprint.bytes)
+    }
+
     /// The keys of every version in the bundle.
     pub fn derive(bundle: &Bundle) -> Self {
         Self {

@@ -78,8 +78,14 @@ pub fn measure_saves(table: &mut Table, engine: &Engine, folder: &Path) {
             path: "Description".to_owned(),
             value: SecretText::new(format!("Save {number}")),
         }];
-        let save =
-            Request::PortSet { port: id.clone(), changes, if_revision: None, note: None, dry_run: false };
+        let save = Request::PortSet {
+            port: id.clone(),
+            changes,
+            if_revision: None,
+            if_imprint: None,
+            note: None,
+            dry_run: false,
+        };
         saves.add(seconds(Clock::Wall, || drop(ask(engine, save))));
         inserts.add(seconds(Clock::Wall, || insert(&bare, number, &row)));
         rows.add(seconds(Clock::Wall, || save_alike(&alike, number, &row)));

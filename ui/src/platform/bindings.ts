@@ -328,6 +328,13 @@ ports: number,
 missing_secrets: number, warnings: Array<string>, };
 
 /**
+ * What one revision of a record is known by to whoever read it: the same only where record, revision and content are,
+ * whatever it is sealed under meanwhile. Of two histories each may have its own revision 3; their imprints differ. It is
+ * keyed by the master secret, so it tells nothing of the content.
+ */
+export type Imprint = string;
+
+/**
  * A token for one node.
  */
 export type InviteView = { 
@@ -538,7 +545,11 @@ user: string, revision: Revision, missing_secrets: number,
  */
 enabled: boolean | null, deleted: boolean, changed_at: Timestamp, changed_by: string, };
 
-export type PortView = { id: RecordId, kind: PortKind, application: string, name: string, revision: Revision, deleted: boolean, changed_at: Timestamp, changed_by: string, description: string, missing_secrets: number, 
+export type PortView = { id: RecordId, kind: PortKind, application: string, name: string, revision: Revision, 
+/**
+ * Names what was read here, for a change that is to be made on nothing else; `None` for a former revision.
+ */
+imprint: Imprint | null, deleted: boolean, changed_at: Timestamp, changed_by: string, description: string, missing_secrets: number, 
 /**
  * Name of the document that it came from.
  */
@@ -648,7 +659,11 @@ export type Reply = { "notice": Notice } | { "response": Response } | { "error":
 /**
  * Everything that can be asked. What the window can do, the command can do.
  */
-export type Request = { "act": "status" } | { "act": "unlock", passphrase: string, } | { "act": "init", name: string, custody: CustodyChoice, backup: FirstBackup, } | { "act": "port_import", files: Array<ImportFile>, dry_run: boolean, } | { "act": "document_list" } | { "act": "port_list", filter: PortFilter, offset: number, limit: number | null, } | { "act": "port_show", port: string, revision: Revision | null, } | { "act": "port_set", port: string, changes: Array<Assignment>, if_revision: Revision | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, } | { "act": "node_invite", name: string, role: NodeRole, administrator: boolean, } | { "act": "join", 
+export type Request = { "act": "status" } | { "act": "unlock", passphrase: string, } | { "act": "init", name: string, custody: CustodyChoice, backup: FirstBackup, } | { "act": "port_import", files: Array<ImportFile>, dry_run: boolean, } | { "act": "document_list" } | { "act": "port_list", filter: PortFilter, offset: number, limit: number | null, } | { "act": "port_show", port: string, revision: Revision | null, } | { "act": "port_set", port: string, changes: Array<Assignment>, if_revision: Revision | null, 
+/**
+ * As [`PortView::imprint`] told it: another change of master may have put another revision of that number there.
+ */
+if_imprint: Imprint | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, if_imprint: Imprint | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, } | { "act": "node_invite", name: string, role: NodeRole, administrator: boolean, } | { "act": "join", 
 /**
  * `https://host:port` of the master.
  */

@@ -44,6 +44,7 @@ export function view(row: Row, revision: number | null): PortView {
   return {
     ...seen,
     revision: revision ?? seen.revision,
+    imprint: null,
     description: port.description,
     document: port.document,
     transports: port.transports,

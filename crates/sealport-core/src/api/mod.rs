@@ -15,6 +15,7 @@ pub use views::*;
 use crate::{
     Error,
     id::{Epoch, Generation, KeyVersion, RecordId, Revision},
+    seal::Imprint,
     secret::{SecretText, crossing},
 };
 
@@ -96,6 +97,8 @@ pub enum Request {
         port: String,
         changes: Vec<Assignment>,
         if_revision: Option<Revision>,
+        /// As [`PortView::imprint`] told it: another change of master may have put another revision of that number there.
+        if_imprint: Option<Imprint>,
         note: Option<String>,
         dry_run: bool,
     },
@@ -114,7 +117,7 @@ pub enum Request {
     /// What changed from one revision to another; secrets only as "changed".
     PortDiff { port: String, from: Revision, to: Revision },
     /// Writes a former revision again, as a new one.
-    PortRevert { port: String, to: Revision, if_revision: Option<Revision> },
+    PortRevert { port: String, to: Revision, if_revision: Option<Revision>, if_imprint: Option<Imprint> },
     /// Deletes a port; its history stays and it can come back.
     PortDelete { port: String },
     /// Brings a deleted port back.

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Code,
     id::{Epoch, Generation, KeyVersion, RecordId, Revision, SystemId},
+    seal::Imprint,
     secret::{SecretText, crossing},
     time::Timestamp,
 };
@@ -263,6 +264,8 @@ pub struct PortView {
     pub application: String,
     pub name: String,
     pub revision: Revision,
+    /// Names what was read here, for a change that is to be made on nothing else; `None` for a former revision.
+    pub imprint: Option<Imprint>,
     pub deleted: bool,
     pub changed_at: Timestamp,
     pub changed_by: String,

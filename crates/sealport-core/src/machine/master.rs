@@ -186,6 +186,8 @@ pub struct WriteFacts {
     pub present: Option<Revision>,
     /// Whether the record has, at the revision that the write carries, the very envelope of the write: it is a repeat.
     pub same: bool,
+    /// Whether the present revision is another envelope than the one that the writer read, where it says which.
+    pub unread: bool,
 }
 
 /// What a write says of itself.
@@ -229,6 +231,12 @@ pub enum WriteRefusal {
         /// The present one, if there is one.
         now: Option<Revision>,
     },
+    /// The revision that stands has the number of the one that the writer read, and is not that one: it is of another
+    /// history, or was sealed anew. Nothing tells the two apart but its content, so the writer reads it again.
+    Unread {
+        /// Its number.
+        now: Revision,
+    },
 }
 
 /// Whether a write is let in. Inside the transaction that writes it, and nowhere else.
@@ -248,6 +256,9 @@ pub fn admit_write(facts: &WriteFacts, write: &WriteHead) -> Result<Admitted, Wr
     }
     if write.revision != facts.present.map_or(Revision::FIRST, Revision::next) {
         return Err(WriteRefusal::Revision { now: facts.present });
+    }
+    if let Some(now) = facts.present.filter(|_| facts.unread) {
+        return Err(WriteRefusal::Unread { now });
     }
     Ok(Admitted::Write)
 }

@@ -235,6 +235,9 @@ Examples:
         /// Refuses where the port is no longer at this revision
         #[arg(long, value_name = "N")]
         if_revision: Option<u64>,
+        /// Refuses where the port is not what `sealport --json port show` told as its imprint
+        #[arg(long, value_name = "IMPRINT")]
+        if_imprint: Option<String>,
         /// Why, for the history
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
@@ -318,6 +321,9 @@ Example:
         /// Refuses where the port is no longer at this revision
         #[arg(long, value_name = "N")]
         if_revision: Option<u64>,
+        /// Refuses where the port is not what `sealport --json port show` told as its imprint
+        #[arg(long, value_name = "IMPRINT")]
+        if_imprint: Option<String>,
     },
     /// Deletes a port; its history stays
     #[command(after_long_help = "Example:\n  sealport port delete SendOrders --yes")]

@@ -220,10 +220,11 @@ fn make_port_request(command: PortCommand, input: &mut Input, yes: bool) -> Resu
             limit: None,
         },
         PortCommand::Show { port, revision } => Request::PortShow { port, revision: revision.map(Revision) },
-        PortCommand::Set { port, changes, if_revision, note, dry_run } => Request::PortSet {
+        PortCommand::Set { port, changes, if_revision, if_imprint, note, dry_run } => Request::PortSet {
             port,
             changes: changes.iter().map(|change| assignment(change, input)).collect::<Result<_, _>>()?,
             if_revision: if_revision.map(Revision),
+            if_imprint: if_imprint.map(|text| text.parse()).transpose()?,
             note,
             dry_run,
         },
@@ -259,9 +260,14 @@ fn make_port_request(command: PortCommand, input: &mut Input, yes: bool) -> Resu
         PortCommand::Diff { port, from, to } => {
             Request::PortDiff { port, from: Revision(from), to: Revision(to) }
         }
-        PortCommand::Revert { port, revision, if_revision } => {
+        PortCommand::Revert { port, revision, if_revision, if_imprint } => {
             input.confirm(&format!("Write revision {revision} of {port} again?"), yes)?;
-            Request::PortRevert { port, to: Revision(revision), if_revision: if_revision.map(Revision) }
+            Request::PortRevert {
+                port,
+                to: Revision(revision),
+                if_revision: if_revision.map(Revision),
+                if_imprint: if_imprint.map(|text| text.parse()).transpose()?,
+            }
         }
         PortCommand::Delete { port } => {
             input.confirm(&format!("Delete {port}? Its history stays and it can come back."), yes)?;

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     call::Call,
-    store::{Change, Put},
+    store::{Change, Put, digest},
 };
 
 impl Engine {
@@ -168,6 +168,8 @@ struct Import<'a> {
 struct Present {
     id: RecordId,
     revision: Revision,
+    /// What names it as it is sealed.
+    digest: [u8; 32],
     head: PortHead,
     element: SecretText,
 }
@@ -244,7 +246,7 @@ impl Import<'_> {
                     written: written(self.call, "imported"),
                 };
                 let id = RecordId::make_new(&mut system_rng());
-                self.put(&identity, id, Revision::FIRST, head, &port)?;
+                self.put(&identity, (id, Revision::FIRST, None), head, &port)?;
                 self.view.created += 1;
                 (ImportOutcome::Created, Vec::new(), port)
             }
@@ -267,7 +269,8 @@ impl Import<'_> {
                     said.changed = changes.iter().map(|change| change.label.clone()).collect();
                     let head = PortHead { bases, document, deleted: false, ..present.head };
                     let head = head_of(&port, head, said);
-                    self.put(&identity, present.id, present.revision.next(), head, &port)?;
+                    let place = (present.id, present.revision.next(), Some(present.digest));
+                    self.put(&identity, place, head, &port)?;
                     if same {
                         self.view.unchanged += 1;
                         (ImportOutcome::Unchanged, Vec::new(), port)
@@ -301,6 +304,7 @@ impl Import<'_> {
             return Ok(Some(Present {
                 id: present.id,
                 revision: present.revision,
+                digest: present.digest,
                 head: present.head.clone(),
                 element: SecretText::new(present.element.expose().to_owned()),
             }));
@@ -310,20 +314,22 @@ impl Import<'_> {
         };
         let opened = self.system.port(id)?;
         let element = SecretText::new(opened.port.element().to_owned());
-        Ok(Some(Present { id, revision: opened.row.revision, head: opened.head, element }))
+        let digest = opened.row.digest();
+        Ok(Some(Present { id, revision: opened.row.revision, digest, head: opened.head, element }))
     }
 
     fn put(
         &mut self,
         identity: &PortIdentity,
-        id: RecordId,
-        revision: Revision,
+        (id, revision, read): (RecordId, Revision, Option<[u8; 32]>),
         head: PortHead,
         port: &Port,
     ) -> Result<(), Error> {
-        self.change.puts.push(self.system.seal_port(id, revision, &head, port)?);
+        let put = Put { read, ..self.system.seal_port(id, revision, &head, port)? };
+        let digest = digest(id, revision, &put.envelope);
+        self.change.puts.push(put);
         let element = SecretText::new(port.element().to_owned());
-        self.present.insert(identity.clone(), Present { id, revision, head, element });
+        self.present.insert(identity.clone(), Present { id, revision, digest, head, element });
         Ok(())
     }
 
@@ -341,6 +347,7 @@ impl Import<'_> {
             key_version: unlocked.keys.active(),
             envelope: unlocked.keys.make_sealed(context(kind.body()), &to_plain(head, bytes), &mut rng),
             summary: unlocked.keys.make_sealed(context(kind.summary()), &to_plain(head, b""), &mut rng),
+            read: None,
         })
     }
 }

@@ -17,6 +17,7 @@ mod import;
 mod index;
 mod keys;
 mod listen;
+mod opened;
 mod ports;
 mod preflight;
 mod promotion;
@@ -56,6 +57,7 @@ use crate::{
 };
 pub use alarm::Readiness;
 pub(crate) use heard::{KEY_CHECK, TIME};
+use ports::Seen;
 pub(crate) use rotation::Pace;
 pub(crate) use system::System;
 
@@ -252,10 +254,12 @@ impl Engine {
         system
     }
 
-    /// Does it again where another version of the master secret became active while it was sealed: nothing was written.
+    /// Does it again, from its reading on, where another version of the master secret became active while it was sealed, or
+    /// what it was made on is not what stands at the master: nothing was written.
     fn sealing_anew<T>(&self, mut act: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
         for _ in 0..SEAL_TRIES {
-            let sealing = self.system().ok().and_then(|system| system.keys_held().0);
+            let made_on = |system: &System| (system.keys_held().0, system.position().borrow().at);
+            let before = self.system().ok().map(|system| made_on(&system));
             match act() {
                 Err(error)
                     if std::error::Error::source(&error).is_some_and(|cause| cause.is::<SealAnew>()) =>
@@ -263,7 +267,7 @@ impl Engine {
                     let system = self.system()?;
                     if let Some(follower) = system.follower() {
                         follower.nudge();
-                        follower.wait(SEAL_WAIT, || system.keys_held().0 != sealing);
+                        follower.wait(SEAL_WAIT, || Some(made_on(&system)) != before);
                     }
                 }
                 result => return result,
@@ -310,9 +314,11 @@ impl Handle for Engine {
                 self.list(&filter, offset, limit).map(Response::Ports)
             }
             Request::PortShow { port, revision } => self.show(&port, revision).map(Response::Port),
-            Request::PortSet { port, changes, if_revision, note, dry_run } => self
-                .sealing_anew(|| self.set(&port, &changes, if_revision, note.clone(), dry_run, call))
-                .map(Response::Saved),
+            Request::PortSet { port, changes, if_revision, if_imprint, note, dry_run } => {
+                let seen = Seen { revision: if_revision, imprint: if_imprint };
+                self.sealing_anew(|| self.set(&port, &changes, seen, note.clone(), dry_run, call))
+                    .map(Response::Saved)
+            }
             Request::PortMark { port, path, secret } => {
                 self.sealing_anew(|| self.mark(&port, &path, secret, call)).map(Response::Saved)
             }
@@ -326,8 +332,9 @@ impl Handle for Engine {
             }
             Request::PortHistory { port } => self.history(&port).map(Response::History),
             Request::PortDiff { port, from, to } => self.diff(&port, from, to).map(Response::Diff),
-            Request::PortRevert { port, to, if_revision } => {
-                self.sealing_anew(|| self.revert(&port, to, if_revision, call)).map(Response::Saved)
+            Request::PortRevert { port, to, if_revision, if_imprint } => {
+                let seen = Seen { revision: if_revision, imprint: if_imprint };
+                self.sealing_anew(|| self.revert(&port, to, seen, call)).map(Response::Saved)
             }
             Request::PortDelete { port } => {
                 self.sealing_anew(|| self.delete(&port, call)).map(Response::Saved)

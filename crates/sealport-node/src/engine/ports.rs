@@ -12,17 +12,23 @@ use sealport_core::{
     id::{RecordId, Revision},
     port::Port,
     record::PortHead,
+    seal::Imprint,
     secret::SecretText,
 };
 
 use super::{
     Engine,
-    system::{Opened, System, act, head_of, written},
+    opened::Opened,
+    system::{System, act, head_of, written},
 };
-use crate::{
-    call::Call,
-    store::{Change, Put},
-};
+use crate::{call::Call, store::Change};
+
+/// What whoever asks for a change has read, where they say so.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    pub revision: Option<Revision>,
+    pub imprint: Option<Imprint>,
+}
 
 impl Engine {
     pub(super) fn list(
@@ -52,13 +58,15 @@ impl Engine {
 
     pub(super) fn show(&self, port: &str, revision: Option<Revision>) -> Result<PortView, Error> {
         let system = self.system()?;
-        let Opened { row, head, port } = system.named(port)?;
-        let (at, head, port) = match revision {
+        let opened = system.named(port)?;
+        let imprint = opened.imprint(&system)?;
+        let Opened { row, head, port, .. } = opened;
+        let (at, imprint, head, port) = match revision.filter(|revision| *revision != row.revision) {
             Some(revision) => {
                 let (head, port) = system.port_at(&row, revision)?;
-                (revision, head, port)
+                (revision, None, head, port)
             }
-            None => (row.revision, head, port),
+            None => (row.revision, Some(imprint), head, port),
         };
         let document = system.read(|store| store.name_of(head.document))?;
         let summary = port.summary();
@@ -68,6 +76,7 @@ impl Engine {
             application: row.application,
             name: row.name,
             revision: at,
+            imprint,
             deleted: head.deleted,
             changed_at: head.written.at,
             changed_by: head.written.by,
@@ -83,14 +92,14 @@ impl Engine {
         &self,
         port: &str,
         assignments: &[Assignment],
-        if_revision: Option<Revision>,
+        seen: Seen,
         note: Option<String>,
         dry_run: bool,
         call: &Call,
     ) -> Result<SaveView, Error> {
         let system = self.system()?;
         let opened = system.named(port)?;
-        expect_revision(&opened, if_revision)?;
+        expect_seen(&system, &opened, seen)?;
         expect_present(&opened)?;
         let mut changed: Option<Port> = None;
         let mut only_missing = true;
@@ -118,8 +127,8 @@ impl Engine {
         let what = if secret { "marked secret" } else { "mark taken away" };
         let mut put_head = head_of(&changed, opened.head.clone(), written(call, what));
         put_head.written.changed = vec![label_of(&opened.port, &path)];
-        let revision = opened.row.revision.next();
-        let put = system.seal_port(opened.row.id, revision, &put_head, &changed)?;
+        let put = system.seal_edit(&opened.row, &put_head, &changed)?;
+        let revision = put.revision;
         let entry = act(call, "port.mark", describe(&opened), format!("{what}: {path}"));
         let kept = self.write_port(&system, put, entry)?;
         Ok(SaveView { id: opened.row.id, revision, dry_run: false, changes: Vec::new(), kept })
@@ -165,12 +174,12 @@ impl Engine {
         &self,
         port: &str,
         to: Revision,
-        if_revision: Option<Revision>,
+        seen: Seen,
         call: &Call,
     ) -> Result<SaveView, Error> {
         let system = self.system()?;
         let opened = system.named(port)?;
-        expect_revision(&opened, if_revision)?;
+        expect_seen(&system, &opened, seen)?;
         let (former, changed) = system.port_at(&opened.row, to)?;
         let same = changed.element() == opened.port.element() && changed.marks() == opened.port.marks();
         if same && !opened.head.deleted {
@@ -180,8 +189,8 @@ impl Engine {
         let changes = Port::changes(&opened.port, &changed);
         let mut head = head_of(&changed, base, written(call, format!("reverted to {to}")));
         head.written.changed = changes.iter().map(|change| change.label.clone()).collect();
-        let revision = opened.row.revision.next();
-        let put = system.seal_port(opened.row.id, revision, &head, &changed)?;
+        let put = system.seal_edit(&opened.row, &head, &changed)?;
+        let revision = put.revision;
         let entry = act(call, "port.revert", describe(&opened), format!("to revision {to}"));
         let kept = self.write_port(&system, put, entry)?;
         Ok(SaveView { id: opened.row.id, revision, dry_run: false, changes, kept })
@@ -204,8 +213,8 @@ impl Engine {
         let (verb, what) =
             if deleted { ("port.delete", "deleted") } else { ("port.undelete", "brought back") };
         let head = PortHead { deleted, written: written(call, what), ..opened.head.clone() };
-        let revision = opened.row.revision.next();
-        let put = system.seal_port(opened.row.id, revision, &head, &opened.port)?;
+        let put = system.seal_edit(&opened.row, &head, &opened.port)?;
+        let revision = put.revision;
         let kept = self.write_port(&system, put, act(call, verb, describe(&opened), ""))?;
         Ok(SaveView { id: opened.row.id, revision, dry_run: false, changes: Vec::new(), kept })
     }
@@ -251,7 +260,7 @@ impl Engine {
             let mut head = head_of(changed, opened.head.clone(), written(call, "secret filled"));
             head.written.changed = changes.iter().map(|change| change.label.clone()).collect();
             change.acts.push(act(call, "port.fill", describe(opened), head.written.changed.join(", ")));
-            change.puts.push(system.seal_port(opened.row.id, opened.row.revision.next(), &head, changed)?);
+            change.puts.push(system.seal_edit(&opened.row, &head, changed)?);
         }
         let written_ports = change.puts.len() as u64;
         let mut kept = None;
@@ -290,8 +299,8 @@ impl Engine {
         let mut head = head_of(changed, opened.head.clone(), written(call, what));
         head.written.note = note.filter(|note| !note.trim().is_empty());
         head.written.changed = changes.iter().map(|change| change.label.clone()).collect();
-        let revision = opened.row.revision.next();
-        let put: Put = system.seal_port(opened.row.id, revision, &head, changed)?;
+        let put = system.seal_edit(&opened.row, &head, changed)?;
+        let revision = put.revision;
         let entry = act(call, verb, describe(&opened), head.written.changed.join(", "));
         let kept = self.write_port(system, put, entry)?;
         Ok(SaveView { id: opened.row.id, revision, dry_run, changes, kept })
@@ -401,16 +410,31 @@ pub(super) fn missing_views(port: &Port, id: &str) -> Vec<MissingView> {
     port.missing().into_iter().map(view).collect()
 }
 
-fn expect_revision(opened: &Opened, seen: Option<Revision>) -> Result<(), Error> {
-    match seen {
-        Some(seen) if seen != opened.row.revision => Err(Error::new(
+fn expect_seen(system: &System, opened: &Opened, seen: Seen) -> Result<(), Error> {
+    let Opened { row, .. } = opened;
+    let again = "Read it again, and make the change on what it is now.";
+    match seen.revision {
+        Some(revision) if revision != row.revision => {
+            return Err(Error::new(
+                Code::RevisionConflict,
+                format!(
+                    "{} was changed meanwhile: it is at revision {}, not {revision}.",
+                    row.name, row.revision
+                ),
+            )
+            .hint(again));
+        }
+        _ => {}
+    }
+    match seen.imprint {
+        Some(imprint) if !opened.is_imprint(system, imprint)? => Err(Error::new(
             Code::RevisionConflict,
             format!(
-                "{} was changed meanwhile: it is at revision {}, not {seen}.",
-                opened.row.name, opened.row.revision
+                "{} is not as it was read: another revision {} stands now than then. The master changed meanwhile.",
+                row.name, row.revision
             ),
         )
-        .hint("Read it again, and make the change on what it is now.")),
+        .hint(format!("{again} What only the former master had is kept: `sealport stranded list`."))),
         _ => Ok(()),
     }
 }

@@ -264,8 +264,18 @@ mod tests {
             value: SecretText::new(retries.to_string()),
         }];
         let port = port.to_owned();
-        ask(engine, Request::PortSet { port, changes, if_revision: None, note: None, dry_run: false })
-            .unwrap();
+        ask(
+            engine,
+            Request::PortSet {
+                port,
+                changes,
+                if_revision: None,
+                if_imprint: None,
+                note: None,
+                dry_run: false,
+            },
+        )
+        .unwrap();
     }
 
     fn retries(engine: &Engine, port: &str) -> String {

@@ -5,6 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealport_core::{
     Code, Error,
     api::{Request, Response},
+    backup::from_hex,
     bundle::Holder,
     machine::{Answer, Ask, Body, Head, KeySetMark, MasterFacts, State, master::answer, shared_until},
     record::{DocumentHead, PortSummary, RecordKind, from_plain},
@@ -259,12 +260,19 @@ impl Engine {
         let system = self.system()?;
         system.may_seal()?;
         let not_ours = || Error::new(Code::Usage, "The write is not one of ours.");
+        let mut read = match ask.read {
+            none if none.is_empty() => vec![None; ask.puts.len()],
+            read if read.len() == ask.puts.len() => read,
+            _ => return Err(not_ours()),
+        }
+        .into_iter();
         let prove = |line| {
             let row = Row::from_line(line).ok_or_else(not_ours)?;
             system.prove_row(&row).map_err(|error| {
                 error.hint("Nothing was written. Check the disk of the node that sent this, and that its Sealport is not older.")
             })?;
-            Ok(Put::from(row))
+            let read = read.next().flatten().map(|read| from_hex(&read).ok_or_else(not_ours)).transpose()?;
+            Ok(Put { read, ..Put::from(row) })
         };
         let puts: Vec<Put> = ask.puts.into_iter().map(prove).collect::<Result<_, Error>>()?;
         if puts.is_empty() {
@@ -359,6 +367,7 @@ impl From<Row> for Put {
             key_version: row.key_version,
             summary: row.summary,
             envelope: row.envelope,
+            read: None,
         }
     }
 }
@@ -465,11 +474,10 @@ mod tests {
         let system = engine.system().unwrap();
         let node = system.gate(|store| store.nodes()).unwrap().remove(0);
         let opened = system.port(list()[0].id).unwrap();
-        let put =
-            system.seal_port(opened.row.id, opened.row.revision.next(), &opened.head, &opened.port).unwrap();
+        let put = system.seal_edit(&opened.row, &opened.head, &opened.port).unwrap();
         let write = |line: RecordLine| {
             let epoch = system.position().borrow().at.epoch;
-            engine.write_for(&node, WriteAsk { epoch, puts: vec![line], acts: Vec::new() })
+            engine.write_for(&node, WriteAsk { epoch, puts: vec![line], read: Vec::new(), acts: Vec::new() })
         };
         let spoilt: [fn(&mut RecordLine); 6] = [
             |line| line.envelope = flipped(&line.envelope),

@@ -123,6 +123,7 @@ impl System {
             key_version: keys.active(),
             envelope: keys.make_sealed(context(row.kind.body()), &to_plain(&head, body), &mut rng),
             summary: keys.make_sealed(context(row.kind.summary()), &to_plain(&head, b""), &mut rng),
+            read: None,
         }))
     }
 }

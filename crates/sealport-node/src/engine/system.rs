@@ -11,10 +11,10 @@ use sealport_core::{
     Code, Error,
     api::{Cache, KeptView},
     bundle::{Bundle, Kept},
-    id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
+    id::{Epoch, Generation, KeyVersion, Revision},
     machine::{Moment, Standing},
-    port::{Marks, Port},
-    record::{PortHead, PortSummary, RecordKind, Written, from_plain, to_plain},
+    port::Port,
+    record::{PortHead, Written},
     seal::{Context, Keys, OpenError, SealedKind},
     secret::{SecretBytes, SecretText},
     time::Timestamp,
@@ -28,7 +28,7 @@ use super::{
     held,
     index::Index,
     keys::{Lent, Unlocked},
-    now, system_rng,
+    now,
 };
 use crate::{
     call::Call,
@@ -38,7 +38,7 @@ use crate::{
     membership::Membership,
     meter::Meters,
     run::{Follower, Seat},
-    store::{self, Act, Change, Former, Position, Put, Row, Store, SystemRow},
+    store::{self, Act, Change, Position, Put, Row, Store, SystemRow},
 };
 
 /// Name of the file that a passphrase custody keeps the bundle in.
@@ -83,13 +83,6 @@ pub(crate) struct System {
     pub heard: Heard,
     /// What is counted.
     pub meters: Meters,
-}
-
-/// One revision of a port, opened.
-pub(super) struct Opened {
-    pub row: Row,
-    pub head: PortHead,
-    pub port: Port,
 }
 
 /// The database of a node, empty, in the place of one that can't be read: the master has everything that was in it but
@@ -396,123 +389,11 @@ impl System {
         Ok(look(index.as_ref().expect("it was made above")))
     }
 
-    /// The present revision of the one port that `text` means: an id, or a name that only one port has.
-    pub(super) fn named(&self, text: &str) -> Result<Opened, Error> {
-        // Neither an id nor a name that only one port has needs the list, which costs a second over very many ports: a
-        // command that opens one port is quick.
-        let id = match text.parse() {
-            Ok(id) => Some(id),
-            Err(_) if held(&self.index).is_some() => None,
-            Err(_) => self.read(|store| store.only_port_named(text))?,
-        };
-        match id {
-            Some(id) => self.port(id),
-            None => self.port(self.index(|index| index.find(text))??),
-        }
-    }
-
-    /// The present revision of a port.
-    pub(super) fn port(&self, id: RecordId) -> Result<Opened, Error> {
-        let row = self.read(|store| store.record(id))?.filter(|row| row.kind != RecordKind::Document);
-        let row = row.ok_or_else(|| Error::new(Code::NotFound, format!("There is no port {id}.")))?;
-        let (head, port) = self.open_port(&row, row.revision, &row.envelope)?;
-        Ok(Opened { row, head, port })
-    }
-
-    /// A former or the present revision of a port.
-    pub fn port_at(&self, row: &Row, revision: Revision) -> Result<(PortHead, Port), Error> {
-        let former = self.read(|store| store.revision(row, revision))?.ok_or_else(|| {
-            Error::new(Code::NotFound, format!("{} has no revision {revision}.", row.name))
-                .hint(format!("It has revisions 1 to {}: see `sealport port history`.", row.revision))
-        })?;
-        self.open_former(row, &former)
-    }
-
-    pub fn open_former(&self, row: &Row, former: &Former) -> Result<(PortHead, Port), Error> {
-        self.open_port(row, former.revision, &former.envelope)
-    }
-
     /// What does not open is damaged here; on a node the master has a good copy.
     pub(super) fn suspect(&self, error: &Error) {
         if let (Code::Integrity, Some(follower)) = (error.code, self.follower()) {
             follower.damaged();
         }
-    }
-
-    pub(super) fn open_port(
-        &self,
-        row: &Row,
-        revision: Revision,
-        envelope: &[u8],
-    ) -> Result<(PortHead, Port), Error> {
-        self.may_open()?;
-        let unlocked = self.unlocked()?;
-        let begun = Instant::now();
-        let plain = open(&unlocked.keys, row, row.kind.body(), revision, envelope).inspect_err(|error| {
-            self.meters.count("sealport_open_failures_total", &[]);
-            self.suspect(error);
-        })?;
-        self.meters.took("sealport_open_seconds", begun.elapsed());
-        let (head, body): (PortHead, _) = from_plain(&plain)?;
-        let swapped = || {
-            Error::new(Code::Integrity, format!("The record of {} holds another port.", row.name))
-                .hint("The database was changed by other means. Restore the latest backup.")
-        };
-        if head.name != row.name {
-            return Err(swapped());
-        }
-        let element = std::str::from_utf8(body).map_err(|_| swapped())?;
-        let marks = Marks { marked: head.marked.clone(), filled: head.filled.clone() };
-        let port = Port::read(SecretText::new(element.to_owned()), marks)?;
-        if port.name() != row.name || port.application() != row.application {
-            return Err(swapped());
-        }
-        Ok((head, port))
-    }
-
-    /// A new revision of a port, sealed and ready to be written.
-    pub fn seal_port(
-        &self,
-        id: RecordId,
-        revision: Revision,
-        head: &PortHead,
-        port: &Port,
-    ) -> Result<Put, Error> {
-        let unlocked = self.unlocked()?;
-        let kind = RecordKind::Port(port.kind());
-        let summary = summarise(head, port);
-        // The element is opened to be sealed.
-        let plain = to_plain(head, port.element().as_bytes());
-        let context = |kind| Context { record: id, application: port.application(), kind, revision };
-        let mut rng = system_rng();
-        let begun = Instant::now();
-        let put = Put {
-            id,
-            kind,
-            application: port.application().to_owned(),
-            name: port.name().to_owned(),
-            revision,
-            key_version: unlocked.keys.active(),
-            envelope: unlocked.keys.make_sealed(context(kind.body()), &plain, &mut rng),
-            summary: unlocked.keys.make_sealed(context(kind.summary()), &to_plain(&summary, b""), &mut rng),
-        };
-        self.meters.took("sealport_seal_seconds", begun.elapsed());
-        Ok(put)
-    }
-}
-
-fn summarise(head: &PortHead, port: &Port) -> PortSummary {
-    let summary = port.summary();
-    PortSummary {
-        name: port.name().to_owned(),
-        adapter: summary.adapter,
-        address: summary.address,
-        user: summary.user,
-        missing_secrets: summary.missing_secrets,
-        enabled: summary.enabled,
-        deleted: head.deleted,
-        at: head.written.at,
-        by: head.written.by.clone(),
     }
 }
 

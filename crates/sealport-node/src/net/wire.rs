@@ -180,6 +180,10 @@ pub struct WriteAsk {
     pub epoch: Epoch,
     #[schema(value_type = Vec<serde_json::Value>)]
     pub puts: Vec<RecordLine>,
+    /// For each of them, SHA-256 (in hex) of id, revision and envelope of the revision that it was made on, where it depends
+    /// on one; empty from a node that does not say.
+    #[serde(default)]
+    pub read: Vec<Option<String>>,
     pub acts: Vec<ActLine>,
 }
 
@@ -437,7 +441,8 @@ pub struct RenewAnswer {
     pub certificate: String,
 }
 
-/// What [`Problem::denial`] says where a write must be sealed anew: another version of the master secret is active by now.
+/// What [`Problem::denial`] says where a write must be read and sealed anew: another version of the master secret is active by
+/// now, or what it was made on is not what stands.
 pub const SEAL_ANEW: &str = "seal_anew";
 
 /// An error between nodes (RFC 9457), with what the caller needs to tell its own people.

@@ -11,6 +11,7 @@ use std::{
 use sealport_core::{
     Code, Error,
     api::{NodeState, Response},
+    backup::hex,
     id::{Epoch, Generation, KeyVersion, NodeId},
     machine::{
         CustodyFact, Effects, Event, Facts, Node, Notify, Persist, ProvenGrant, Send, Settings, event::PollId,
@@ -178,6 +179,7 @@ impl Follower {
         let ask = WriteAsk {
             epoch,
             puts: change.puts.iter().map(Into::into).collect(),
+            read: change.puts.iter().map(|put| put.read.map(|read| hex(&read))).collect(),
             acts: change.acts.iter().map(Into::into).collect(),
         };
         self.runtime.block_on(async {

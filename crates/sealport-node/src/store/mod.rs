@@ -106,6 +106,15 @@ pub struct Put {
     pub key_version: KeyVersion,
     pub summary: Vec<u8>,
     pub envelope: Vec<u8>,
+    /// [`digest`] of the revision that the writer read, where what it writes depends on that.
+    pub read: Option<[u8; 32]>,
+}
+
+impl Row {
+    /// What names this very revision as it is sealed.
+    pub fn digest(&self) -> [u8; 32] {
+        digest(self.id, self.revision, &self.envelope)
+    }
 }
 
 /// An audit entry before it has its place in the chain. Names only, never a value.
@@ -176,13 +185,14 @@ pub enum Item {
     Audit(AuditLine),
 }
 
-/// The cause of an error that says: seal it anew, another version of the master secret is active now. Nothing was written.
+/// The cause of an error that says: read it and seal it anew, since another version of the master secret is active now, or
+/// what was read is not what stands. Nothing was written.
 #[derive(Debug)]
 pub struct SealAnew;
 
 impl std::fmt::Display for SealAnew {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("sealed under a version that is not active any more")
+        f.write_str("made on what does not stand any more")
     }
 }
 

@@ -13,8 +13,8 @@ use sealport_core::{
 };
 
 use super::{
-    Act, BackupRow, Change, Former, Item, Place, Put, Result, Row, SealAnew, SystemRow, fleet, promotion,
-    rotation,
+    Act, BackupRow, Change, Former, Item, Place, Put, Result, Row, SealAnew, SystemRow, digest, fleet,
+    promotion, rotation,
 };
 
 /// Versions before this one can corrupt a database in WAL mode when two connections write and checkpoint at once.
@@ -247,6 +247,15 @@ fn facts(tx: &Transaction<'_>, put: &Put, epoch: Epoch, active: KeyVersion) -> r
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
+    let unread = match put.read.zip(present) {
+        Some((read, (revision, _))) if Revision(revision).next() == put.revision => {
+            let stands: Vec<u8> = tx
+                .prepare_cached("SELECT envelope FROM record WHERE id = ?")?
+                .query_row([put.id.as_bytes()], |row| row.get(0))?;
+            digest(put.id, Revision(revision), &stands) != read
+        }
+        _ => false,
+    };
     let same = match present {
         Some((revision, same)) if revision <= put.revision.0 => same,
         Some(_) => tx
@@ -261,6 +270,7 @@ fn facts(tx: &Transaction<'_>, put: &Put, epoch: Epoch, active: KeyVersion) -> r
         active_version: active,
         present: present.map(|(revision, _)| Revision(revision)),
         same,
+        unread,
     })
 }
 
@@ -270,6 +280,12 @@ fn refused(put: &Put, refusal: WriteRefusal) -> Error {
     };
     match refusal {
         WriteRefusal::Revision { now } => conflict(put, now),
+        WriteRefusal::Unread { now } => Error::new(
+            Code::RevisionConflict,
+            format!("{} is at another revision {now} than the one that was read.", put.name),
+        )
+        .hint("The master changed, or sealed it anew. Read it again, and make the change on what it is now.")
+        .because(SealAnew),
         WriteRefusal::KeyVersion { now } => moved(format!(
             "{} is sealed under version {} of the master secret; version {now} is active.",
             put.name, put.key_version

@@ -184,6 +184,7 @@ pub fn measure_saves(table: &mut Table, folder: &Path, count: usize) {
             port: "Saves.0.Sales.ToLedger".to_owned(),
             changes: vec![change],
             if_revision: None,
+            if_imprint: None,
             note: None,
             dry_run: false,
         };

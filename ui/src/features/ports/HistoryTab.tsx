@@ -33,7 +33,7 @@ export function HistoryTab({ port, blocked, onWritten }: { port: PortView; block
   const write = () =>
     void reverting.run(async () => {
       if (revert === null) return;
-      await ask(platform, { act: 'port_revert', port: port.id, to: revert, if_revision: newest }, 'saved');
+      await ask(platform, { act: 'port_revert', port: port.id, to: revert, if_revision: newest, if_imprint: port.revision === newest ? port.imprint : null }, 'saved');
       setRevert(null);
       setPair(null);
       session.say(`${port.name} is as it was in revision ${revert}.`);

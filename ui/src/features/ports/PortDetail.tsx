@@ -68,7 +68,7 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
   const stale = Boolean(draft && port && draft.revision !== port.revision);
   const rebase = async () => {
     const fresh = await ask(platform, { act: 'port_show', port: id, revision: null }, 'port');
-    if (draft) onDraft({ ...draft, revision: fresh.revision });
+    if (draft) onDraft({ ...draft, revision: fresh.revision, imprint: fresh.imprint });
     reading.again();
   };
   const remove = () => {

@@ -32,10 +32,10 @@ function Review({ port, draft, onClose, onSaved, onRebase }: Props) {
   const saving = useDoing();
   const { clear } = saving;
   const dry = useReading(
-    () => ask(platform, { act: 'port_set', port: port.id, changes: assignments(draft), if_revision: draft.revision, note: null, dry_run: true }, 'saved'),
-    `${port.id}@${draft.revision}`,
+    () => ask(platform, { act: 'port_set', port: port.id, changes: assignments(draft), if_revision: draft.revision, if_imprint: draft.imprint, note: null, dry_run: true }, 'saved'),
+    `${port.id}@${draft.revision}@${draft.imprint}`,
   );
-  useEffect(clear, [clear, draft.revision]);
+  useEffect(clear, [clear, draft.revision, draft.imprint]);
   const changes = dry.value?.changes ?? localChanges(port, draft);
   const fault = saving.fault ?? dry.fault;
   const refused = fault?.code === 'encryption_unavailable';
@@ -44,7 +44,7 @@ function Review({ port, draft, onClose, onSaved, onRebase }: Props) {
 
   const save = () =>
     void saving.run(async () => {
-      const saved = await ask(platform, { act: 'port_set', port: port.id, changes: assignments(draft), if_revision: draft.revision, note: note.trim() || null, dry_run: false }, 'saved');
+      const saved = await ask(platform, { act: 'port_set', port: port.id, changes: assignments(draft), if_revision: draft.revision, if_imprint: draft.imprint, note: note.trim() || null, dry_run: false }, 'saved');
       onSaved(saved);
     });
   const rebase = () => void saving.run(onRebase);

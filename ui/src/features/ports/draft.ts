@@ -5,6 +5,8 @@ import type { Assignment, ChangeView, PortView, PropertyView } from '../../platf
 export interface Draft {
   /** The revision that the changes were made on. */
   revision: number;
+  /** What that revision was known by: after a change of master another one may have its number. */
+  imprint: string | null;
   values: ReadonlyMap<string, string>;
 }
 
@@ -15,7 +17,7 @@ export function withValue(draft: Draft | undefined, port: PortView, property: Pr
   const values = new Map(draft?.values);
   if (value === null || (property.secret === null && value === (property.value ?? '')) || (property.secret !== null && value === '')) values.delete(property.path);
   else values.set(property.path, value);
-  return values.size === 0 ? undefined : { revision: draft?.revision ?? port.revision, values };
+  return values.size === 0 ? undefined : { revision: draft?.revision ?? port.revision, imprint: draft ? draft.imprint : port.imprint, values };
 }
 
 export function withDraft(drafts: Drafts, port: string, draft: Draft | undefined): Drafts {

@@ -80,7 +80,7 @@ test('a conflict is told, and the changes go on top of the newer revision', asyn
   await user.clear(screen.getByLabelText('RetryCount'));
   await user.type(screen.getByLabelText('RetryCount'), '7');
   const id = (mock.calls.find((request) => request.act === 'port_show') as { port: string }).port;
-  await act(() => mock.call({ act: 'port_set', port: id, changes: [{ path: 'Description', value: 'by another' }], if_revision: null, note: null, dry_run: false }).then(() => undefined));
+  await act(() => mock.call({ act: 'port_set', port: id, changes: [{ path: 'Description', value: 'by another' }], if_revision: null, if_imprint: null, note: null, dry_run: false }).then(() => undefined));
   await user.click(screen.getByRole('button', { name: 'Review 1 change' }));
   const dialog = await screen.findByRole('dialog');
   await user.click(await within(dialog).findByRole('button', { name: 'Reload and keep my changes' }));
@@ -88,6 +88,20 @@ test('a conflict is told, and the changes go on top of the newer revision', asyn
   expect(await screen.findByText(/is saved as revision 3/)).toBeVisible();
   expect(screen.getByLabelText('Description')).toHaveValue('by another');
   expect(screen.getByLabelText('RetryCount')).toHaveValue('7');
+});
+
+// Sabotage: leave the imprint out of the review dialog's request.
+test('another revision of the same number, after a change of master, is a conflict too', async () => {
+  const { user, mock } = await openPort('SendOrders_SAP');
+  await user.clear(screen.getByLabelText('RetryCount'));
+  await user.type(screen.getByLabelText('RetryCount'), '7');
+  mock.history += 1;
+  await user.click(screen.getByRole('button', { name: 'Review 1 change' }));
+  const dialog = await screen.findByRole('dialog');
+  expect(await within(dialog).findByText(/is not as it was read/)).toBeVisible();
+  await user.click(await within(dialog).findByRole('button', { name: 'Reload and keep my changes' }));
+  await user.click(await within(dialog).findByRole('button', { name: 'Save' }));
+  expect(await screen.findByText(/is saved as revision 2/)).toBeVisible();
 });
 
 // Sabotage: leave the sections open, or filter by label only.

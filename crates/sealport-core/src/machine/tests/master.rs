@@ -108,7 +108,13 @@ fn a_poll_waits_only_where_nothing_is_new() {
 
 #[test]
 fn a_write_fits_its_epoch_version_and_revision_or_is_refused() {
-    let facts = WriteFacts { epoch: Epoch(2), active_version: V1, present: Some(Revision(3)), same: false };
+    let facts = WriteFacts {
+        epoch: Epoch(2),
+        active_version: V1,
+        present: Some(Revision(3)),
+        same: false,
+        unread: false,
+    };
     let write = WriteHead { epoch: Epoch(2), key_version: V1, revision: Revision(4) };
     assert_eq!(admit_write(&facts, &write), Ok(Admitted::Write));
     let refused = |write: WriteHead| admit_write(&facts, &write).unwrap_err();
@@ -122,6 +128,10 @@ fn a_write_fits_its_epoch_version_and_revision_or_is_refused() {
         let now = Some(Revision(3));
         assert_eq!(refused(WriteHead { revision: Revision(wrong), ..write }), WriteRefusal::Revision { now });
     }
+    // The number fits, and another history wrote that revision. Sabotage: leave the arm out.
+    let unread = WriteFacts { unread: true, ..facts };
+    assert_eq!(admit_write(&unread, &write), Err(WriteRefusal::Unread { now: Revision(3) }));
+    assert_eq!(admit_write(&WriteFacts { same: true, ..unread }, &write), Ok(Admitted::Already));
     let new = WriteFacts { present: None, ..facts };
     assert_eq!(admit_write(&new, &write), Err(WriteRefusal::Revision { now: None }));
     assert_eq!(admit_write(&new, &WriteHead { revision: Revision(1), ..write }), Ok(Admitted::Write));
@@ -129,8 +139,13 @@ fn a_write_fits_its_epoch_version_and_revision_or_is_refused() {
 
 #[test]
 fn a_repeated_write_is_answered_and_not_written_again() {
-    let facts =
-        WriteFacts { epoch: Epoch(1), active_version: KeyVersion(2), present: Some(Revision(4)), same: true };
+    let facts = WriteFacts {
+        epoch: Epoch(1),
+        active_version: KeyVersion(2),
+        present: Some(Revision(4)),
+        same: true,
+        unread: false,
+    };
     let write = WriteHead { epoch: Epoch(1), key_version: V1, revision: Revision(4) };
     assert_eq!(admit_write(&facts, &write), Ok(Admitted::Already));
 }
