@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use super::{PATIENCE, PROCESSING, STANDBY, equal, fleet_of, list, told, until_role, wait};
+use super::{PATIENCE, PROCESSING, STANDBY, equal, fleet::Machine, fleet_of, list, told, until_role, wait};
 
 /// Sabotage, still to be tried: leave `keep_parted` out of `arrive`; let `granted` not stand the old master down.
 #[test]
@@ -186,4 +186,27 @@ fn a_backup_makes_a_processing_node_the_master() {
     fleet.kill(1);
     fleet.start(1);
     until_role(&fleet, 1, "master", 2);
+}
+
+/// A master that was restored on another machine, at an address that nobody knows: it has a certificate of the system, and no
+/// other registry than its own tells of it. Sabotage: give `/v1/grant` the right `Renew`. Seen: nobody follows.
+#[test]
+fn a_master_restored_at_a_new_address_is_followed() {
+    let mut fleet = fleet_of(&[STANDBY, PROCESSING]);
+    let words = fleet.desk.file("words", "a passphrase of many words");
+    let backup = fleet.desk.path("b.sealport");
+    let backup = backup.to_str().unwrap();
+    fleet.json(0, "backup create", &[backup, "--passphrase-file", &words]);
+    fleet.kill(0);
+    let restore = "backup restore --custody passphrase --custody-passphrase-file custody --passphrase-file";
+    fleet.desk.json("restored", restore, &[&words, backup]);
+    fleet.machines.push(Machine::new("restored", None, "127.0.0.1:0"));
+    fleet.start(3);
+    let promoted = fleet.json(3, "promote self --emergency --yes", &[]);
+    assert_eq!(promoted["epoch"].as_u64(), Some(2), "{promoted}");
+    until_role(&fleet, 3, "master", 2);
+    until_role(&fleet, 1, "standby", 2);
+    until_role(&fleet, 2, "processing", 2);
+    fleet.json(2, "port set", &["Work.P1", "Address=ftp://after.example"]);
+    equal(&fleet, 3, &[1, 2]);
 }

@@ -8,9 +8,9 @@ use std::{
 use sealport_core::{
     id::Revision,
     machine::{
-        Admitted, Answer, Ask, Body, Failure, Head, Kept, Master, MasterFacts, Member, Moment, PollId,
-        ProvenGrant, Rank, Right, Standing, State, WriteFacts, WriteHead, WriteRefusal, admit, admit_write,
-        answer,
+        Admitted, Answer, Ask, Body, Caller, Failure, Head, Kept, Master, MasterFacts, Member, Moment,
+        PollId, ProvenGrant, Rank, Right, Standing, State, WriteFacts, WriteHead, WriteRefusal, admit,
+        admit_write, answer,
         master::{MasterEffects, MasterEvent, WriteId},
     },
 };
@@ -219,16 +219,18 @@ impl World<'_> {
                 self.send(m, from, Input::Written { write: row.write, outcome });
                 Ok(())
             }
-            Input::Write { from, head, row } => match admit(Some(&self.member(m, from)), Right::Write) {
-                Ok(()) if self.sabotaged(Sabotage::ChecksBefore) => {
-                    match self.admit_row(m, from, head, &row)? {
-                        Some(Admitted::Write) => self.enqueue_job(m, Job::Checked { from, row }),
-                        _ => Ok(()),
+            Input::Write { from, head, row } => {
+                match admit(Caller::Known(&self.member(m, from)), Right::Write) {
+                    Ok(()) if self.sabotaged(Sabotage::ChecksBefore) => {
+                        match self.admit_row(m, from, head, &row)? {
+                            Some(Admitted::Write) => self.enqueue_job(m, Job::Checked { from, row }),
+                            _ => Ok(()),
+                        }
                     }
+                    Ok(()) => self.enqueue_job(m, Job::Write { from, head, row }),
+                    Err(_) => Ok(()),
                 }
-                Ok(()) => self.enqueue_job(m, Job::Write { from, head, row }),
-                Err(_) => Ok(()),
-            },
+            }
             Input::Synced => self.master_synced(m),
             Input::Act(Act::Write { record, .. }) => {
                 self.writes += 1;
@@ -271,7 +273,7 @@ impl World<'_> {
             return Ok(());
         }
         let again = first || !self.sabotaged(Sabotage::AdmitsOnce);
-        if again && admit(Some(&self.member(m, poll.from)), Right::Sync).is_err() {
+        if again && admit(Caller::Known(&self.member(m, poll.from)), Right::Sync).is_err() {
             self.send(m, poll.from, Input::Failed { poll: poll.poll, failure: Failure::Revoked });
             return Ok(());
         }

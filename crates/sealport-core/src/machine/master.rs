@@ -46,11 +46,25 @@ pub struct Member {
     pub certificate: Certificate,
 }
 
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller<'a> {
+    /// Whoever shows no certificate of the system's authority.
+    Nobody,
+    /// A certificate of the system's authority, of a node that the registry here does not know: it may have joined, or been
+    /// restored, since.
+    Stranger,
+    /// A node of the registry.
+    Known(&'a Member),
+}
+
 /// What an endpoint asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
     /// Nothing: health, and joining with a token.
     Anyone,
+    /// To tell a grant, and to hear the highest one: what its own signature proves, whoever brings it.
+    Tell,
     /// To renew its certificate: an expired member may do this and nothing else.
     Renew,
     /// To follow.
@@ -79,16 +93,17 @@ pub enum Denial {
 }
 
 /// Whether a caller may use an endpoint. Refused where no rule lets it.
-pub fn admit(member: Option<&Member>, endpoint: Right) -> Result<(), Denial> {
-    if endpoint == Right::Anyone {
-        return Ok(());
-    }
-    let member = member.ok_or(Denial::Unknown)?;
+pub fn admit(caller: Caller<'_>, endpoint: Right) -> Result<(), Denial> {
+    let member = match (caller, endpoint) {
+        (_, Right::Anyone) | (Caller::Stranger, Right::Tell) => return Ok(()),
+        (Caller::Nobody | Caller::Stranger, _) => return Err(Denial::Unknown),
+        (Caller::Known(member), _) => member,
+    };
     if member.standing != Standing::Member {
         return Err(Denial::Revoked);
     }
     match (endpoint, member.certificate) {
-        (Right::Renew, _) => Ok(()),
+        (Right::Renew | Right::Tell, _) => Ok(()),
         (_, Certificate::Expired) => Err(Denial::Expired),
         (Right::Stand, _) if member.role != Role::Standby => Err(Denial::NotStandby),
         (Right::Administer, _) if !member.administrator => Err(Denial::NotAdministrator),

@@ -21,8 +21,9 @@ mod tests;
 
 pub use event::{Effects, Event, Failure, Held, Notify, Persist, PollId, Send, Settings};
 pub use master::{
-    Admitted, Answer, Body, Certificate, Denial, Kept, Master, MasterEffects, MasterEvent, MasterFacts,
-    Member, Right, Role, Seen, WriteFacts, WriteHead, WriteId, WriteRefusal, admit, admit_write, answer,
+    Admitted, Answer, Body, Caller, Certificate, Denial, Kept, Master, MasterEffects, MasterEvent,
+    MasterFacts, Member, Right, Role, Seen, WriteFacts, WriteHead, WriteId, WriteRefusal, admit, admit_write,
+    answer,
 };
 pub use node::{Node, contradicts};
 pub use promotion::{

@@ -51,9 +51,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/v1/about", Right::Sync, BODY_LIMIT, "Tells how this node is. Any node answers."),
     endpoint(
         "/v1/grant",
-        Right::Renew,
+        Right::Tell,
         BODY_LIMIT,
-        "Takes a grant and tells the highest one known. Any node answers; a grant is proven by its signature.",
+        "Takes a grant and tells the highest one known. Any node answers, and any certificate of the system will do: a grant \
+         is proven by its signature.",
     ),
     endpoint(
         "/v1/vote",

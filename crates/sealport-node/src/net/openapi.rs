@@ -166,6 +166,7 @@ fn item(endpoint: &Endpoint) -> PathItem {
         Right::Anyone if endpoint.verb == Verb::Get => "Anyone.",
         Right::Anyone => "Anyone; the token decides.",
         Right::Renew => "A member, also with a certificate that is over.",
+        Right::Tell => "Any certificate of the system whose node is not revoked here, also one that is over.",
         Right::Sync => "A member.",
         Right::Write => "A member that may write.",
         Right::Administer => "A member that is an administrator's.",

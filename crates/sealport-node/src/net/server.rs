@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use sealport_core::{
     Code, Error,
     api::NodeState,
-    machine::{Answer, Certificate, Denial, Member, Role, Standing, master::admit},
+    machine::{Answer, Caller, Certificate, Denial, Member, Right, Role, Standing, master::admit},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
@@ -273,8 +273,12 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
     if endpoint.path == "/v1/join" {
         return blocking(move || engine.join_from(&read(&body)?)).await;
     }
-    // Every other endpoint has a right that only a member has.
+    // Every other endpoint but one has a right that only a member has.
     let Some(node) = node else {
+        // Who is master is for every node of the system to hear, also where this one has not heard of it yet.
+        if endpoint.right == Right::Tell {
+            return blocking(move || engine.grant_for(&read(&body)?)).await;
+        }
         return problem(&Error::new(Code::NotPermitted, "Who asks?"), Some("unknown"));
     };
     match endpoint.path {
@@ -324,7 +328,13 @@ fn admitted(system: &System, peer: Peer, endpoint: &Endpoint) -> Result<Option<N
             .hint("Ask the present master; `sealport node list` names it.");
         return Err(Box::new(answer_with(StatusCode::SERVICE_UNAVAILABLE, &error, Some("superseded"))));
     }
-    match admit(member.as_ref(), endpoint.right) {
+    let caller = match (&member, peer.0) {
+        (Some(member), _) => Caller::Known(member),
+        // The handshake takes no certificate but one of this authority.
+        (None, Some(_)) => Caller::Stranger,
+        (None, None) => Caller::Nobody,
+    };
+    match admit(caller, endpoint.right) {
         Ok(()) => Ok(node),
         Err(denial) => {
             let (word, message, hint) = match denial {

@@ -15,10 +15,11 @@ fn node(n: u8) -> NodeId {
 }
 
 /// Every right times every kind of caller. Sabotage: let `Right::Renew` fall to the last arm, or leave out the check
-/// of the standing; seen: the row of the expired, and of the revoked, fails.
+/// of the standing; seen: the row of the expired, and of the revoked, fails. Or let strangers do what members may.
 #[test]
 fn rights_by_caller() {
-    use Right::{Administer, Anyone, Renew, Stand, Sync, Write};
+    use Caller::{Known, Nobody, Stranger};
+    use Right::{Administer, Anyone, Renew, Stand, Sync, Tell, Write};
     let member = Member {
         standing: Standing::Member,
         role: Role::Processing,
@@ -29,21 +30,24 @@ fn rights_by_caller() {
     let administrator = Member { administrator: true, ..member };
     let expired = Member { certificate: Certificate::Expired, ..administrator };
     let revoked = Member { standing: Standing::Revoked, ..administrator };
-    let callers: [(Option<&Member>, &[Right]); 6] = [
-        (None, &[Anyone]),
-        (Some(&member), &[Anyone, Renew, Sync, Write]),
-        (Some(&standby), &[Anyone, Renew, Sync, Write, Stand]),
-        (Some(&administrator), &[Anyone, Renew, Sync, Write, Administer]),
-        (Some(&expired), &[Anyone, Renew]),
-        (Some(&revoked), &[Anyone]),
+    let callers: [(Caller<'_>, &[Right]); 7] = [
+        (Nobody, &[Anyone]),
+        (Stranger, &[Anyone, Tell]),
+        (Known(&member), &[Anyone, Tell, Renew, Sync, Write]),
+        (Known(&standby), &[Anyone, Tell, Renew, Sync, Write, Stand]),
+        (Known(&administrator), &[Anyone, Tell, Renew, Sync, Write, Administer]),
+        (Known(&expired), &[Anyone, Tell, Renew]),
+        (Known(&revoked), &[Anyone]),
     ];
     for (caller, rights) in callers {
-        for right in [Anyone, Renew, Sync, Write, Stand, Administer] {
+        for right in [Anyone, Tell, Renew, Sync, Write, Stand, Administer] {
             assert_eq!(admit(caller, right).is_ok(), rights.contains(&right), "{caller:?} {right:?}");
         }
     }
-    assert_eq!(admit(Some(&expired), Administer), Err(Denial::Expired));
-    assert_eq!(admit(Some(&revoked), Renew), Err(Denial::Revoked));
+    assert_eq!(admit(Known(&expired), Administer), Err(Denial::Expired));
+    assert_eq!(admit(Known(&revoked), Renew), Err(Denial::Revoked));
+    assert_eq!(admit(Known(&revoked), Tell), Err(Denial::Revoked));
+    assert_eq!(admit(Stranger, Sync), Err(Denial::Unknown));
 }
 
 fn ask() -> Ask {
