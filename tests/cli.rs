@@ -346,7 +346,7 @@ fn one_of_each() -> Vec<Request> {
         "if_revision": null, "if_imprint": null, "note": null, "path": "", "secret": false, "rows": [], "out": "", "secrets": "mask",
         "document": null, "from": 1, "to": 1, "file": "", "reminder": null, "secret_only": false, "before": null,
         "role": "standby", "administrator": false, "url": "", "token": "", "cache": "keyring", "node": "", "key": "",
-        "value": "", "mode": "planned", "from_backup": null, "expect_epoch": null, "id": 1, "ids": null, "steer": "pause",
+        "value": "", "mode": "planned", "from_backup": null, "leave_unreadable": false, "expect_epoch": null, "id": 1, "ids": null, "steer": "pause",
         "version": 1, "confirm": "",
     });
     let make = |name: &str| {

@@ -163,6 +163,7 @@ mod tests {
                 mode: PromotionMode::Emergency,
                 expect_epoch: None,
                 from_backup: Some(source),
+                leave_unreadable: false,
             })
         };
         assert_eq!(rotate(&read).unwrap_err().code, Code::NotPermitted);

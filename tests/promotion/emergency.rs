@@ -210,3 +210,26 @@ fn a_master_restored_at_a_new_address_is_followed() {
     fleet.json(2, "port set", &["Work.P1", "Address=ftp://after.example"]);
     equal(&fleet, 3, &[1, 2]);
 }
+
+/// A row under a version of the master secret that the candidate's custody does not hold, and no other node either: it is named,
+/// and whoever promotes knows. Sabotage: leave `missing_versions` empty.
+#[test]
+fn a_version_that_the_candidate_lacks_is_named() {
+    let fleet = fleet_of(&[STANDBY]);
+    fleet.kill(0);
+    let versions = || {
+        let preflight = fleet.json(1, "promote self --emergency --dry-run", &[]);
+        assert_eq!(preflight["possible"], true, "{preflight}");
+        let checks = preflight["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["id"] == "versions").unwrap().clone()
+    };
+    assert_eq!(versions()["outcome"], "passed");
+    let database = fleet.database(1);
+    let changed = database.execute("UPDATE record SET key_version = 7 WHERE name = 'Work.P1'", []).unwrap();
+    assert_eq!(changed, 1);
+    drop(database);
+    let check = versions();
+    assert_eq!(check["outcome"], "warning", "{check}");
+    let message = check["message"].as_str().unwrap();
+    assert!(message.contains("version 7 (1 parts") && message.contains("no proven backup"), "{message}");
+}

@@ -124,7 +124,7 @@ export type CheckOutcome = "passed" | "warning" | "failed";
  */
 export type CheckView = { 
 /**
- * Stable, to branch on: `candidate`, `master`, `secret`, `replica`, `records`, `clock`, `backup`, `votes`, `epoch`,
+ * Stable, to branch on: `candidate`, `master`, `secret`, `replica`, `records`, `versions`, `clock`, `backup`, `votes`, `epoch`,
  * `rotation`, `address`.
  */
 id: string, outcome: CheckOutcome, 
@@ -667,7 +667,11 @@ if_imprint: Imprint | null, note: string | null, dry_run: boolean, } | { "act": 
 /**
  * `https://host:port` of the master.
  */
-url: string, token: string, custody: CustodyChoice, cache: Cache, } | { "act": "node_list" } | { "act": "node_revoke", node: string, } | { "act": "node_rename", node: string, name: string, } | { "act": "promote_preflight", node: string, mode: PromotionMode, from_backup: BackupSource | null, } | { "act": "promote", node: string, mode: PromotionMode, 
+url: string, token: string, custody: CustodyChoice, cache: Cache, } | { "act": "node_list" } | { "act": "node_revoke", node: string, } | { "act": "node_rename", node: string, name: string, } | { "act": "promote_preflight", node: string, mode: PromotionMode, from_backup: BackupSource | null, 
+/**
+ * See [`Request::Promote`].
+ */
+leave_unreadable: boolean, } | { "act": "promote", node: string, mode: PromotionMode, 
 /**
  * As the preflight told it; `None` takes the epoch that this node knows.
  */
@@ -675,7 +679,11 @@ expect_epoch: Epoch | null,
 /**
  * The candidate restores the master secret from it first; for a node that lacks what a master needs.
  */
-from_backup: BackupSource | null, } | { "act": "stranded_list" } | { "act": "stranded_show", id: number, } | { "act": "stranded_accept", ids: Array<number> | null, } | { "act": "stranded_discard", ids: Array<number> | null, } | { "act": "secret_list" } | { "act": "secret_rotate", file: LocalPath, passphrase: string, reminder: string | null, } | { "act": "secret_rotation" } | { "act": "secret_steer", steer: RotationAct, } | { "act": "secret_destroy", version: KeyVersion, confirm: string, } | { "act": "alert_list" } | { "act": "alert_test" } | { "act": "config_get", key: string | null, } | { "act": "config_set", key: string, value: string, };
+from_backup: BackupSource | null, 
+/**
+ * Emergency: goes on though the candidate lacks versions of the master secret with which another would open more.
+ */
+leave_unreadable: boolean, } | { "act": "stranded_list" } | { "act": "stranded_show", id: number, } | { "act": "stranded_accept", ids: Array<number> | null, } | { "act": "stranded_discard", ids: Array<number> | null, } | { "act": "secret_list" } | { "act": "secret_rotate", file: LocalPath, passphrase: string, reminder: string | null, } | { "act": "secret_rotation" } | { "act": "secret_steer", steer: RotationAct, } | { "act": "secret_destroy", version: KeyVersion, confirm: string, } | { "act": "alert_list" } | { "act": "alert_test" } | { "act": "config_get", key: string | null, } | { "act": "config_set", key: string, value: string, };
 
 /**
  * What came of a request. The tag is not `kind`, since a port has a kind of its own.

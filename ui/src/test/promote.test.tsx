@@ -30,7 +30,7 @@ test('an emergency shows the evidence, takes the typed name, and compares the ep
   await user.type(name, '1');
   await user.click(promote);
   expect(await screen.findByText(/HUB-1 is the master\. It took over in 1\.8 s, and epoch 2 has begun\./)).toBeVisible();
-  expect(mock.calls.filter((request) => request.act === 'promote')).toEqual([{ act: 'promote', node: expect.stringMatching(/^0198/), mode: 'emergency', expect_epoch: 1, from_backup: null }]);
+  expect(mock.calls.filter((request) => request.act === 'promote')).toEqual([{ act: 'promote', node: expect.stringMatching(/^0198/), mode: 'emergency', expect_epoch: 1, from_backup: null, leave_unreadable: false }]);
   expect(screen.getByText(/When HUB-2 is back it stands down by itself/)).toBeVisible();
 });
 

@@ -169,7 +169,14 @@ pub enum Request {
     /// Gives a node another name.
     NodeRename { node: String, name: String },
     /// What a promotion would do, and whether it can; changes nothing. `node` is an id, a name, or `self`.
-    PromotePreflight { node: String, mode: PromotionMode, from_backup: Option<BackupSource> },
+    PromotePreflight {
+        node: String,
+        mode: PromotionMode,
+        from_backup: Option<BackupSource>,
+        /// See [`Request::Promote`].
+        #[serde(default)]
+        leave_unreadable: bool,
+    },
     /// Makes another node the master. Refused unless the system is still in the epoch that the administrator saw.
     Promote {
         node: String,
@@ -178,6 +185,9 @@ pub enum Request {
         expect_epoch: Option<Epoch>,
         /// The candidate restores the master secret from it first; for a node that lacks what a master needs.
         from_backup: Option<BackupSource>,
+        /// Emergency: goes on though the candidate lacks versions of the master secret with which another would open more.
+        #[serde(default)]
+        leave_unreadable: bool,
     },
     /// Writes that only a former master had.
     StrandedList,

@@ -35,7 +35,7 @@ pub enum CheckOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct CheckView {
-    /// Stable, to branch on: `candidate`, `master`, `secret`, `replica`, `records`, `clock`, `backup`, `votes`, `epoch`,
+    /// Stable, to branch on: `candidate`, `master`, `secret`, `replica`, `records`, `versions`, `clock`, `backup`, `votes`, `epoch`,
     /// `rotation`, `address`.
     pub id: String,
     pub outcome: CheckOutcome,

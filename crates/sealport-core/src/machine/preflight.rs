@@ -68,6 +68,17 @@ pub enum RotationCheck {
     Bound,
 }
 
+/// A version of the master secret that something in the candidate's database is sealed under and its custody does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingVersion {
+    /// The version.
+    pub version: KeyVersion,
+    /// Records, former revisions and stranded changes under it.
+    pub parts: u64,
+    /// A proven backup that brings it, where one is known.
+    pub backup: Option<String>,
+}
+
 /// Everything that the checks are made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreflightFacts {
@@ -99,6 +110,12 @@ pub struct PreflightFacts {
     pub records: u64,
     /// See `records`.
     pub opened: Option<u64>,
+    /// Versions that are in use in its database and not in its custody, nor in the backup that was named.
+    pub missing: Vec<MissingVersion>,
+    /// The standby that answers and opens most of what the candidate can't, and how many parts those are.
+    pub opens_more: Option<(String, u64)>,
+    /// The administrator said that what does not open may be left so.
+    pub leave_unreadable: bool,
     /// Seconds since a backup of the active version was proven.
     pub backup_age: Option<u64>,
     /// Standbys that are not revoked.
@@ -120,6 +137,7 @@ pub fn preflight(facts: &PreflightFacts) -> Vec<CheckView> {
         secret(facts),
         replica(facts, planned),
         records(facts, planned),
+        versions(facts, planned),
         clock(facts),
         backup(facts),
         votes(facts, planned),
@@ -336,6 +354,47 @@ fn records(facts: &PreflightFacts, planned: bool) -> CheckView {
             id,
             format!("{opened} of {all} records open here."),
             "What does not open is damaged, or needs a version of the master secret that is not here. A backup may have it.",
+        ),
+    }
+}
+
+fn versions(facts: &PreflightFacts, planned: bool) -> CheckView {
+    let id = "versions";
+    let name = &facts.candidate;
+    if facts.missing.is_empty() {
+        let held = "Every version of the master secret that something here is sealed under is held.";
+        return passed(id, held.to_owned());
+    }
+    let each = facts.missing.iter().map(|MissingVersion { version, parts, backup }| {
+        let backup = match backup {
+            Some(file) => format!("the backup {file} brings it"),
+            None => "no proven backup is known to hold it".to_owned(),
+        };
+        format!("version {version} ({parts} parts are sealed under it; {backup})")
+    });
+    let lacks = format!("{name} does not hold {}.", each.collect::<Vec<_>>().join(", nor "));
+    let bring =
+        "A backup that holds it brings it: `sealport promote self --emergency --from-backup FILE` there.";
+    match &facts.opens_more {
+        _ if planned => failed(
+            id,
+            format!("{lacks} As the master it could not open that, nor give it to others."),
+            "Wait for its next sync, or choose another node.",
+        ),
+        Some((other, more)) if !facts.leave_unreadable => failed(
+            id,
+            format!("{lacks} {other} opens {more} of these parts."),
+            &format!(
+                "Promote {other} instead. {bring} Only where neither is possible: `--leave-unreadable` on the command."
+            ),
+        ),
+        // A refusal could leave nobody to promote. It stays sealed as it is, and opens when its version is back.
+        _ => warning(
+            id,
+            format!(
+                "{lacks} What is sealed under it stays as it is, and opens nowhere until its version is back."
+            ),
+            bring,
         ),
     }
 }

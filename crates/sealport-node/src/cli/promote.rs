@@ -33,6 +33,9 @@ pub struct PromoteArgs {
     /// File with the backup's passphrase on its first line; `-` is standard input
     #[arg(long, value_name = "FILE", requires = "from_backup")]
     pub passphrase_file: Option<PathBuf>,
+    /// Goes on though another standby would open records that this one lacks the master secret for
+    #[arg(long, requires = "emergency")]
+    pub leave_unreadable: bool,
     /// Refuses unless the system is in this epoch, as `sealport status` told it
     #[arg(long, value_name = "EPOCH")]
     pub expect_epoch: Option<u64>,
@@ -82,7 +85,15 @@ impl Chosen {
 }
 
 pub fn make_promote_request(args: PromoteArgs, input: &mut Input, yes: bool) -> Result<Request, Error> {
-    let PromoteArgs { node, emergency, from_backup, passphrase_file, expect_epoch, dry_run } = args;
+    let PromoteArgs {
+        node,
+        emergency,
+        from_backup,
+        passphrase_file,
+        leave_unreadable,
+        expect_epoch,
+        dry_run,
+    } = args;
     let mode = if emergency { PromotionMode::Emergency } else { PromotionMode::Planned };
     if from_backup.is_some() && node != "self" {
         return Err(Error::new(Code::Usage, "a backup file is read on the candidate itself")
@@ -96,12 +107,15 @@ pub fn make_promote_request(args: PromoteArgs, input: &mut Input, yes: bool) -> 
         }),
     };
     if dry_run {
-        return Ok(Request::PromotePreflight { node, mode, from_backup });
+        return Ok(Request::PromotePreflight { node, mode, from_backup, leave_unreadable });
     }
     if emergency {
-        let question = format!(
+        let mut question = format!(
             "Promote {node} without the present master? What only that one has is kept as stranded changes when it comes back."
         );
+        if leave_unreadable {
+            question += " What it lacks the master secret for opens nowhere until that is back.";
+        }
         input.confirm_typed(&question, &node, yes)?;
     } else {
         input.confirm(
@@ -109,7 +123,8 @@ pub fn make_promote_request(args: PromoteArgs, input: &mut Input, yes: bool) -> 
             yes,
         )?;
     }
-    Ok(Request::Promote { node, mode, expect_epoch: expect_epoch.map(Epoch), from_backup })
+    let expect_epoch = expect_epoch.map(Epoch);
+    Ok(Request::Promote { node, mode, expect_epoch, from_backup, leave_unreadable })
 }
 
 pub fn make_stranded_request(

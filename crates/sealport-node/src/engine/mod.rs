@@ -58,6 +58,7 @@ use crate::{
 pub use alarm::Readiness;
 pub(crate) use heard::{KEY_CHECK, TIME};
 use ports::Seen;
+use preflight::How;
 pub(crate) use rotation::Pace;
 pub(crate) use system::System;
 
@@ -367,11 +368,13 @@ impl Handle for Engine {
             Request::NodeList => self.nodes().map(Response::Nodes),
             Request::NodeRevoke { node } => self.revoke(&node, call),
             Request::NodeRename { node, name } => self.rename(&node, &name, call),
-            Request::PromotePreflight { node, mode, from_backup } => {
-                self.preflight(&node, mode, from_backup, call).map(Response::Preflight)
+            Request::PromotePreflight { node, mode, from_backup, leave_unreadable } => {
+                let how = How { mode, from_backup, leave_unreadable };
+                self.preflight(&node, how, call).map(Response::Preflight)
             }
-            Request::Promote { node, mode, expect_epoch, from_backup } => {
-                self.promote(&node, mode, expect_epoch, from_backup, call).map(Response::Promoted)
+            Request::Promote { node, mode, expect_epoch, from_backup, leave_unreadable } => {
+                let how = How { mode, from_backup, leave_unreadable };
+                self.promote(&node, how, expect_epoch, call).map(Response::Promoted)
             }
             Request::StrandedList => self.stranded_list().map(Response::Stranded),
             Request::StrandedShow { id } => self.stranded_show(id).map(Response::StrandedDiff),

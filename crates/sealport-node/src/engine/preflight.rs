@@ -15,8 +15,9 @@ use sealport_core::{
     id::Epoch,
     machine::{
         Marks,
-        preflight::{CustodyCheck, MasterCheck, PreflightFacts, RotationCheck, preflight},
+        preflight::{CustodyCheck, MasterCheck, MissingVersion, PreflightFacts, RotationCheck, preflight},
     },
+    seal::Keys,
 };
 
 use super::{
@@ -35,11 +36,18 @@ use crate::{
         authority,
         wire::{AboutAnswer, AboutAsk, Administer},
     },
-    store::{Item, NodeRow},
+    store::{BackupRow, Item, NodeRow},
 };
 
 /// How long a promotion on another node may take.
 const ELSEWHERE: Duration = Duration::from_secs(60);
+
+/// How the master is to change, as the administrator asks for it.
+pub(super) struct How {
+    pub mode: PromotionMode,
+    pub from_backup: Option<BackupSource>,
+    pub leave_unreadable: bool,
+}
 
 /// What was found out before a promotion.
 pub(super) struct Found {
@@ -97,34 +105,34 @@ impl Engine {
     }
 
     /// What a promotion would do, and whether it can.
-    pub(super) fn preflight(
-        &self,
-        node: &str,
-        mode: PromotionMode,
-        from_backup: Option<BackupSource>,
-        call: &Call<'_>,
-    ) -> Result<PreflightView, Error> {
+    pub(super) fn preflight(&self, node: &str, how: How, call: &Call<'_>) -> Result<PreflightView, Error> {
         let system = self.system()?;
         let (row, here) = self.candidate(&system, node)?;
         if !here {
-            let request = Request::PromotePreflight { node: "self".to_owned(), mode, from_backup: None };
+            let How { mode, from_backup, leave_unreadable } = how;
+            let request = Request::PromotePreflight {
+                node: "self".to_owned(),
+                mode,
+                from_backup: None,
+                leave_unreadable,
+            };
             return match self.elsewhere(&system, &row, request, from_backup.is_some(), call)? {
                 Response::Preflight(view) => Ok(view),
                 _ => Err(Error::new(Code::Unavailable, "The answer of the node makes no sense.")),
             };
         }
-        let found = self.find_out(&system, mode, from_backup.as_ref(), None, call)?;
+        let found = self.find_out(&system, &how, None, call)?;
         Ok(self.view_of(&system, &found))
     }
 
     pub(super) fn find_out(
         &self,
         system: &System,
-        mode: PromotionMode,
-        from_backup: Option<&BackupSource>,
+        how: &How,
         expected: Option<Epoch>,
         call: &Call<'_>,
     ) -> Result<Found, Error> {
+        let mode = how.mode;
         let nodes = system.gate(|store| store.nodes())?;
         let own = nodes.iter().find(|row| row.id == system.row.node).cloned();
         let own = own.ok_or_else(|| {
@@ -154,7 +162,7 @@ impl Engine {
         let master_id = present.unwrap_or(position.master);
         let master = nodes.iter().find(|row| row.id == master_id).cloned();
         let here = system.known().map(|unlocked| unlocked.versions.clone()).unwrap_or_default();
-        let (custody, bundle, reminder) = self.custody_check(system, from_backup, call)?;
+        let (custody, bundle, reminder) = self.custody_check(system, how.from_backup.as_ref(), call)?;
         let answer = abouts.iter().find(|(row, _)| row.id == master_id).and_then(|(_, about)| about.as_ref());
         let name = master.as_ref().map_or_else(|| master_id.to_string(), |row| row.name.clone());
         let master_check = match answer {
@@ -183,8 +191,9 @@ impl Engine {
         let voters = nodes.iter().filter(|row| !row.revoked).filter(standby).count();
         let (records, opened) = match mode {
             PromotionMode::Planned => (position.counts.records, None),
-            PromotionMode::Emergency => self.open_all(system, call)?,
+            PromotionMode::Emergency => self.open_all(system, bundle.as_ref(), call)?,
         };
+        let missing = missing_versions(system, bundle.as_ref(), &backups)?;
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let facts = PreflightFacts {
             mode,
@@ -201,6 +210,9 @@ impl Engine {
             ahead,
             records,
             opened,
+            opens_more: opens_more(&missing, &abouts),
+            missing,
+            leave_unreadable: how.leave_unreadable,
             backup_age: newest.map(|backup| now().seconds_since(backup.proven)),
             voters: count(voters),
             reachable: count(reached + 1),
@@ -290,15 +302,34 @@ impl Engine {
         Ok((check, None, None))
     }
 
-    /// Opens every record that is here: how many there are, and how many open.
-    fn open_all(&self, system: &System, call: &Call<'_>) -> Result<(u64, Option<u64>), Error> {
+    /// Opens every record that is here, with what custody holds and what the backup that was named brings: how many there
+    /// are, and how many open.
+    fn open_all(
+        &self,
+        system: &System,
+        bundle: Option<&Bundle>,
+        call: &Call<'_>,
+    ) -> Result<(u64, Option<u64>), Error> {
         let position = system.position().borrow().clone();
         let known = *held(&self.opened_all);
-        if let Some((at, records, opened)) = known.filter(|(at, ..)| *at == position.at) {
-            let _ = at;
+        if let Some((_, records, opened)) = known.filter(|(at, ..)| *at == position.at && bundle.is_none()) {
             return Ok((records, Some(opened)));
         }
-        let Ok(unlocked) = system.unlocked() else { return Ok((position.counts.records, None)) };
+        let unlocked = system.unlocked();
+        let brought = bundle.map(|bundle| {
+            let here = unlocked.as_ref().ok();
+            let versions = here.iter().flat_map(|here| here.versions.iter().map(|held| held.version));
+            let versions: Vec<_> = versions.collect();
+            match here {
+                Some(here) => Keys::derive(bundle).with(&here.keys, &versions),
+                None => Keys::derive(bundle),
+            }
+        });
+        let keys = match (&brought, &unlocked) {
+            (Some(keys), _) => keys,
+            (None, Ok(unlocked)) => &unlocked.keys,
+            (None, Err(_)) => return Ok((position.counts.records, None)),
+        };
         let mut progress = super::Progress::new(call, "Opening every record", position.counts.records);
         let (mut records, mut opened) = (0, 0);
         let store = system.read(|store| store.again())?;
@@ -306,15 +337,15 @@ impl Engine {
         store.snapshot(|item| {
             if let Item::Record(row) = item {
                 records += 1;
-                opened += u64::from(
-                    open(&unlocked.keys, &row, row.kind.body(), row.revision, &row.envelope).is_ok(),
-                );
+                opened += u64::from(open(keys, &row, row.kind.body(), row.revision, &row.envelope).is_ok());
                 progress.at(records)?;
             }
             Ok(())
         })?;
         drop(moment);
-        *held(&self.opened_all) = Some((position.at, records, opened));
+        if bundle.is_none() {
+            *held(&self.opened_all) = Some((position.at, records, opened));
+        }
         Ok((records, Some(opened)))
     }
 
@@ -380,13 +411,51 @@ impl Engine {
                 return Err(Error::new(Code::Refused, "The master secret is kept in memory only."));
             }
         };
-        let keys = sealport_core::seal::Keys::derive(&bundle);
+        let keys = Keys::derive(&bundle);
         canary::prove(&keys, &keys)?;
         if bundle.authority.is_some() {
             *held(&self.read_back) = Some(Instant::now());
         }
         Ok(bundle)
     }
+}
+
+/// Versions that something here is sealed under, and that neither custody nor the backup that was named holds.
+fn missing_versions(
+    system: &System,
+    bundle: Option<&Bundle>,
+    backups: &[BackupRow],
+) -> Result<Vec<MissingVersion>, Error> {
+    let unlocked = system.known().ok();
+    if unlocked.is_none() && bundle.is_none() {
+        // Nothing is known of what custody holds, and another check says why.
+        return Ok(Vec::new());
+    }
+    let held = |version| {
+        bundle.is_some_and(|bundle| bundle.holds(version))
+            || unlocked.as_ref().is_some_and(|unlocked| unlocked.keys.holds(version))
+    };
+    let brings =
+        |version| backups.iter().find(|backup| backup.holds(version)).map(|backup| backup.file.clone());
+    let missing = system.read(|store| store.parts())?.into_iter().filter(|(version, _)| !held(*version));
+    let missing = missing.map(|(version, parts)| MissingVersion { version, parts, backup: brings(version) });
+    Ok(missing.collect())
+}
+
+/// The standby that answers and holds the most of what is missing, and how many parts here are under that.
+fn opens_more(
+    missing: &[MissingVersion],
+    abouts: &[(NodeRow, Option<AboutAnswer>)],
+) -> Option<(String, u64)> {
+    let standbys = abouts.iter().filter(|(row, _)| row.standby && !row.revoked);
+    let more = standbys.filter_map(|(row, about)| {
+        let about = about.as_ref()?;
+        let holds = |version| about.versions.iter().any(|held| held.version == version);
+        let parts =
+            missing.iter().filter(|missing| holds(missing.version)).map(|missing| missing.parts).sum();
+        Some((row.name.clone(), parts)).filter(|(_, parts)| *parts > 0)
+    });
+    more.max_by_key(|(_, parts)| *parts)
 }
 
 /// What will happen, for people.
@@ -415,4 +484,71 @@ fn beyond(there: Marks, here: Marks) -> Option<u64> {
     (there > here).then(|| {
         if there.epoch == here.epoch { there.generation.0 - here.generation.0 } else { there.generation.0 }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use sealport_core::{
+        api::{KeyVersionView, NodeState},
+        id::{Generation, KeyVersion, NodeId},
+        time::Timestamp,
+    };
+
+    use super::*;
+
+    fn answers(name: &str, standby: bool, versions: &[u32]) -> (NodeRow, Option<AboutAnswer>) {
+        let at = Marks { epoch: Epoch(1), generation: Generation(9) };
+        let row = NodeRow {
+            id: NodeId::from_bytes([1; 16]),
+            name: name.to_owned(),
+            standby,
+            administrator: false,
+            revoked: false,
+            key_hash: [0; 32],
+            address: None,
+            version: String::new(),
+            joined: Timestamp::from_millis(0),
+            certificate_expires: Timestamp::from_millis(0),
+            spooled: 0,
+            generation: Generation(1),
+        };
+        let view = |version: &u32| KeyVersionView {
+            version: KeyVersion(*version),
+            kcv: String::new(),
+            created: Timestamp::from_millis(0),
+        };
+        let about = AboutAnswer {
+            node: row.id,
+            state: NodeState::Degraded,
+            master: false,
+            live: false,
+            at,
+            seen: at,
+            active_version: KeyVersion(1),
+            versions: versions.iter().map(view).collect(),
+            grant: None,
+            promised: None,
+            heard_seconds: None,
+            time: 0,
+        };
+        (row, Some(about))
+    }
+
+    /// Sabotage: count processing nodes too; take the first that holds anything.
+    #[test]
+    fn the_standby_that_opens_the_most_is_named() {
+        let missing = |version, parts| MissingVersion { version: KeyVersion(version), parts, backup: None };
+        let missing = [missing(2, 5), missing(3, 1)];
+        let silent = (answers("HUB-9", true, &[]).0, None);
+        let abouts = [
+            silent,
+            answers("HUB-2", true, &[1]),
+            answers("HUB-3", true, &[1, 3]),
+            answers("HUB-4", true, &[1, 2]),
+            answers("WS-1", false, &[1, 2, 3]),
+        ];
+        assert_eq!(opens_more(&missing, &abouts), Some(("HUB-4".to_owned(), 5)));
+        assert_eq!(opens_more(&missing, &abouts[..2]), None);
+        assert_eq!(opens_more(&[], &abouts), None);
+    }
 }

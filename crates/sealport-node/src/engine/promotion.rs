@@ -8,7 +8,7 @@ use std::{
 
 use sealport_core::{
     Code, Error,
-    api::{BackupSource, CheckOutcome, PromotedView, PromotionMode, Request, Response},
+    api::{CheckOutcome, PromotedView, PromotionMode, Request, Response},
     id::Epoch,
     machine::{
         Ballot, BecomeRefusal, Grant, GrantKind, HandoverAsk, Promise, ProvenGrant, Tally, VoteFacts,
@@ -20,7 +20,7 @@ use super::{
     Engine,
     around::EACH,
     held, now,
-    preflight::Found,
+    preflight::{Found, How},
     system::{System, act},
     yielding::{member, no_authority, one_word},
 };
@@ -48,11 +48,11 @@ impl Engine {
     pub(super) fn promote(
         &self,
         node: &str,
-        mode: PromotionMode,
+        how: How,
         expect_epoch: Option<Epoch>,
-        from_backup: Option<BackupSource>,
         call: &Call<'_>,
     ) -> Result<PromotedView, Error> {
+        let mode = how.mode;
         let begun = Instant::now();
         let system = self.system()?;
         let expected = expect_epoch.unwrap_or(self.seen(&system)?.epoch);
@@ -60,7 +60,7 @@ impl Engine {
         // Whoever has a backup and its passphrase has all that an administrator could have.
         let own = system.gate(|store| store.nodes())?.into_iter().find(|row| row.id == system.row.node);
         if !own.is_some_and(|own| own.administrator)
-            && from_backup.is_none()
+            && how.from_backup.is_none()
             && call.origin != crate::call::Origin::Network
         {
             return Err(Error::new(
@@ -75,8 +75,9 @@ impl Engine {
                 mode,
                 expect_epoch: Some(expected),
                 from_backup: None,
+                leave_unreadable: how.leave_unreadable,
             };
-            return match self.elsewhere(&system, &row, request, from_backup.is_some(), call)? {
+            return match self.elsewhere(&system, &row, request, how.from_backup.is_some(), call)? {
                 Response::Promoted(view) => {
                     // What this node knows already it need not wait to hear.
                     self.ask_around();
@@ -90,7 +91,7 @@ impl Engine {
         if self.seen(&system)?.epoch != expected {
             return Err(self.who_won(&system));
         }
-        let found = self.find_out(&system, mode, from_backup.as_ref(), Some(expected), call)?;
+        let found = self.find_out(&system, &how, Some(expected), call)?;
         let checks = preflight(&found.facts);
         if let Some(check) = checks.iter().find(|check| check.outcome == CheckOutcome::Failed) {
             let system = self.system()?;

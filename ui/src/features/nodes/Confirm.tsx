@@ -38,7 +38,7 @@ export function Confirm({ view, source, here, ready, onWorking, onConflict, onDo
     onWorking(true);
     await work.run(async () => {
       const from_backup = source && { file: source.file.token, passphrase: source.passphrase };
-      const done = await ask(session.platform, { act: 'promote', node: here ? 'self' : view.candidate, mode, expect_epoch: view.epoch, from_backup }, 'promoted').catch((reason: Fault) => {
+      const done = await ask(session.platform, { act: 'promote', node: here ? 'self' : view.candidate, mode, expect_epoch: view.epoch, from_backup, leave_unreadable: false }, 'promoted').catch((reason: Fault) => {
         if (isConflict(reason)) onConflict();
         throw reason;
       });

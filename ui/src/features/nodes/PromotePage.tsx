@@ -50,7 +50,7 @@ export function PromotePage({ status, fleet, wanted }: { status: StatusView; fle
     setFault(null);
     setTold(false);
     const node = candidate.here ? 'self' : candidate.id;
-    const read = (mode: PromotionMode) => ask(session.platform, { act: 'promote_preflight', node, mode, from_backup: from && { file: from.file.token, passphrase: from.passphrase } }, 'preflight');
+    const read = (mode: PromotionMode) => ask(session.platform, { act: 'promote_preflight', node, mode, from_backup: from && { file: from.file.token, passphrase: from.passphrase }, leave_unreadable: false }, 'preflight');
     const guess: PromotionMode = status.state === 'synced' ? 'planned' : 'emergency';
     try {
       let of = await read(how ?? guess);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::{
-    preflight::{CustodyCheck, MasterCheck, PreflightFacts, RotationCheck, preflight},
+    preflight::{CustodyCheck, MasterCheck, MissingVersion, PreflightFacts, RotationCheck, preflight},
     *,
 };
 use crate::{
@@ -317,6 +317,9 @@ fn good() -> PreflightFacts {
         ahead: None,
         records: 10,
         opened: None,
+        missing: Vec::new(),
+        opens_more: None,
+        leave_unreadable: false,
         backup_age: Some(86_400),
         voters: 3,
         reachable: 3,
@@ -349,8 +352,13 @@ fn each_fact_has_its_check() {
         checks.map(|check| (check.id, check.outcome)).collect()
     };
     assert_eq!((bad(&good()), bad(&emergency())), (vec![], vec![]));
-    assert_eq!(preflight(&good()).len(), 11);
+    assert_eq!(preflight(&good()).len(), 12);
     let processing = member(Role::Processing, Standing::Member);
+    let lacking = |facts: PreflightFacts| PreflightFacts {
+        missing: vec![MissingVersion { version: KeyVersion(2), parts: 5, backup: None }],
+        ..facts
+    };
+    let more = Some(("HUB-3".to_owned(), 5));
     let rows = [
         ("epoch", Failed, PreflightFacts { expected: Some(Epoch(1)), ..good() }),
         ("candidate", Failed, PreflightFacts { member: None, ..good() }),
@@ -376,6 +384,15 @@ fn each_fact_has_its_check() {
         ("replica", Warning, PreflightFacts { seen: at(2, 11), ..emergency() }),
         ("records", Warning, PreflightFacts { opened: Some(9), ..emergency() }),
         ("records", Warning, PreflightFacts { opened: None, ..emergency() }),
+        ("versions", Failed, lacking(good())),
+        ("versions", Warning, lacking(emergency())),
+        ("versions", Failed, lacking(PreflightFacts { opens_more: more.clone(), ..emergency() })),
+        (
+            "versions",
+            Warning,
+            lacking(PreflightFacts { opens_more: more.clone(), leave_unreadable: true, ..emergency() }),
+        ),
+        ("versions", Failed, lacking(PreflightFacts { opens_more: more, leave_unreadable: true, ..good() })),
         ("backup", Warning, PreflightFacts { backup_age: None, ..good() }),
         ("backup", Warning, PreflightFacts { backup_age: Some(15 * 86_400), ..good() }),
         ("votes", Warning, PreflightFacts { reachable: 1, ..emergency() }),
@@ -384,6 +401,18 @@ fn each_fact_has_its_check() {
     ];
     for (id, outcome, facts) in rows {
         assert_eq!(bad(&facts), [(id.to_owned(), outcome)], "{facts:?}");
+    }
+    // What is missing is named, with what would bring it.
+    let told = PreflightFacts {
+        missing: vec![
+            MissingVersion { version: KeyVersion(2), parts: 5, backup: None },
+            MissingVersion { version: KeyVersion(3), parts: 1, backup: Some("/safe/b.sealport".into()) },
+        ],
+        ..emergency()
+    };
+    let told = preflight(&told).into_iter().find(|check| check.id == "versions").unwrap().message;
+    for word in ["version 2", "5 parts", "version 3", "/safe/b.sealport"] {
+        assert!(told.contains(word), "{word}: {told}");
     }
     // A replica that is behind is no obstacle: what it lacks comes first. A backup makes a processing node a standby.
     assert_eq!(bad(&PreflightFacts { master: lives(true, 12), ..good() }), []);
