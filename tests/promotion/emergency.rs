@@ -231,5 +231,5 @@ fn a_version_that_the_candidate_lacks_is_named() {
     let check = versions();
     assert_eq!(check["outcome"], "warning", "{check}");
     let message = check["message"].as_str().unwrap();
-    assert!(message.contains("version 7 (1 parts") && message.contains("no proven backup"), "{message}");
+    assert!(message.contains("version 7 (1 part is") && message.contains("no proven backup"), "{message}");
 }

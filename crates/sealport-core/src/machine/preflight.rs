@@ -370,7 +370,8 @@ fn versions(facts: &PreflightFacts, planned: bool) -> CheckView {
             Some(file) => format!("the backup {file} brings it"),
             None => "no proven backup is known to hold it".to_owned(),
         };
-        format!("version {version} ({parts} parts are sealed under it; {backup})")
+        let parts = if *parts == 1 { "1 part is".to_owned() } else { format!("{parts} parts are") };
+        format!("version {version} ({parts} sealed under it; {backup})")
     });
     let lacks = format!("{name} does not hold {}.", each.collect::<Vec<_>>().join(", nor "));
     let bring =

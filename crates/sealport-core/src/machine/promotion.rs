@@ -163,7 +163,7 @@ pub fn shared_until<'a>(
     limit.filter(|_| epoch == of)
 }
 
-/// Of the rows of a replica, each known by what makes it itself (id, revision and envelope), those that a history lacks: they
+/// Of the rows of a replica, each known by what makes it itself (id, revision and content), those that a history lacks: they
 /// are kept as stranded changes in the transaction that takes the history over.
 pub fn strands<T: Ord + Clone>(here: &BTreeSet<T>, history: &BTreeSet<T>) -> BTreeSet<T> {
     here.difference(history).cloned().collect()

@@ -10,12 +10,12 @@ use sealport_core::{
 use std::sync::{Arc, PoisonError};
 use tokio::sync::watch;
 
-use super::{held, system::System};
+use super::{held, stranded::holds_the_same, system::System};
 use crate::{
     clock,
     net::wire::{ActLine, BackupLine, Spooled},
     run::Follower,
-    store::{Arrival, Change, Own, Parted, Piece, Position, Store},
+    store::{Arrival, Change, Own, Parted, Piece, Position, Store, StrandedRow},
 };
 
 /// Records that the list of ports takes in one by one; for more it is made anew.
@@ -216,7 +216,11 @@ impl System {
                 fresh.push(row);
             }
         };
-        writer.arrive(to, parse, hear, spooled_apart)?;
+        // What does not open, here or there, counts as another write: it is kept, and nothing is lost.
+        let same = |ours: &StrandedRow, there: &[u8]| {
+            unlocked.as_ref().is_some_and(|unlocked| holds_the_same(&unlocked.keys, ours, there))
+        };
+        writer.arrive(to, parse, hear, spooled_apart, same)?;
         let mut index = held(&self.index);
         let listed = match (unlocked, index.as_mut()) {
             (Some(unlocked), Some(list)) if !to.full && count <= LISTED_ONE_BY_ONE => {

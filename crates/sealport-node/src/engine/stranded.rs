@@ -7,7 +7,7 @@ use sealport_core::{
     id::Revision,
     port::{Marks, Port},
     record::{DocumentHead, PortHead, RecordKind, from_plain, to_plain},
-    seal::Context,
+    seal::{Context, Keys},
     secret::SecretText,
 };
 use zeroize::Zeroizing;
@@ -53,12 +53,8 @@ impl System {
             let Some(there) = self.read(|store| store.revision(&row, stranded.revision))? else {
                 return Ok(false);
             };
-            if there.key_version == stranded.key_version {
-                return Ok(there.envelope == stranded.envelope);
-            }
-            let keys = &self.unlocked()?.keys;
-            let present = open(keys, &row, row.kind.body(), there.revision, &there.envelope)?;
-            Ok(*present == *self.open_stranded(stranded)?)
+            Ok(there.envelope == stranded.envelope
+                || holds_the_same(&self.unlocked()?.keys, stranded, &there.envelope))
         };
         same().unwrap_or(false)
     }
@@ -211,6 +207,14 @@ impl Engine {
         self.alarm.ring();
         Ok(Response::StrandedDone(StrandedDoneView { accepted, discarded, left }))
     }
+}
+
+/// Whether an envelope of the same record and revision holds what this write holds, whatever both are sealed under. `false` where
+/// one of them does not open.
+pub(super) fn holds_the_same(keys: &Keys, ours: &StrandedRow, there: &[u8]) -> bool {
+    let row = as_row(ours);
+    let open = |envelope: &[u8]| open(keys, &row, row.kind.body(), row.revision, envelope).ok();
+    open(&ours.envelope).zip(open(there)).is_some_and(|(ours, there)| *ours == *there)
 }
 
 fn one(system: &System, id: u64) -> Result<StrandedRow, Error> {

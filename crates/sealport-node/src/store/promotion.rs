@@ -8,7 +8,7 @@ use sealport_core::{
     id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
     machine::{
         AuditMark, BecomeFacts, BecomeRefusal, HandoverAsk, HandoverFacts, HandoverRefusal, Marks, Member,
-        Promise, ProvenGrant, Rank, SignedGrant, VoteRefusal, may_become_master, may_hand_over, shared_until,
+        Promise, ProvenGrant, Rank, SignedGrant, VoteRefusal, may_become_master, may_hand_over,
     },
     record::RecordKind,
 };
@@ -337,19 +337,14 @@ pub(super) fn set_aside(tx: &Transaction<'_>, to: Epoch) -> rusqlite::Result<boo
         return Ok(false);
     }
     // All of it, whatever the generations say: a master that was restored and written to again has another history under
-    // numbers that look shared. What really is shared may have been sealed anew meanwhile, and is the same all the same.
-    let known = grants(tx)?;
-    let shared = shared_until(known.iter().map(|signed| &signed.grant), to, at.epoch).map_or(0, |g| g.0);
-    tx.execute(
-        "CREATE TEMP TABLE was AS
-         SELECT id, kind, application, name, revision, key_version, envelope, generation <= ?1 AS shared FROM main.record
-         UNION ALL
-         SELECT f.id, r.kind, r.application, r.name, f.revision, f.key_version, f.envelope, f.generation <= ?1
-         FROM main.former f JOIN main.record r ON r.id = f.id",
-        [shared],
-    )?;
+    // numbers that look shared.
     tx.execute_batch(&format!(
-        "CREATE TEMP TABLE was_stranded AS SELECT {STRANDED} FROM main.stranded WHERE outcome = '';
+        "CREATE TEMP TABLE was AS
+         SELECT id, kind, application, name, revision, key_version, envelope FROM main.record
+         UNION ALL
+         SELECT f.id, r.kind, r.application, r.name, f.revision, f.key_version, f.envelope
+         FROM main.former f JOIN main.record r ON r.id = f.id;
+         CREATE TEMP TABLE was_stranded AS SELECT {STRANDED} FROM main.stranded WHERE outcome = '';
          CREATE TEMP TABLE was_audit AS SELECT * FROM main.audit WHERE (SELECT stood_down FROM main.system);
          CREATE TEMP TABLE was_revoked AS SELECT id, name FROM main.node WHERE revoked AND (SELECT stood_down FROM main.system);"
     ))?;
@@ -374,28 +369,30 @@ pub(super) fn tell_stood_down(
     Ok(Ok(()))
 }
 
-/// Puts into the spool what was set aside and is not in the history that came.
+/// Puts into the spool what was set aside and is not in the history that came. Either side may have sealed a revision anew since
+/// they parted, so an envelope that differs tells nothing, nor does its key version: `same` compares what both hold.
 pub(super) fn keep_parted(
     tx: &Transaction<'_>,
     keep: &impl Fn(Parted) -> Result<String>,
+    same: &impl Fn(&StrandedRow, &[u8]) -> bool,
 ) -> rusqlite::Result<Result<()>> {
     let origin: String = tx.query_row("SELECT node_name FROM system", [], |row| row.get(0))?;
     let mut parted = Vec::new();
     {
         let mut query = tx.prepare(
-            "SELECT id, kind, application, name, revision, key_version, envelope FROM temp.was w
-             WHERE NOT EXISTS (SELECT 1 FROM main.record r WHERE r.id = w.id AND r.revision = w.revision
-                               AND (r.envelope = w.envelope OR (w.shared AND r.key_version > w.key_version)))
-               AND NOT EXISTS (SELECT 1 FROM main.former f WHERE f.id = w.id AND f.revision = w.revision
-                               AND (f.envelope = w.envelope OR (w.shared AND f.key_version > w.key_version)))
-             ORDER BY id, revision",
+            "SELECT w.id, w.kind, w.application, w.name, w.revision, w.key_version, w.envelope,
+                    coalesce(r.envelope, f.envelope) AS there
+             FROM temp.was w LEFT JOIN main.record r ON r.id = w.id AND r.revision = w.revision
+                             LEFT JOIN main.former f ON f.id = w.id AND f.revision = w.revision
+             WHERE there IS NOT w.envelope ORDER BY w.id, w.revision",
         )?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let record = RecordId::from_bytes(row.get(0)?);
             let revision = Revision(row.get(4)?);
             let envelope: Vec<u8> = row.get(6)?;
-            parted.push(Parted::Write(StrandedRow {
+            let there: Option<Vec<u8>> = row.get(7)?;
+            let written = StrandedRow {
                 seq: 0,
                 origin: origin.clone(),
                 record,
@@ -408,7 +405,10 @@ pub(super) fn keep_parted(
                 digest: digest(record, revision, &envelope),
                 envelope,
                 outcome: String::new(),
-            }));
+            };
+            if !there.is_some_and(|there| same(&written, &there)) {
+                parted.push(Parted::Write(written));
+            }
         }
         let mut query = tx.prepare(&format!(
             "SELECT {STRANDED} FROM temp.was_stranded WHERE digest NOT IN (SELECT digest FROM main.stranded)"
