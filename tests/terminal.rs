@@ -215,6 +215,27 @@ fn what_can_not_be_undone_easily_is_asked_first() {
 }
 
 /// Sabotage: `abandon` in place of `finish_and_clear`, and the bar stays; take `!global.quiet` away, and it is drawn there.
+/// `self` is the same word on every machine, so it is no proof of which one is meant.
+/// Sabotage: ask for the word that was given. Seen: `self` is taken.
+#[test]
+fn an_emergency_asks_for_the_name_of_this_node() {
+    let desk = with_system();
+    let name = desk.json("data", "status", &[])["node"]["name"].as_str().unwrap().to_owned();
+    let answered = |answer: &str| {
+        let mut terminal = plain(&desk, "promote self --emergency", 80);
+        terminal.expect(&format!("Type {name} to go on: "));
+        terminal.answer(answer);
+        terminal.end()
+    };
+    let wrong = answered("self");
+    assert_eq!(wrong.code, Some(4), "{}", wrong.screen);
+    assert!(wrong.screen.contains("not confirmed; nothing was changed"), "{}", wrong.screen);
+    // The right name leads on: to what else stands in the way of a promotion here.
+    let right = answered(&name);
+    assert_eq!(right.code, Some(4), "{}", right.screen);
+    assert!(right.screen.contains("does not listen"), "{}", right.screen);
+}
+
 #[test]
 fn progress_counts_estimates_and_goes() {
     let desk = with_system();

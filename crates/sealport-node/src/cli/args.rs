@@ -370,7 +370,7 @@ Example:
         /// What reminds people of the passphrase; anyone who has the file can read it
         #[arg(long, value_name = "TEXT")]
         reminder: Option<String>,
-        /// Only the master secret, without the ports
+        /// Only the master secret, without the ports: it ends the alert `no_proven_backup`, but brings no port back
         #[arg(long)]
         secret_only: bool,
     },

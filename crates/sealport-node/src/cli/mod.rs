@@ -14,7 +14,7 @@ use sealport_core::{
     Code, Error,
     api::{
         Assignment, CustodyChoice, CustodyKind, FirstBackup, ImportFile, LocalPath, PortFilter, Request,
-        Response,
+        Response, StatusView,
     },
     id::Revision,
     secret::SecretText,
@@ -94,6 +94,9 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
     }
     let watches = matches!(&command, Command::Secret(SecretCommand::Rotate(args)) if args.backup.is_some() && !args.no_wait);
     let request = make_request(command, &mut input, global.yes)?;
+    if !global.yes {
+        promote::confirm_emergency(&request, &input, || own_name(&data_dir, opener))?;
+    }
     // These bring their passphrase, or make the custody that it is for.
     let brings_custody = matches!(
         request,
@@ -139,6 +142,23 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
         Ok(text)
     } else {
         Ok(show::text(&response, &data_dir, &source, global.quiet))
+    }
+}
+
+/// The name of this node. Nothing has to be unlocked for that.
+fn own_name(data_dir: &Path, opener: Opener) -> Result<String, Error> {
+    let config =
+        || Ok(Config { data_dir: data_dir.to_owned(), custody_passphrase: None, interactive: false });
+    let call = Call {
+        actor: call::actor(),
+        origin: Origin::CommandLine,
+        notify: &|_| {},
+        cancel: interrupt::cancel_flag(),
+    };
+    match door::ask(data_dir, config, opener, Request::Status, &call)? {
+        Response::Status(StatusView { node: Some(node), .. }) => Ok(node.name),
+        Response::Status(_) => Err(Error::new(Code::NoSystem, "this data directory holds no system yet")),
+        _ => Err(Error::new(Code::Internal, "the answer is not the one to this request")),
     }
 }
 

@@ -109,15 +109,7 @@ pub fn make_promote_request(args: PromoteArgs, input: &mut Input, yes: bool) -> 
     if dry_run {
         return Ok(Request::PromotePreflight { node, mode, from_backup, leave_unreadable });
     }
-    if emergency {
-        let mut question = format!(
-            "Promote {node} without the present master? What only that one has is kept as stranded changes when it comes back."
-        );
-        if leave_unreadable {
-            question += " What it lacks the master secret for opens nowhere until that is back.";
-        }
-        input.confirm_typed(&question, &node, yes)?;
-    } else {
+    if !emergency {
         input.confirm(
             &format!("Make {node} the master? The present one hands over and becomes a standby."),
             yes,
@@ -125,6 +117,27 @@ pub fn make_promote_request(args: PromoteArgs, input: &mut Input, yes: bool) -> 
     }
     let expect_epoch = expect_epoch.map(Epoch);
     Ok(Request::Promote { node, mode, expect_epoch, from_backup, leave_unreadable })
+}
+
+/// Where a request is an emergency promotion, it is carried out when the name of its node was typed. `own_name` tells the name
+/// of this node.
+pub fn confirm_emergency(
+    request: &Request,
+    input: &Input,
+    own_name: impl FnOnce() -> Result<String, Error>,
+) -> Result<(), Error> {
+    let Request::Promote { node, mode: PromotionMode::Emergency, leave_unreadable, .. } = request else {
+        return Ok(());
+    };
+    // `self` is short to type and the same on every machine: it says nothing of which one is meant.
+    let name = if node == "self" && input.is_terminal() { own_name()? } else { node.clone() };
+    let mut question = format!(
+        "Promote {name} without the present master? What only that one has is kept as stranded changes when it comes back."
+    );
+    if *leave_unreadable {
+        question += " What it lacks the master secret for opens nowhere until that is back.";
+    }
+    input.confirm_typed(&question, &name, false)
 }
 
 pub fn make_stranded_request(
