@@ -395,7 +395,7 @@ impl Truth {
             Notify::Current => told.stale = false,
             Notify::Damaged => told.damaged = true,
             Notify::Repaired => told.damaged = false,
-            Notify::Revoked | Notify::Master(_) => return Ok(()),
+            Notify::Revoked | Notify::Cloned | Notify::Master(_) => return Ok(()),
         }
         let same = before.unreachable == told.unreachable
             && before.contradiction == told.contradiction

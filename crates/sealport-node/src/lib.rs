@@ -11,6 +11,7 @@ pub mod door;
 pub mod engine;
 pub mod files;
 pub mod fill;
+pub mod life;
 pub mod local;
 pub mod lock;
 pub mod membership;

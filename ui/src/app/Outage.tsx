@@ -1,11 +1,11 @@
 // The line on every screen while this node can't do all it should: what stops, what goes on, since when, what to do.
 
-import { CircleSlash, Hourglass, TriangleAlert, Unplug } from 'lucide-react';
+import { CircleSlash, Copy, Hourglass, TriangleAlert, Unplug } from 'lucide-react';
 
 import type { NodeState, StatusView } from '../platform';
 import { Button } from '../shared/controls';
 import { began, exactly } from '../shared/format';
-import { Lasting, isAdministrator } from '../shared/fleet';
+import { Lasting, isAdministrator, isCopy } from '../shared/fleet';
 import { useSession } from '../shared/session';
 import { Words } from '../shared/Words';
 
@@ -18,7 +18,8 @@ interface Outage {
 }
 
 /** What each state means to whoever works here; null where nothing is amiss, or another line says it. */
-export function outageOf(state: NodeState, master: string): Outage | null {
+export function outageOf(state: NodeState, master: string, copy = false): Outage | null {
+  if (state === 'fenced' && copy) return { tone: 'bad', Icon: Copy, title: 'Another machine is this node, and was at work before it: this one is a copy', stops: 'Saving stops here, and this node leads nothing.', goesOn: 'Opening goes on. The other one goes on.' };
   switch (state) {
     case 'degraded':
       return { tone: 'warn', Icon: Unplug, title: `The master ${master} does not answer`, stops: 'Saving, importing and filling in stop.', goesOn: 'Opening goes on, also after a restart. Drafts are kept.' };
@@ -35,7 +36,7 @@ export function outageOf(state: NodeState, master: string): Outage | null {
 
 export function OutageBanner({ status }: { status: StatusView }) {
   const session = useSession();
-  const outage = outageOf(status.state, status.master?.name ?? 'master');
+  const outage = outageOf(status.state, status.master?.name ?? 'master', isCopy(status));
   if (!outage) return null;
   const { tone, Icon, title, stops, goesOn } = outage;
   const { since, hint } = status.sealing;

@@ -89,7 +89,10 @@ export function syncWords(node: NodeEntryView, at: number, now: number): string 
 }
 
 /** Whether ports can be opened here: a node without its master opens on, one that was revoked does not. */
-export const canOpen = (status: StatusView): boolean => status.secret !== null && status.state !== 'fenced' && status.state !== 'no_secret';
+export const canOpen = (status: StatusView): boolean => status.secret !== null && (status.state !== 'fenced' || isCopy(status)) && status.state !== 'no_secret';
+
+/** Whether this node is fenced because it is the copy of one that is at work. */
+export const isCopy = (status: StatusView): boolean => status.alerts.some((alert) => alert.id === 'node_cloned');
 
 /** Whether this node may change the nodes of the system, and who is its master. */
 export const isAdministrator = (status: StatusView): boolean => Boolean(status.node?.administrator || status.node?.role === 'master');
@@ -101,7 +104,7 @@ export function sealingBlocked(status: StatusView | null): string | null {
     starting: 'Not yet: this node has not heard from its master since it started.',
     degraded: 'Not now: the master does not answer.',
     stale: 'Not now: this node and its master contradict each other.',
-    fenced: 'No more: this node was revoked.',
+    fenced: isCopy(status) ? 'Not here: this node is a copy of one that is at work.' : 'No more: this node was revoked.',
   };
   return words[status.state] ?? 'Not now: the master secret can’t be had.';
 }

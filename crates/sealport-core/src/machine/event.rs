@@ -64,6 +64,8 @@ pub enum Failure {
     Unreachable,
     /// The master says that this node is revoked. Only what an authenticated master says may be told as this.
     Revoked,
+    /// The master says that another process is this very node, and began before. As for [`Failure::Revoked`].
+    Cloned,
     /// Another system answers at the master's address.
     OtherSystem,
     /// The master takes this node's certificate as expired: it must be renewed.
@@ -201,6 +203,8 @@ pub enum Notify {
     Current,
     /// The node was revoked: it asks no more.
     Revoked,
+    /// This is a copy of a node that is at work: it asks no more.
+    Cloned,
     /// Another node is the master now, by a grant that was proven.
     Master(Rank),
     /// The replica is damaged; a full copy is asked for.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Epoch, Generation, KeyVersion, SystemId};
 
+pub mod clone;
 pub mod event;
 pub mod master;
 pub mod node;
@@ -19,6 +20,7 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
+pub use clone::{Began, Life, Lives, Spoke};
 pub use event::{Effects, Event, Failure, Held, Notify, Persist, PollId, Send, Settings};
 pub use master::{
     Admitted, Answer, Body, Caller, Certificate, Denial, Kept, Master, MasterEffects, MasterEvent,

@@ -321,12 +321,8 @@ impl Node {
 
     fn failed(&mut self, failure: Failure, effects: &mut Effects, rng: &mut impl CryptoRng) {
         match failure {
-            Failure::Revoked => {
-                self.in_flight = None;
-                self.held.standing = Standing::Revoked;
-                effects.persist.push(Persist::Standing(Standing::Revoked));
-                effects.notify.push(Notify::Revoked);
-            }
+            Failure::Revoked => self.end(Standing::Revoked, Notify::Revoked, effects),
+            Failure::Cloned => self.end(Standing::Cloned, Notify::Cloned, effects),
             Failure::OtherSystem => {
                 self.contradiction = Some(Contradiction::OtherSystem);
                 self.fail(failure, rng);
@@ -337,6 +333,14 @@ impl Node {
             }
             _ => self.fail(failure, rng),
         }
+    }
+
+    /// It is no member any more, durably: nothing is asked from here on.
+    fn end(&mut self, standing: Standing, told: Notify, effects: &mut Effects) {
+        self.in_flight = None;
+        self.held.standing = standing;
+        effects.persist.push(Persist::Standing(standing));
+        effects.notify.push(told);
     }
 
     /// The poll has come to its end, well or not.

@@ -56,6 +56,8 @@ pub enum Standing {
     OtherSystem,
     /// A former master that met a higher epoch.
     Superseded,
+    /// A copy of a node that is at work elsewhere ([`super::clone`]).
+    Cloned,
 }
 
 /// How an answer contradicted what this node has already seen. Until a good answer comes, nothing is sealed.
@@ -156,6 +158,8 @@ pub enum Cause {
     OtherSystem,
     /// This was the master; another is.
     Superseded,
+    /// Another process is this very node, and began before.
+    Cloned,
 }
 
 /// A refusal to seal or to open.
@@ -172,7 +176,7 @@ pub struct Refusal {
 pub fn derive_state(facts: &Facts) -> State {
     match refusal(facts) {
         None => State::Synced,
-        Some(Cause::Revoked | Cause::OtherSystem | Cause::Superseded) => State::Fenced,
+        Some(Cause::Revoked | Cause::OtherSystem | Cause::Superseded | Cause::Cloned) => State::Fenced,
         Some(Cause::CustodyRefuses | Cause::NoSecret) => State::NoSecret,
         Some(Cause::Contradiction(_) | Cause::OldSecret { .. }) => State::Stale,
         Some(Cause::Starting) => State::Starting,
@@ -191,7 +195,7 @@ pub fn may_seal(facts: &Facts) -> Result<(), Refusal> {
 }
 
 /// Whether records may be opened: wherever the secret is held, except on a node that was revoked or holds the secret of
-/// another system. A former master goes on opening, since what it holds is the system's.
+/// another system. A former master goes on opening, since what it holds is the system's; so does a copy.
 pub fn may_open(facts: &Facts) -> Result<(), Refusal> {
     let cause = match (facts.standing, facts.secret.held, facts.custody) {
         (Standing::Revoked, ..) => Cause::Revoked,
@@ -210,6 +214,7 @@ fn refusal(facts: &Facts) -> Option<Cause> {
         Standing::Revoked => return Some(Cause::Revoked),
         Standing::OtherSystem => return Some(Cause::OtherSystem),
         Standing::Superseded => return Some(Cause::Superseded),
+        Standing::Cloned => return Some(Cause::Cloned),
         Standing::Member => {}
     }
     let Some(held) = facts.secret.held else {
@@ -286,6 +291,8 @@ mod tests {
             (Facts { standing: Standing::Revoked, ..synced() }, State::Fenced, false),
             (Facts { standing: Standing::OtherSystem, ..synced() }, State::Fenced, false),
             (Facts { standing: Standing::Superseded, master_here: true, ..synced() }, State::Fenced, true),
+            (Facts { standing: Standing::Cloned, ..synced() }, State::Fenced, true),
+            (Facts { standing: Standing::Cloned, secret: none, ..synced() }, State::Fenced, false),
         ];
         for (facts, state, opens) in rows {
             assert_eq!(derive_state(facts), *state, "{facts:?}");

@@ -33,6 +33,7 @@ pub const ALERTS: &[(&str, Severity)] = &[
     ("master_restored", Severity::Info),
     ("node_stale", Severity::Critical),
     ("node_revoked", Severity::Critical),
+    ("node_cloned", Severity::Critical),
     ("no_proven_backup", Severity::Critical),
     ("backup_old", Severity::Warning),
     ("rotation_due", Severity::Warning),

@@ -16,6 +16,8 @@ const CERTIFICATE_SHORT: i64 = 3 * 86_400_000;
 /// Everything that alerts are made from.
 pub(super) struct Facts<'a> {
     pub state: NodeState,
+    /// Whether the node is fenced because it is a copy.
+    pub cloned: bool,
     pub sealing: &'a SealingView,
     /// Why custody does not give the secret, if it does not.
     pub locked: Option<&'a Error>,
@@ -66,6 +68,9 @@ pub(super) fn of(facts: &Facts<'_>) -> Vec<AlertView> {
                 raise("master_unreachable", Severity::Critical, reason, cure, facts.sealing.since);
             }
             NodeState::Stale => raise("node_stale", Severity::Critical, reason, cure, facts.sealing.since),
+            NodeState::Fenced if facts.cloned => {
+                raise("node_cloned", Severity::Critical, reason, cure, facts.sealing.since);
+            }
             NodeState::Fenced => raise("node_revoked", Severity::Critical, reason, cure, facts.sealing.since),
             _ => {}
         }
@@ -210,6 +215,7 @@ mod tests {
         let folder = std::env::temp_dir();
         let good = || Facts {
             state: NodeState::Synced,
+            cloned: false,
             sealing: &sealing,
             locked: None,
             backup_age: Some(10),
@@ -236,6 +242,7 @@ mod tests {
             ("master_unreachable", Facts { state: NodeState::Degraded, ..good() }),
             ("node_stale", Facts { state: NodeState::Stale, ..good() }),
             ("node_revoked", Facts { state: NodeState::Fenced, ..good() }),
+            ("node_cloned", Facts { state: NodeState::Fenced, cloned: true, ..good() }),
             ("secret_missing", Facts { locked: Some(&locked), ..good() }),
             ("no_proven_backup", Facts { backup_age: None, ..good() }),
             ("backup_old", Facts { backup_age: Some(36 * 86_400), ..good() }),

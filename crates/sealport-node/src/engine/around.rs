@@ -261,7 +261,8 @@ impl Engine {
             return;
         }
         let known = self.way.read().unwrap_or_else(PoisonError::into_inner).is_some();
-        let anyone = system.others().is_ok_and(|others| others.iter().any(|row| row.address.is_some()));
+        let anyone = system.others().is_ok_and(|others| others.iter().any(|row| row.address.is_some()))
+            || self.other_places(system).next().is_some();
         system.set_sure(!(known && anyone));
         runtime.spawn(async move {
             loop {
@@ -270,7 +271,7 @@ impl Engine {
                     let Ok(system) = engine.system() else { return };
                     // A node that follows asks as its machine says.
                     if system.is_master() {
-                        engine.ask_round().await;
+                        tokio::join!(engine.ask_round(), engine.meet_oneself(&system));
                         system.set_sure(true);
                         // Where it fails, the next look tries it again.
                         let _ = tokio::task::spawn_blocking(move || engine.take_own_spool()).await;
@@ -299,6 +300,9 @@ impl Engine {
             system.carry_on(&former);
             if system.is_master() {
                 Membership::remove(&self.config.data_dir)?;
+            }
+            if system.cloned.is_some() {
+                self.be_silent();
             }
             self.install(system);
         }

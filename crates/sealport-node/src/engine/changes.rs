@@ -71,7 +71,7 @@ impl System {
                 custody,
                 secret: SecretFact { held, wanted: None },
                 contact: Contact::NeverYet { since: clock::now().since(self.opened), missed: 0 },
-                standing: Standing::Member,
+                standing: if self.cloned.is_some() { Standing::Cloned } else { Standing::Member },
                 contradiction: None,
                 master_here: false,
             },

@@ -56,7 +56,7 @@ impl System {
     /// Why and since when sealing is refused; `None` while it is not.
     pub fn sealing_refused(&self) -> Option<(Error, Option<Timestamp>)> {
         let refusal = may_seal(&self.facts()).err()?;
-        let since = refusal.since.map(ago);
+        let since = refusal.since.map(ago).or(self.cloned);
         Some((self.refusal(&refusal), since))
     }
 
@@ -102,12 +102,24 @@ impl System {
                 "This node is not the master any more: another one has a higher epoch.".to_owned(),
                 "Look at `sealport node list` for the present master.",
             ),
+            Cause::Cloned => (
+                format!(
+                    "Nothing new can be sealed{}: another machine holds the identity of this node and is at work, so this is its copy.",
+                    self.cloned
+                        .map(|at| format!(" since {}", at.at_a_glance(clock::wall())))
+                        .unwrap_or_default()
+                ),
+                "Opening goes on. Make this copy a test system of its own with `sealport node separate --name NAME`, or end it and delete its data directory.",
+            ),
         };
         Error::new(Code::EncryptionUnavailable, message).hint(hint)
     }
 
     /// There is no way to the master because following could not begin.
     pub fn no_way(&self) -> Error {
+        if self.cloned.is_some() {
+            return self.refusal(&Refusal { cause: Cause::Cloned, since: None });
+        }
         match self.known() {
             Err(error) => error,
             Ok(_) => Error::new(Code::EncryptionUnavailable, "This node does not follow its master yet.")

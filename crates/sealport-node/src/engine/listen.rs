@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Weak},
+    sync::{Arc, PoisonError, Weak},
     time::Duration,
 };
 
@@ -55,6 +55,14 @@ impl Engine {
         Ok(held(&self.listening).server.as_ref().map(|server| server.address))
     }
 
+    /// Serves and asks nobody any more.
+    pub(super) fn be_silent(&self) {
+        let mut listening = held(&self.listening);
+        listening.server = None;
+        listening.told = None;
+        *self.way.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Where other nodes reach this one, while it serves.
     pub(crate) fn address(&self) -> Option<String> {
         held(&self.listening).told.clone()
@@ -85,6 +93,9 @@ impl Engine {
         let (Some(at), None) = (&listening.wanted, &listening.server) else { return Ok(()) };
         let Some(engine) = self.me.get().and_then(Weak::upgrade) else { return Ok(()) };
         let Ok(system) = self.system() else { return Ok(()) };
+        if system.cloned.is_some() {
+            return Ok(());
+        }
         let known = system.gate(|store| store.nodes())?.into_iter().find(|node| node.id == system.row.node);
         // A standby is asked too: who is master, for its vote, to become the master.
         if !candidate

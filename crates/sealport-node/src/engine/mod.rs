@@ -9,6 +9,7 @@ mod around;
 mod backups;
 mod beside;
 mod changes;
+mod clone;
 mod export;
 mod fleet;
 mod health;
@@ -171,7 +172,7 @@ impl Engine {
     /// Begins to follow the master, if this node has one elsewhere and does not follow it yet.
     pub(crate) fn follow(&self) -> Result<(), Error> {
         let Ok(system) = self.system() else { return Ok(()) };
-        if system.is_master() {
+        if system.is_master() || system.cloned.is_some() {
             return Ok(());
         }
         // Held until it is there: two who begin at once would follow twice.
@@ -224,6 +225,9 @@ impl Engine {
     pub(crate) fn noticed(&self, notices: &[machine::Notify]) {
         if !notices.is_empty() {
             self.state_changed(self.node_state());
+        }
+        if notices.contains(&machine::Notify::Cloned) {
+            self.reopen_soon();
         }
     }
 

@@ -107,6 +107,7 @@ impl Engine {
     /// What a promotion would do, and whether it can.
     pub(super) fn preflight(&self, node: &str, how: How, call: &Call<'_>) -> Result<PreflightView, Error> {
         let system = self.system()?;
+        system.not_cloned()?;
         let (row, here) = self.candidate(&system, node)?;
         if !here {
             let How { mode, from_backup, leave_unreadable } = how;
@@ -236,7 +237,7 @@ impl Engine {
             let client = address.and_then(|address| self.way_to(&address, row.id).ok());
             let task = client.map(|client| {
                 runtime.spawn(async move {
-                    client.post::<AboutAnswer>("/v1/about", &AboutAsk {}, EACH).await.ok()
+                    client.post::<AboutAnswer>("/v1/about", &AboutAsk::default(), EACH).await.ok()
                 })
             });
             asked.push((row, task));

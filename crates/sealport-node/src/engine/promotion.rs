@@ -55,6 +55,7 @@ impl Engine {
         let mode = how.mode;
         let begun = Instant::now();
         let system = self.system()?;
+        system.not_cloned()?;
         let expected = expect_epoch.unwrap_or(self.seen(&system)?.epoch);
         let (row, here) = self.candidate(&system, node)?;
         // Whoever has a backup and its passphrase has all that an administrator could have.

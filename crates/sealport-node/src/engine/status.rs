@@ -108,6 +108,7 @@ fn fill(
     let counts = if unlocked.is_ok() && system.may_open().is_ok() { counts(system)? } else { no_counts() };
     let alerts = alerts::of(&alerts::Facts {
         state,
+        cloned: system.cloned.is_some(),
         sealing: &sealing,
         locked: unlocked.as_ref().err(),
         backup_age: age,

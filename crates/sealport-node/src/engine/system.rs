@@ -63,6 +63,10 @@ pub(crate) struct System {
     pub(super) drain: Mutex<Option<Instant>>,
     /// Whether a master that just started has asked around for a higher grant.
     pub(super) sure: (Mutex<bool>, Condvar),
+    /// Since when this is fenced as a copy of a node that is at work: it serves nobody, asks nobody, and leads nothing.
+    pub cloned: Option<Timestamp>,
+    /// Where the registry had this node when it was opened.
+    pub was_at: Option<String>,
     /// Whether the master secret is kept in memory alone.
     pub memory_only: bool,
     pub(super) opened: Moment,
@@ -162,14 +166,18 @@ impl System {
     }
 
     pub fn new(file: &Path, writer: Store, row: SystemRow, custody: Custody) -> Result<Self, Error> {
-        let seat = (row.master == row.node).then(|| Seat::new(row.epoch));
-        if let Some(seat) =
-            seat.as_ref().filter(|_| writer.own().is_ok_and(|own| own.standing == Standing::Superseded))
-        {
+        let own = writer.own()?;
+        let cloned = (own.standing == Standing::Cloned).then(|| own.cloned_since.unwrap_or_else(now));
+        let seat = (row.master == row.node && cloned.is_none()).then(|| Seat::new(row.epoch));
+        if let Some(seat) = seat.as_ref().filter(|_| own.standing == Standing::Superseded) {
             // It met a higher epoch before it ended, and does not know yet whose.
             seat.met(row.epoch.next());
         }
+        let was_at =
+            writer.nodes()?.into_iter().find(|node| node.id == row.node).and_then(|node| node.address);
         Ok(Self {
+            cloned,
+            was_at,
             data_dir: file.parent().unwrap_or(Path::new(".")).to_owned(),
             seat,
             position: watch::Sender::new(writer.position()?),

@@ -27,7 +27,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// How this node is, for a candidate.
-    pub(crate) fn about_here(&self, system: &System) -> Result<AboutAnswer, Error> {
+    pub(super) fn about_here(&self, system: &System) -> Result<AboutAnswer, Error> {
         let position = system.position().borrow().clone();
         let state = system.state();
         let (own, promised, grants) =
@@ -46,6 +46,7 @@ impl Engine {
             promised,
             heard_seconds: if system.is_master() { None } else { fleet::sync_age(system) },
             time: clock::wall().as_millis(),
+            cloned: false,
         })
     }
 

@@ -1,10 +1,18 @@
 //! A node's side of the network: requests to the master, each with a deadline, and what a failure means.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use reqwest::{
     Method, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
+    tls::TlsInfo,
 };
 use rustls::ClientConfig;
 use sealport_core::{
@@ -17,11 +25,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::{
-    authority::master_name,
+    authority::{self, master_name},
     tls,
-    wire::{JoinAnswer, JoinAsk, Problem, SEAL_ANEW},
+    wire::{CLONED, JoinAnswer, JoinAsk, Problem, SEAL_ANEW},
 };
-use crate::{membership::Membership, store::SealAnew};
+use crate::{life, membership::Membership, store::SealAnew};
 
 /// How long any request but a poll may take.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -40,6 +48,8 @@ pub struct Client {
     system: SystemId,
     /// The one node that is heard.
     meant: Option<NodeId>,
+    /// The count of the last answer; 0 before the first.
+    heard: AtomicU64,
 }
 
 /// What went wrong, for people and for the protocol.
@@ -112,6 +122,7 @@ impl Client {
         };
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(config)
+            .tls_info(true)
             .dns_resolver(Arc::new(Fixed { host, port }))
             .http1_only()
             .no_proxy()
@@ -124,7 +135,8 @@ impl Client {
             .map_err(|e| Error::new(Code::Internal, "The network client can't be set up.").because(e))?;
         // The name is the one that the master proves by its certificate; where it is, the resolver says.
         let base = format!("https://{}:{port}", master_name(system));
-        Ok(Self { http, base, url: url.to_owned(), tls, ca: ca.to_vec(), system, meant })
+        let heard = AtomicU64::new(0);
+        Ok(Self { http, base, url: url.to_owned(), tls, ca: ca.to_vec(), system, meant, heard })
     }
 
     /// Asks to be let in.
@@ -139,8 +151,24 @@ impl Client {
         ask: &impl Serialize,
         deadline: Duration,
     ) -> Result<A, Refused> {
+        self.post_to(None, path, ask, deadline).await
+    }
+
+    /// The same, but only the node with this key may answer: SHA-256 of the public one, as the registry has it.
+    pub async fn post_to<A: DeserializeOwned>(
+        &self,
+        key_hash: Option<[u8; 32]>,
+        path: &str,
+        ask: &impl Serialize,
+        deadline: Duration,
+    ) -> Result<A, Refused> {
         let exchange = async {
             let mut response = self.send(path, ask).await?;
+            let shown = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
+            let shown = shown.and_then(authority::read).map(|said| said.key_hash);
+            if key_hash.is_some() && shown != key_hash {
+                return Err(self.senseless("another node answers there"));
+            }
             let mut body = Zeroizing::new(Vec::new());
             while let Some(chunk) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
                 if body.len() + chunk.len() > ANSWER_LIMIT {
@@ -172,14 +200,20 @@ impl Client {
             failure: Failure::Refused,
             answered: true,
         })?;
+        let heard = Some(self.heard.load(Ordering::Relaxed)).filter(|heard| *heard > 0);
         let request = self
             .http
             .request(Method::POST, format!("{}{path}", self.base))
             .header("content-type", "application/json")
             // TLS has proven the long name; here it would only make each poll longer.
             .header("host", "master")
+            .header(life::LIFE, life::to_header(heard))
             .body(body);
         let mut response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let beat = response.headers().get(life::BEAT).and_then(|beat| beat.to_str().ok());
+        if let Some(beat) = beat.and_then(|beat| u64::from_str_radix(beat, 16).ok()) {
+            self.heard.store(beat, Ordering::Relaxed);
+        }
         if response.status().is_success() {
             return Ok(response);
         }
@@ -200,6 +234,7 @@ impl Client {
         };
         let failure = match problem.denial.as_deref() {
             Some("revoked") => Failure::Revoked,
+            Some(CLONED) => Failure::Cloned,
             Some("expired") => Failure::Expired,
             Some("superseded") => Failure::Superseded,
             _ => Failure::Refused,

@@ -14,7 +14,7 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody as _},
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use sealport_core::{
     Code, Error,
     api::NodeState,
-    machine::{Answer, Caller, Certificate, Denial, Member, Right, Role, Standing, master::admit},
+    machine::{Answer, Caller, Certificate, Denial, Life, Member, Right, Role, Standing, master::admit},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
@@ -38,11 +38,13 @@ use super::{
     endpoints::{BODY_LIMIT, DESCRIPTION, ENDPOINTS, Endpoint, Verb, anywhere},
     openapi,
     tls::{self, Shown},
-    wire::{Problem, SEAL_ANEW, SyncAsk, SyncLine},
+    wire::{CLONED, Problem, SEAL_ANEW, SyncAsk, SyncLine},
 };
 use crate::{
     clock,
     engine::{Engine, KEY_CHECK, System, TIME},
+    life,
+    run::Disturbed,
     store::{NodeRow, SealAnew},
 };
 
@@ -249,6 +251,10 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
         Ok(node) => node,
         Err(refused) => return *refused,
     };
+    let spoken = match spoke(&system, node.as_ref(), request.headers()) {
+        Ok(spoken) => spoken,
+        Err(cloned) => return *cloned,
+    };
     let body = tokio::time::timeout(
         PATIENCE * if endpoint.limit > BODY_LIMIT { 6 } else { 1 },
         axum::body::to_bytes(request.into_body(), endpoint.limit),
@@ -285,7 +291,7 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
         "/v1/sync" => {
             // A poll may wait for long: the engine must be able to end meanwhile.
             drop(engine);
-            let answer = sync(system.clone(), node, &body, &shared.bodies).await;
+            let answer = sync(system.clone(), node, spoken, &body, &shared.bodies).await;
             says_of_itself(&system, answer)
         }
         "/v1/secret" => blocking(move || system.secret_for(&node)).await,
@@ -295,7 +301,7 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
         "/v1/nodes" => {
             blocking(move || engine.nodes_here(&system).map(sealport_core::api::Response::Nodes)).await
         }
-        "/v1/about" => blocking(move || engine.about_here(&system)).await,
+        "/v1/about" => blocking(move || engine.about_for(&system, &node, &read(&body)?)).await,
         "/v1/grant" => blocking(move || engine.grant_for(&read(&body)?)).await,
         "/v1/vote" => blocking(move || engine.vote_for(&node, &read(&body)?)).await,
         "/v1/handover" => blocking(move || engine.handover_for(&node, &read(&body)?)).await,
@@ -303,6 +309,29 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
         "/v1/administer" => blocking(move || engine.administer_for(&node, read(&body)?)).await,
         _ => problem(&Error::new(Code::NotFound, "There is no such endpoint."), None),
     }
+}
+
+/// Which process of the caller asks, and the count of that, on a master. One that is a copy gets nothing.
+fn spoke(
+    system: &System,
+    node: Option<&NodeRow>,
+    headers: &HeaderMap,
+) -> Result<Option<(Life, u64)>, Box<Response>> {
+    let said = headers.get(life::LIFE).and_then(|said| said.to_str().ok()).and_then(life::from_header);
+    let (Some(node), Some((life, heard)), Some(seat)) = (node, said, &system.seat) else { return Ok(None) };
+    match seat.spoke(node.id, life, heard) {
+        Some(beat) => Ok(Some((life, beat))),
+        None => Err(Box::new(cloned())),
+    }
+}
+
+fn cloned() -> Response {
+    let error = Error::new(
+        Code::NotPermitted,
+        "Another process holds the identity of this node, and has for longer: this one is its copy.",
+    )
+    .hint("Make it a system of its own with `sealport node separate`, or end it.");
+    problem(&error, Some(CLONED))
 }
 
 /// The caller as the registry has it now, if it may use the endpoint.
@@ -365,6 +394,11 @@ fn admitted(system: &System, peer: Peer, endpoint: &Endpoint) -> Result<Option<N
 fn says_of_itself(system: &System, mut response: Response) -> Response {
     // Short: a poll with nothing new costs little because everything in it does.
     response.headers_mut().insert(TIME, (clock::wall().as_millis() / 1_000).into());
+    let beat =
+        system.seat.as_ref().and_then(|seat| HeaderValue::from_str(&format!("{:x}", seat.beat())).ok());
+    if let Some(beat) = beat {
+        response.headers_mut().insert(life::BEAT, beat);
+    }
     // Where all is the same, the mark of the versions has said so already.
     if response.body().size_hint().exact().is_some() {
         return response;
@@ -383,7 +417,13 @@ fn says_of_itself(system: &System, mut response: Response) -> Response {
     response
 }
 
-async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes, bodies: &Bodies) -> Response {
+async fn sync(
+    system: Arc<System>,
+    node: NodeRow,
+    spoken: Option<(Life, u64)>,
+    body: &Bytes,
+    bodies: &Bodies,
+) -> Response {
     let SyncAsk { ask, state } = match read::<SyncAsk>(body) {
         Ok(ask) => ask,
         Err(error) => return problem(&error, None),
@@ -391,7 +431,18 @@ async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes, bodies: &Bodies)
     let mut position = system.position();
     let begun = tokio::time::Instant::now();
     let mut told = false;
+    let call = system.seat.as_ref().map(|seat| seat.call(node.id)).unwrap_or_default();
     loop {
+        // Listens before it looks, so that nothing comes between.
+        let called = call.notified();
+        tokio::pin!(called);
+        called.as_mut().enable();
+        let disturbed = spoken
+            .zip(system.seat.as_ref())
+            .and_then(|((life, beat), seat)| seat.disturbed(node.id, life, beat));
+        if disturbed == Some(Disturbed::Cloned) {
+            return cloned();
+        }
         let now = position.borrow_and_update().clone();
         if !system.leads() {
             let error = Error::new(Code::EncryptionUnavailable, "This node is not the master any more.");
@@ -432,6 +483,7 @@ async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes, bodies: &Bodies)
                     None => stream(system, ask, bodies.turn().await),
                 };
             }
+            Answer::Hold(_) if disturbed.is_some() => None,
             Answer::Hold(hold) => {
                 Duration::from_millis(hold).checked_sub(begun.elapsed()).filter(|l| !l.is_zero())
             }
@@ -440,7 +492,10 @@ async fn sync(system: Arc<System>, node: NodeRow, body: &Bytes, bodies: &Bodies)
             let head = system.head(&now, facts, sealport_core::machine::Body::Nothing);
             return one_line(&SyncLine::Head(head));
         };
-        let waited = tokio::time::timeout(left, position.changed()).await;
+        let waited = tokio::select! {
+            waited = tokio::time::timeout(left, position.changed()) => waited,
+            () = called => continue,
+        };
         if matches!(waited, Ok(Err(_))) {
             return problem(&Error::new(Code::Unavailable, "The service is ending."), None);
         }

@@ -6,7 +6,7 @@ use sealport_core::{
     api::{KeyVersionView, NodeState, Request},
     backup::{AuditLine, RecordLine, RegistryLine, RevisionLine},
     id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision, SystemId},
-    machine::{Ask, AuditMark, HandoverAsk, Head, Marks, Promise, SignedGrant, VoteRefusal},
+    machine::{Ask, AuditMark, Began, HandoverAsk, Head, Marks, Promise, SignedGrant, VoteRefusal},
     record::RecordKind,
     secret::{SecretText, crossing},
     time::Timestamp,
@@ -320,8 +320,13 @@ impl StrandedLine {
 }
 
 /// A node asks another how it is, before a promotion.
-#[derive(Serialize, Deserialize, ToSchema)]
-pub struct AboutAsk {}
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+pub struct AboutAsk {
+    /// Who asks, where it believes that it asks itself: two processes of one node meet so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub own: Option<Began>,
+}
 
 /// How a node is, as it says itself.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
@@ -351,6 +356,9 @@ pub struct AboutAnswer {
     pub heard_seconds: Option<u64>,
     /// Its clock, in milliseconds of Unix time.
     pub time: i64,
+    /// Who asks is a copy of the node that answers: it holds the same key, and began later.
+    #[serde(default)]
+    pub cloned: bool,
 }
 
 /// The highest grant that a node knows, and where its master is.
@@ -445,6 +453,9 @@ pub struct RenewAnswer {
 /// now, or what it was made on is not what stands.
 pub const SEAL_ANEW: &str = "seal_anew";
 
+/// What [`Problem::denial`] says where another process is the very node that asks, and began before.
+pub const CLONED: &str = "cloned";
+
 /// An error between nodes (RFC 9457), with what the caller needs to tell its own people.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
@@ -458,8 +469,8 @@ pub struct Problem {
     /// The error as the door gives it.
     #[schema(value_type = super::openapi::ErrorShape)]
     pub error: Error,
-    /// Why a caller was not admitted, to branch on: `unknown`, `revoked`, `expired`, `not_standby`,
-    /// `not_administrator`, `superseded`.
+    /// Why a caller was not admitted, to branch on: `unknown`, `revoked`, `cloned`, `expired`,
+    /// `not_standby`, `not_administrator`, `superseded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denial: Option<String>,
 }

@@ -14,7 +14,8 @@ use sealport_core::{
     backup::hex,
     id::{Epoch, Generation, KeyVersion, NodeId},
     machine::{
-        CustodyFact, Effects, Event, Facts, Node, Notify, Persist, ProvenGrant, Send, Settings, event::PollId,
+        CustodyFact, Effects, Event, Facts, Node, Notify, Persist, ProvenGrant, Send, Settings, Standing,
+        event::PollId,
     },
 };
 use tokio::{
@@ -282,6 +283,7 @@ impl Follower {
                     done
                 }
                 Persist::Damaged => system.change_own(|own| own.damaged = true),
+                Persist::Standing(Standing::Cloned) => system.fence(),
                 Persist::Standing(standing) => system.change_own(|own| own.standing = standing),
                 Persist::Grant(grant) => {
                     let done = self.follow_grant(&engine, &system, &grant);

@@ -6,4 +6,4 @@ pub(crate) mod rotate;
 mod seat;
 
 pub use follower::Follower;
-pub use seat::Seat;
+pub use seat::{Disturbed, Seat};

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -13,24 +13,77 @@ use std::{
 use sealport_core::{
     id::{Epoch, Generation, NodeId},
     machine::{
-        Ask, Kept, Moment, ProvenGrant, Rank, Role, STANDBY_WAIT, State,
+        Ask, Kept, Life, Lives, Moment, ProvenGrant, Rank, Role, STANDBY_WAIT, Spoke, State,
         master::{Master, MasterEffects, MasterEvent, Seen, WriteId},
     },
 };
 
+use tokio::sync::Notify;
+
 use crate::clock;
+
+/// See [`Seat::disturbed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disturbed {
+    /// It is a copy, and gets nothing.
+    Cloned,
+    /// If it is alive, it is to ask again.
+    Doubted,
+}
 
 /// What the master remembers of its nodes between requests.
 pub struct Seat {
     master: Mutex<Master>,
     waiting: Mutex<BTreeMap<WriteId, mpsc::Sender<Kept>>>,
     writes: AtomicU64,
+    lives: Mutex<Lives>,
+    /// Wakes what a node waits for.
+    calls: Mutex<BTreeMap<NodeId, Arc<Notify>>>,
 }
 
 impl Seat {
     /// The seat of the master of this epoch.
     pub fn new(epoch: Epoch) -> Self {
-        Self { master: Mutex::new(Master::new(epoch)), waiting: Mutex::default(), writes: AtomicU64::new(0) }
+        let lives = Lives::make_new(&mut rand_core::UnwrapErr(getrandom::SysRng));
+        Self {
+            master: Mutex::new(Master::new(epoch)),
+            waiting: Mutex::default(),
+            writes: AtomicU64::new(0),
+            lives: Mutex::new(lives),
+            calls: Mutex::default(),
+        }
+    }
+
+    /// A member asks something: the count of that, or `None` where its process is a copy of one that is at work.
+    pub fn spoke(&self, node: NodeId, life: Life, heard: Option<u64>) -> Option<u64> {
+        let (Spoke { cloned, wake }, beat) = {
+            let mut lives = held(&self.lives);
+            (lives.spoke(node, life, heard), lives.beat())
+        };
+        if wake && let Some(call) = held(&self.calls).get(&node) {
+            call.notify_waiters();
+        }
+        (!cloned).then_some(beat)
+    }
+
+    /// The count that an answer carries.
+    pub fn beat(&self) -> u64 {
+        held(&self.lives).beat()
+    }
+
+    /// Why a poll that waits is to wait no more: its process was found to be a copy, or another one of the same node spoke since
+    /// the count was `beat`.
+    pub fn disturbed(&self, node: NodeId, life: Life, beat: u64) -> Option<Disturbed> {
+        let lives = held(&self.lives);
+        if lives.is_cloned(node, life) {
+            return Some(Disturbed::Cloned);
+        }
+        lives.other_since(node, life, beat).then_some(Disturbed::Doubted)
+    }
+
+    /// What wakes the polls of a node that wait.
+    pub fn call(&self, node: NodeId) -> Arc<Notify> {
+        held(&self.calls).entry(node).or_default().clone()
     }
 
     /// A node polled.

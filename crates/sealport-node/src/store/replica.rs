@@ -9,6 +9,7 @@ use sealport_core::{
     backup::AuditLine,
     id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
     machine::{AuditMark, Counts, Marks, Standing, rotation::replaces},
+    time::Timestamp,
 };
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
     promotion,
     read::{FORMER, ROW, audit, former, row},
     rotation,
-    sqlite::{insert_audit, insert_former, insert_row, write_backup},
+    sqlite::{insert_audit, insert_former, insert_row, moment, write_backup},
 };
 
 /// Rows read at a time: what a stream holds in memory.
@@ -56,6 +57,8 @@ pub struct Own {
     pub seen: Marks,
     pub damaged: bool,
     pub standing: Standing,
+    /// Since when it is fenced as a copy.
+    pub cloned_since: Option<Timestamp>,
 }
 
 impl Store {
@@ -122,17 +125,22 @@ impl Store {
     /// What this node knows of itself.
     pub fn own(&self) -> Result<Own> {
         self.connection
-            .query_row("SELECT seen_epoch, seen_generation, damaged, standing FROM system", [], |row| {
-                let standing: String = row.get(3)?;
-                let standing = serde_json::from_value(standing.into()).map_err(|e| {
-                    rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Text, e.into())
-                })?;
-                Ok(Own {
-                    seen: Marks { epoch: Epoch(row.get(0)?), generation: Generation(row.get(1)?) },
-                    damaged: row.get(2)?,
-                    standing,
-                })
-            })
+            .query_row(
+                "SELECT seen_epoch, seen_generation, damaged, standing, cloned_since FROM system",
+                [],
+                |row| {
+                    let standing: String = row.get(3)?;
+                    let standing = serde_json::from_value(standing.into()).map_err(|e| {
+                        rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Text, e.into())
+                    })?;
+                    Ok(Own {
+                        seen: Marks { epoch: Epoch(row.get(0)?), generation: Generation(row.get(1)?) },
+                        damaged: row.get(2)?,
+                        standing,
+                        cloned_since: row.get::<_, Option<i64>>(4)?.map(moment),
+                    })
+                },
+            )
             .map_err(self.place.on("Reading what this node is"))
     }
 
@@ -142,8 +150,14 @@ impl Store {
         let standing = standing.as_str().unwrap_or("member").to_owned();
         self.transact("Writing what this node is", |tx| {
             tx.execute(
-                "UPDATE system SET seen_epoch = ?, seen_generation = ?, damaged = ?, standing = ?",
-                params![own.seen.epoch.0, own.seen.generation.0, own.damaged, standing],
+                "UPDATE system SET seen_epoch = ?, seen_generation = ?, damaged = ?, standing = ?, cloned_since = ?",
+                params![
+                    own.seen.epoch.0,
+                    own.seen.generation.0,
+                    own.damaged,
+                    standing,
+                    own.cloned_since.map(|at| at.as_millis())
+                ],
             )?;
             Ok(Ok(()))
         })

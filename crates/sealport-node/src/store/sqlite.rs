@@ -25,6 +25,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0002_nodes.sql")),
     M::up(include_str!("migrations/0003_promotion.sql")),
     M::up(include_str!("migrations/0004_rotation.sql")),
+    M::up(include_str!("migrations/0005_cloned.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 

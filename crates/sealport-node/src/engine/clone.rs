@@ -1,0 +1,94 @@
+//! Two processes of one node: how a master finds another one of itself, and what a copy is from then on.
+//!
+//! Nodes that follow are told by their master, whom each of them asks (`machine::clone`). A master asks nobody, so it looks for
+//! itself where the registry has it, when it starts and every few seconds. What answers there must prove this node's own key.
+
+use std::sync::atomic::Ordering;
+
+use sealport_core::{
+    Error,
+    api::NodeState,
+    machine::{Cause, Refusal, Standing, clone::is_copy},
+};
+
+use super::{Engine, around::EACH, held, now, system::System};
+use crate::{
+    life,
+    net::wire::{AboutAnswer, AboutAsk},
+    store::NodeRow,
+};
+
+impl System {
+    /// This is a copy, durably. Whoever carries it on opens the data directory anew.
+    pub fn fence(&self) -> Result<(), Error> {
+        self.change_own(|own| {
+            own.standing = Standing::Cloned;
+            own.cloned_since.get_or_insert_with(now);
+        })
+    }
+
+    /// Refuses what a copy may not do, though it could.
+    pub(super) fn not_cloned(&self) -> Result<(), Error> {
+        match self.cloned {
+            Some(_) => Err(self.refusal(&Refusal { cause: Cause::Cloned, since: None })),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Engine {
+    /// Where this node is said to be, and does not serve itself.
+    pub(super) fn other_places(&self, system: &System) -> impl Iterator<Item = String> {
+        let told = held(&self.hints).get(&system.row.node).cloned();
+        let own = self.address();
+        let mut places: Vec<_> = [system.was_at.clone(), told].into_iter().flatten().collect();
+        places.dedup();
+        places.into_iter().filter(move |place| Some(place) != own.as_ref())
+    }
+
+    /// Looks whether this node is at work elsewhere too.
+    pub(super) async fn meet_oneself(&self, system: &System) {
+        let ask = AboutAsk { own: Some(life::own()) };
+        for place in self.other_places(system) {
+            let Ok(way) = self.way_to(&place) else { continue };
+            let own = tokio::task::block_in_place(|| system.gate(|store| store.nodes()));
+            let own = own.unwrap_or_default().into_iter().find(|node| node.id == system.row.node);
+            let Some(key) = own.map(|node| node.key_hash) else { return };
+            let answer = way.post_to::<AboutAnswer>(Some(key), "/v1/about", &ask, EACH).await;
+            if answer.is_ok_and(|about| about.cloned) {
+                tokio::task::block_in_place(|| self.fenced(system));
+            }
+        }
+    }
+
+    /// How this node is, for whoever asks. Where that is this very node, one of the two is a copy, and it is decided here.
+    pub(crate) fn about_for(
+        &self,
+        system: &System,
+        node: &NodeRow,
+        ask: &AboutAsk,
+    ) -> Result<AboutAnswer, Error> {
+        let mut about = self.about_here(system)?;
+        let met = ask.own.filter(|_| node.id == system.row.node);
+        match met.and_then(|other| is_copy(other, life::own())) {
+            Some(true) => about.cloned = true,
+            Some(false) => self.fenced(system),
+            None => {}
+        }
+        Ok(about)
+    }
+
+    /// This process is a copy: it leads nothing from here on, and that is durable.
+    fn fenced(&self, system: &System) {
+        if system.cloned.is_some() {
+            return;
+        }
+        // Where it can't be written down, the next look finds it again.
+        if system.fence().is_ok() {
+            system.over.store(true, Ordering::Release);
+            system.position.send_modify(|_| {});
+            self.state_changed(NodeState::Fenced);
+            self.reopen_soon();
+        }
+    }
+}
