@@ -318,6 +318,7 @@ fn line(request: &Request) -> &'static str {
         Request::NodeList => "node list",
         Request::NodeRevoke { .. } => "node revoke n",
         Request::NodeRename { .. } => "node rename n m",
+        Request::NodeSeparate { .. } => "node separate --name n --yes",
         Request::PromotePreflight { .. } => "promote n --dry-run",
         Request::Promote { .. } => "promote n --expect-epoch 1",
         Request::StrandedList => "stranded list",
@@ -347,7 +348,7 @@ fn one_of_each() -> Vec<Request> {
         "document": null, "from": 1, "to": 1, "file": "", "reminder": null, "secret_only": false, "before": null,
         "role": "standby", "administrator": false, "url": "", "token": "", "cache": "keyring", "node": "", "key": "",
         "value": "", "mode": "planned", "from_backup": null, "leave_unreadable": false, "expect_epoch": null, "id": 1, "ids": null, "steer": "pause",
-        "version": 1, "confirm": "",
+        "version": 1, "confirm": "", "forget": false,
     });
     let make = |name: &str| {
         let mut request = fields.clone();

@@ -4,9 +4,29 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
 
-use serde_json::Value;
+use sealport_core::{
+    bundle::{Bundle, Kept},
+    id::SystemId,
+    secret::SecretText,
+};
+use sealport_node::{
+    clock,
+    custody::Custody,
+    membership::Membership,
+    net::{
+        authority::{self, Leaf},
+        client::{Client, DEADLINE},
+    },
+};
+use serde_json::{Value, json};
 
 #[path = "harness/desk.rs"]
 #[allow(dead_code, unreachable_pub, reason = "other tests use what is not used here")]
@@ -20,6 +40,7 @@ mod system;
 #[allow(dead_code, reason = "other tests use what is not used here")]
 mod fleet;
 
+use desk::{CUSTODY, names_in};
 use fleet::{Fleet, Machine, PATIENCE, wait};
 use system::{SendPort, binding};
 
@@ -174,8 +195,13 @@ fn a_directory_that_was_moved_goes_on() {
     fleet.kill(0);
     let master = copied(&mut fleet, 0, "127.0.0.1:0");
     fleet.start(master);
+    let begun = Instant::now();
     assert_eq!(edit(&fleet, master, 14)["revision"], 5);
     assert_eq!(fleet.status(master)["state"], "synced");
+    // Of two that begin within two seconds either may be the copy.
+    wait("it is clearly older", PATIENCE, || {
+        if begun.elapsed() > Duration::from_secs(3) { Ok(()) } else { Err(String::new()) }
+    });
     fleet.start(0);
     // It is asked every ten seconds.
     fleet.until(0, "fenced", PATIENCE);
@@ -187,4 +213,173 @@ fn a_directory_that_was_moved_goes_on() {
         let ids: Vec<_> = status["alerts"].as_array().unwrap().iter().map(|alert| &alert["id"]).collect();
         if ids.iter().all(|id| **id != "node_cloned") { Ok(()) } else { Err(status.to_string()) }
     });
+}
+
+/// The bundle in the custody of a machine.
+fn bundle(fleet: &Fleet, number: usize) -> Bundle {
+    let passphrase = SecretText::new(CUSTODY.to_owned());
+    let text = Custody::Passphrase { file: fleet.file(number, "custody.age"), passphrase }.load().unwrap();
+    match Kept::from_text(std::str::from_utf8(&text).unwrap()).unwrap() {
+        Kept::Secret(bundle) => bundle,
+        Kept::KeyOnly { .. } => panic!("the secret is kept in memory"),
+    }
+}
+
+/// Whether the master lets a machine in that comes as this member, with whatever its own custody holds: its key, and a certificate
+/// that its authority signs for it.
+fn is_let_in(fleet: &Fleet, number: usize, member: &Membership) -> bool {
+    let mut bundle = bundle(fleet, number);
+    let key = bundle.node_key.take().unwrap();
+    let request = authority::request(&key).unwrap();
+    let ca: Vec<u8> =
+        fleet.database(number).query_row("SELECT ca FROM system", [], |row| row.get(0)).unwrap();
+    let keys = bundle.authority.as_ref().unwrap();
+    let signed =
+        authority::sign(keys, &ca, member.system, member.node, Leaf::Server, &request, clock::wall())
+            .unwrap();
+    let client = Client::member(&member.renewed(&signed.certificate), &key).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(client.post::<Value>("/v1/nodes", &json!({}), DEADLINE)).is_ok()
+}
+
+/// What a data directory holds besides what each one holds, and besides files that were cut off while they were written.
+fn leftovers(fleet: &Fleet, number: usize) -> Vec<String> {
+    let known = ["custody.age", "sealport.db", "sealport.db-shm", "sealport.db-wal", "sealport.toml"];
+    let mut names = names_in(&fleet.file(number, "."));
+    names.retain(|name| {
+        !known.contains(&name.as_str())
+            && name != "lock"
+            && !name.ends_with(".sock")
+            && !name.starts_with(".sealport-")
+    });
+    names
+}
+
+/// Sabotage: keep the node's key (`own_node` with the former one) or the authority's; leave former revisions out of what is sealed anew;
+/// leave `settle` out of `System::open`.
+#[test]
+fn a_separated_copy_is_a_system_of_its_own() {
+    let mut fleet = fleet_of(STANDBY);
+    let copy = copied(&mut fleet, 1, "127.0.0.1:0");
+    fleet.start(copy);
+    fleet.until(copy, "fenced", SOON);
+    fleet.json(copy, "port reveal", &["Work.P1", "Password"]);
+    let before = fleet.status(copy);
+    let (former, member) = (bundle(&fleet, copy), Membership::read(&fleet.file(1, ".")).unwrap().unwrap());
+    assert!(is_let_in(&fleet, 1, &member), "the original is");
+
+    let (code, answer) = fleet.ask(copy, "node separate --yes --name", &["hub"]);
+    assert_eq!((code, &answer["error"]["code"]), (2, &"usage".into()), "{answer}");
+    let (code, _) = fleet.ask(copy, "node separate --name", &["Hub-Test"]);
+    assert_eq!(code, 2, "nobody typed the name");
+    let done = fleet.json(copy, "node separate --yes --name", &["Hub-Test"]);
+    // Six ports and their document, and the former revision of one.
+    assert_eq!(
+        (&done["ports"], &done["parts"], &done["former_secret"]),
+        (&6.into(), &8.into(), &Value::Null)
+    );
+    assert_eq!((&done["former"]["id"], &done["former"]["name"]), (&before["system"]["id"], &"Hub".into()));
+
+    let status = fleet.status(copy);
+    let fine = (&status["state"], &status["node"]["role"], &status["epoch"], &status["system"]["name"]);
+    assert_eq!(fine, (&"synced".into(), &"master".into(), &1.into(), &"Hub-Test".into()));
+    for (one, other) in [("system", "id"), ("node", "id")] {
+        assert_ne!(status[one][other], before[one][other], "{one}");
+    }
+    assert_eq!(fleet.json(copy, "node list", &[])["nodes"].as_array().unwrap().len(), 1);
+    let (here, there) = (fleet.read_all(copy).1, fleet.read_all(1).1);
+    assert!(here == there, "what was sealed anew is something else");
+    assert_eq!(edit(&fleet, copy, 21)["revision"], 3);
+    let first = fleet.json(copy, "port show --revision 1", &["Work.P0"]);
+    assert_eq!(first["revision"], 1, "a former revision opens");
+    let trail = fleet.json(copy, "audit list", &[]);
+    let acts: Vec<_> = trail["entries"].as_array().unwrap().iter().map(|entry| &entry["act"]).collect();
+    assert_eq!(trail["broken_at"], Value::Null);
+    for act in ["system.init", "port.reveal", "node.separate"] {
+        assert!(acts.iter().any(|known| **known == act), "{act}: {acts:?}");
+    }
+
+    let new = bundle(&fleet, copy);
+    let differ = new.system() != former.system() && new.checks()[0].1 != former.checks()[0].1;
+    assert!(differ, "the former secret is still in custody");
+    assert!(!is_let_in(&fleet, copy, &member), "the former master lets it in");
+    assert_eq!(leftovers(&fleet, copy), Vec::<String>::new());
+    // The former system has noticed nothing, and goes on.
+    edit(&fleet, 1, 12);
+    fleet.until_equal(&[1]);
+    // It is a system like any other: it starts, lets a node in, and hands its secret to it.
+    fleet.kill(copy);
+    fleet.start(copy);
+    fleet.until(copy, "synced", PATIENCE);
+    assert_eq!(edit(&fleet, copy, 22)["revision"], 4);
+    let invited = fleet.json(copy, "node invite --role processing --name", &["N9"]);
+    let token = fleet.desk.file("token9", invited["token"].as_str().unwrap());
+    let at = fleet.machines[copy].address();
+    fleet.machines.push(Machine::new("n9", None, "127.0.0.1:0"));
+    let node = copy + 1;
+    let line =
+        format!("join --custody passphrase --custody-passphrase-file custody https://{at} --token-file");
+    fleet.json(node, &line, &[&token]);
+    fleet.start(node);
+    fleet.until(node, "synced", PATIENCE);
+    assert_eq!(edit(&fleet, node, 23)["revision"], 5);
+}
+
+/// Killed at moments over the whole of a separation: the old system is there, or the new one, and all of it opens. What a crash leaves
+/// between its steps is brought to its end. Sabotage: put the new secret into its place before the database has it.
+#[test]
+fn killed_at_any_moment_of_a_separation_it_is_one_system_or_the_other() {
+    const KILLS: u32 = 6;
+    let mut fleet = fleet_of(PROCESSING);
+    let there = fleet.read_all(1).1;
+    fleet.kill(1);
+    fleet.kill(0);
+    let command = |fleet: &Fleet, number: usize| {
+        let mut command =
+            fleet.desk.command(&fleet.machines[number].data, "--json node separate --yes --name", &["T"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let whole = copied(&mut fleet, 1, "127.0.0.1:0");
+    let begun = Instant::now();
+    assert!(command(&fleet, whole).status().unwrap().success());
+    let took = begun.elapsed();
+    let mut new = 0;
+    for round in 0..KILLS {
+        let copy = copied(&mut fleet, 1, "127.0.0.1:0");
+        let mut child = command(&fleet, copy).spawn().unwrap();
+        thread::sleep(took * (2 * round + 1) / (2 * KILLS));
+        child.kill().unwrap();
+        let ended = child.wait().unwrap().success();
+        let status = fleet.status(copy);
+        let separated = status["system"]["name"] == "T";
+        assert!(separated || (status["system"]["name"] == "Hub" && !ended), "{status}");
+        assert!(fleet.read_all(copy).1 == there, "what is here does not open");
+        if separated {
+            new += 1;
+            assert_eq!(edit(&fleet, copy, 31)["revision"], 3);
+            assert_eq!(leftovers(&fleet, copy), Vec::<String>::new());
+        } else {
+            assert_eq!(leftovers(&fleet, copy), ["membership.json"]);
+            assert!(command(&fleet, copy).status().unwrap().success());
+            assert!(fleet.read_all(copy).1 == there);
+        }
+    }
+    println!("{KILLS} kills within {took:?}: {new} were separated, {} were not yet", KILLS - new);
+
+    // Between the database and the rest: the former secret and membership are still there.
+    let id = fleet.status(whole)["system"]["id"].as_str().unwrap().to_owned();
+    let aside = format!("custody-{id}.age");
+    fs::rename(fleet.file(whole, "custody.age"), fleet.file(whole, &aside)).unwrap();
+    for name in ["custody.age", "membership.json"] {
+        fs::copy(fleet.file(1, name), fleet.file(whole, name)).unwrap();
+    }
+    assert_eq!(edit(&fleet, whole, 32)["revision"], 3);
+    assert_eq!(leftovers(&fleet, whole), Vec::<String>::new());
+    // Before the database: a secret that no system has.
+    let early = copied(&mut fleet, 1, "127.0.0.1:0");
+    let other = SystemId::from_bytes([7; 16]);
+    fs::copy(fleet.file(whole, "custody.age"), fleet.file(early, &format!("custody-{other}.age"))).unwrap();
+    assert!(fleet.read_all(early).1 == there);
+    assert_eq!(leftovers(&fleet, early), ["membership.json"]);
 }

@@ -50,6 +50,7 @@ fn leaves(request: &Request) -> &'static [&'static str] {
         Request::NodeInvite { .. } => &["node.invite"],
         Request::NodeRevoke { .. } => &["node.revoke"],
         Request::NodeRename { .. } => &["node.rename"],
+        Request::NodeSeparate { .. } => &["node.separate"],
         Request::ConfigSet { .. } => &["config.set"],
         // Changes of master need several processes: `promotion.rs` looks for these.
         Request::Promote { .. } => &["master.promote"],

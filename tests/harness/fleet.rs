@@ -99,7 +99,7 @@ impl Fleet {
 
     /// The address of the master.
     pub fn master(&self) -> String {
-        self.machines[0].listen.lock().unwrap().clone()
+        self.machines[0].address()
     }
 
     /// Lets a machine join, and serves it; its number.
@@ -300,6 +300,11 @@ impl Machine {
             listen: Mutex::new(listen.to_owned()),
             serving: Mutex::default(),
         }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> String {
+        self.listen.lock().unwrap().clone()
     }
 }
 

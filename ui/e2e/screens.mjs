@@ -230,6 +230,27 @@ export const screens = [
     { name: `96-${state}-overview`, query: `?node=${state}`, walk: async (page) => page.getByText(/^(All|The master|\d of)/).first().waitFor() },
     { name: `97-${state}-nodes`, query: `?node=${state}`, walk: async (page) => { await goTo('Nodes')(page); await page.getByRole('table').waitFor(); } },
   ]),
+  { name: '971-copy', query: '?node=cloned', walk: async (page) => page.getByRole('alert').getByText(/Another machine is this node/).waitFor() },
+  {
+    name: '972-copy-separate',
+    query: '?node=cloned',
+    walk: async (page) => {
+      await button(page, 'Make it a system of its own…').click();
+      await page.getByLabel('Name of the new system').fill('Halden Test');
+      await page.getByLabel('Type Halden Test to separate it').fill('Halden');
+    },
+  },
+  {
+    name: '973-separated',
+    query: '?node=cloned',
+    walk: async (page) => {
+      await button(page, 'Make it a system of its own…').click();
+      await page.getByLabel('Name of the new system').fill('Halden Test');
+      await page.getByLabel('Type Halden Test to separate it').fill('Halden Test');
+      await button(page, 'Separate').click();
+      await page.getByText('This is the system Halden Test now.').waitFor();
+    },
+  },
   {
     name: '98-degraded-draft',
     query: '?node=synced',

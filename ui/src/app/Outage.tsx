@@ -2,6 +2,9 @@
 
 import { CircleSlash, Copy, Hourglass, TriangleAlert, Unplug } from 'lucide-react';
 
+import { useState } from 'react';
+
+import { SeparateDialog } from '../features/nodes/SeparateDialog';
 import type { NodeState, StatusView } from '../platform';
 import { Button } from '../shared/controls';
 import { began, exactly } from '../shared/format';
@@ -36,6 +39,7 @@ export function outageOf(state: NodeState, master: string, copy = false): Outage
 
 export function OutageBanner({ status }: { status: StatusView }) {
   const session = useSession();
+  const [separating, setSeparating] = useState(false);
   const outage = outageOf(status.state, status.master?.name ?? 'master', isCopy(status));
   if (!outage) return null;
   const { tone, Icon, title, stops, goesOn } = outage;
@@ -63,9 +67,15 @@ export function OutageBanner({ status }: { status: StatusView }) {
           Promote…
         </Button>
       )}
+      {isCopy(status) && (
+        <Button small look="primary" onPress={() => setSeparating(true)}>
+          Make it a system of its own…
+        </Button>
+      )}
       <Button small onPress={() => session.go('nodes')}>
         Show nodes
       </Button>
+      {separating && <SeparateDialog former={status.system?.name ?? 'this system'} onClose={() => setSeparating(false)} />}
     </div>
   );
 }

@@ -28,6 +28,11 @@ const CAUSE: Partial<Record<NodeState, { reason: string; hint: string }>> = {
   },
 };
 
+const COPY = {
+  reason: 'Nothing new can be sealed since 05:12: another machine holds the identity of this node and is at work, so this is its copy.',
+  hint: 'Opening goes on. Make this copy a test system of its own with `sealport node separate --name NAME`, or end it and delete its data directory.',
+};
+
 const fault = (code: Code, message: string, hint = ''): Fault => ({ code, message, hint });
 
 export class MockFleet {
@@ -35,6 +40,8 @@ export class MockFleet {
   state: NodeState = 'synced';
   epoch = 1;
   since: string | null = null;
+  /** Fenced because this node is the copy of one that is at work. */
+  copy = false;
   settings: SettingView[] = [
     { key: 'listen', value: '127.0.0.1:7410', source: 'default', about: 'Where other nodes reach this one, as ADDR:PORT; counts from the next start.' },
     { key: 'sync_interval', value: '60s', source: 'default', about: 'Longest time between two syncs, from 5s to 1h. Changes arrive at once all the same.' },
@@ -136,7 +143,7 @@ export class MockFleet {
 
   /** Why nothing can be sealed now; null while it can. */
   refusal(): SealingView | null {
-    const cause = CAUSE[this.state];
+    const cause = this.copy ? COPY : CAUSE[this.state];
     return cause ? { possible: false, code: 'encryption_unavailable', ...cause, since: this.since } : null;
   }
 

@@ -80,11 +80,12 @@ export class Mock implements Platform {
   constructor(params: URLSearchParams) {
     this.delay = Number(params.get('delay') ?? 0);
     const state = params.get('state');
-    const befallen = params.get('node') as NodeState | null;
+    const befallen = params.get('node') as NodeState | 'cloned' | null;
     if (state !== 'empty') this.fleet.start(OWN_NAME, params.has('fleet'), befallen !== null, params.get('role') === 'standby' ? 'standby' : 'processing');
     if (params.has('ahead')) this.fleet.addStandby('DR-1', Number(params.get('ahead')));
     if (params.has('plain')) this.fleet.nodes.forEach((node) => node.here && (node.administrator = false));
-    if (befallen) this.fleet.turn(befallen, 4 * 60);
+    if (befallen) this.fleet.turn(befallen === 'cloned' ? 'fenced' : befallen, 4 * 60);
+    this.fleet.copy = befallen === 'cloned';
     this.promotion = new MockPromotion(this.fleet, () => this.rows.length + this.documents.size, params.get('promotion') ?? '');
     this.stranded = new MockStranded({
       port: (name) => {
@@ -198,7 +199,7 @@ export class Mock implements Platform {
     const proven = this.backups[0];
     const alerts: StatusView['alerts'] = [];
     const refusal = this.fleet.refusal();
-    const ALERT: Partial<Record<NodeState, string>> = { degraded: 'master_unreachable', stale: 'node_stale', fenced: 'node_revoked' };
+    const ALERT: Partial<Record<NodeState, string>> = { degraded: 'master_unreachable', stale: 'node_stale', fenced: this.fleet.copy ? 'node_cloned' : 'node_revoked' };
     if (this.locked) alerts.push({ id: 'secret_missing', severity: 'critical', message: 'The master secret can’t be had.', hint: 'See the line at the top.', since: new Date().toISOString() });
     else if (refusal && ALERT[this.fleet.state]) alerts.push({ id: ALERT[this.fleet.state]!, severity: 'critical', message: refusal.reason!, hint: refusal.hint!, since: refusal.since });
     if (this.system && !proven) alerts.push({ id: 'no_proven_backup', severity: 'critical', message: 'There is no proven backup of the master secret.', hint: 'Back up now: if this machine is lost, everything sealed here is lost with it.', since: null });
@@ -447,6 +448,17 @@ export class Mock implements Platform {
       case 'node_invite':
         this.note('node.invite', request.name, request.role);
         return { answer: 'invited', ...this.fleet.invite(request.name, request.role, request.administrator) };
+      case 'node_separate': {
+        const former = this.status().system!;
+        await this.work('Sealing everything anew', 23);
+        this.fleet.copy = false;
+        this.fleet.start(OWN_NAME, false, false);
+        this.fleet.turn('synced');
+        this.system = request.name;
+        this.backups = [];
+        this.note('node.separate', request.name, `it was part of ${former.name}`);
+        return { answer: 'separated', system: this.status().system!, former, ports: this.rows.length, parts: 31, former_secret: null };
+      }
       case 'node_rename':
         this.note('node.rename', this.fleet.find(request.node).name, `now ${request.name}`);
         this.fleet.find(request.node).name = request.name;

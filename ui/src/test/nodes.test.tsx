@@ -102,6 +102,29 @@ test('join takes the address, the token and a custody, and shows the fingerprint
   expect(mock.calls.filter((request) => request.act === 'join').at(-1)).toEqual({ act: 'join', url: 'https://hub-2:7410', token: 'sealport-join-1.good', custody: { custody: 'keyring' }, cache: 'keyring' });
 });
 
+test('a copy says what it is, opens, and becomes a system of its own once its name is typed', async () => {
+  const { mock, user } = openApp('?node=cloned');
+  const banner = await screen.findByRole('alert');
+  expect(banner).toHaveTextContent('this one is a copy');
+  expect(banner).toHaveTextContent('Opening goes on.');
+  await user.click(within(banner).getByRole('button', { name: 'Make it a system of its own…' }));
+  const dialog = await screen.findByRole('alertdialog');
+  const separate = within(dialog).getByRole('button', { name: 'Separate' });
+  await user.type(within(dialog).getByLabelText('Name of the new system'), 'halden trading');
+  await user.type(within(dialog).getByLabelText('Type halden trading to separate it'), 'halden trading');
+  // It must not be called what it leaves.
+  expect(separate).toBeDisabled();
+  await user.clear(within(dialog).getByLabelText('Name of the new system'));
+  await user.type(within(dialog).getByLabelText('Name of the new system'), 'Halden Test');
+  expect(separate).toBeDisabled();
+  await user.clear(within(dialog).getByLabelText('Type Halden Test to separate it'));
+  await user.type(within(dialog).getByLabelText('Type Halden Test to separate it'), 'Halden Test');
+  await user.click(separate);
+  expect(await screen.findByText(/This is the system Halden Test now/)).toBeVisible();
+  expect(mock.calls.filter((request) => request.act === 'node_separate')).toEqual([{ act: 'node_separate', name: 'Halden Test', forget: false }]);
+  expect(screen.queryByText(/this one is a copy/)).toBeNull();
+});
+
 test('addresses, spans and outages in words', () => {
   expect(joinUrl('hub:7410')).toBe('https://hub:7410');
   expect(joinUrl(' https://hub:443/ ')).toBe('https://hub:443');

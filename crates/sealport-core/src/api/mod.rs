@@ -168,6 +168,15 @@ pub enum Request {
     NodeRevoke { node: String },
     /// Gives a node another name.
     NodeRename { node: String, name: String },
+    /// Makes this data directory a system of its own, of one node: all that is here is sealed anew under a new master secret, and
+    /// what could reach the former system is let go. For a copy of a data directory.
+    NodeSeparate {
+        /// What the new system is called; not as the former one.
+        name: String,
+        /// Whether the former system's secret is taken out of the keyring too, where another data directory on this machine may
+        /// still need it.
+        forget: bool,
+    },
     /// What a promotion would do, and whether it can; changes nothing. `node` is an id, a name, or `self`.
     PromotePreflight {
         node: String,
@@ -247,6 +256,7 @@ pub enum Response {
     Invited(InviteView),
     Joined(JoinView),
     Nodes(NodeListView),
+    Separated(SeparatedView),
     Preflight(PreflightView),
     Promoted(PromotedView),
     Stranded(StrandedListView),
@@ -415,6 +425,7 @@ impl Request {
             | Request::NodeList
             | Request::NodeRevoke { .. }
             | Request::NodeRename { .. }
+            | Request::NodeSeparate { .. }
             | Request::PromotePreflight { from_backup: None, .. }
             | Request::Promote { from_backup: None, .. }
             | Request::StrandedList

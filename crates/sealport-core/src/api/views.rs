@@ -520,6 +520,20 @@ pub struct RestoreView {
     pub records: u64,
 }
 
+/// A data directory that was made a system of its own.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+pub struct SeparatedView {
+    pub system: SystemView,
+    /// The system that it was part of.
+    pub former: SystemView,
+    pub ports: u64,
+    /// Records and former revisions that were sealed anew.
+    pub parts: u64,
+    /// Where the former system's secret still rests on this machine; `null` where it does not.
+    pub former_secret: Option<String>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct AuditListView {

@@ -439,6 +439,7 @@ fn fields(response: &Response) -> Result<String, Error> {
         Response::Invited(view) => serde_json::to_string_pretty(view),
         Response::Joined(view) => serde_json::to_string_pretty(view),
         Response::Nodes(view) => serde_json::to_string_pretty(view),
+        Response::Separated(view) => serde_json::to_string_pretty(view),
         Response::Preflight(view) => serde_json::to_string_pretty(view),
         Response::Promoted(view) => serde_json::to_string_pretty(view),
         Response::Stranded(view) => serde_json::to_string_pretty(view),

@@ -7,7 +7,7 @@ use sealport_core::{
     Code, Error,
     api::{
         AlertListView, Cache, ConfigView, InviteView, JoinView, KeptView, NodeEntryView, NodeListView,
-        NodeRole, NodeState, Request, Response, Severity,
+        NodeRole, NodeState, Request, Response, SeparatedView, Severity,
     },
     secret::SecretText,
     time::in_words,
@@ -84,6 +84,22 @@ Example:
         #[arg(value_name = "ID|NAME", help = NODE_HELP)]
         node: String,
     },
+    /// Makes this data directory, a copy of one, a system of its own: everything is sealed anew under a new master secret
+    #[command(after_long_help = "\
+Example:
+  sealport node separate --name Hub-Test
+
+The copy keeps its ports with all revisions, its trail, and the passphrase of its custody. It forgets the other nodes, the backups and
+the keys that the former system knows.")]
+    Separate {
+        /// What the new system is called
+        #[arg(long)]
+        name: String,
+        /// Takes the former system's secret out of the keyring too. Not on the machine of the original, or where another
+        /// data directory needs it
+        #[arg(long)]
+        forget: bool,
+    },
     /// Gives a node another name
     #[command(after_long_help = "Example:\n  sealport node rename HUB-2 HUB-B")]
     Rename {
@@ -141,6 +157,14 @@ pub fn make_node_request(command: NodeCommand, input: &mut Input, yes: bool) -> 
             );
             input.confirm(&question, yes)?;
             Request::NodeRevoke { node }
+        }
+        NodeCommand::Separate { name, forget } => {
+            let question = format!(
+                "Make this data directory a system of its own, called {name}? It leaves its present system for good: on the \
+                 original, instead of on a copy, that would take this node away from the others."
+            );
+            input.confirm_typed(&question, &name, yes)?;
+            Request::NodeSeparate { name, forget }
         }
         NodeCommand::Rename { node, name } => Request::NodeRename { node, name },
     })
@@ -234,6 +258,8 @@ pub fn text(response: &Response, quiet: bool) -> Option<String> {
         Response::Joined(_) if quiet => String::new(),
         Response::Joined(view) => joined(view),
         Response::Nodes(view) => nodes(view),
+        Response::Separated(_) if quiet => String::new(),
+        Response::Separated(view) => separated(view),
         Response::Alerts(view) => alerts(view),
         Response::Config(view) => config(view),
         _ => return None,
@@ -276,6 +302,26 @@ fn joined(view: &JoinView) -> String {
         view.node.role.name(),
         view.ports,
         view.fingerprint,
+    )
+}
+
+fn separated(view: &SeparatedView) -> String {
+    let left = view.former_secret.as_ref().map(|place| {
+        format!(
+            "The master secret of {} is still in {place}, since another data directory of this user may need it. Take it away \
+             there if none does: service `sealport`, user {}.\n",
+            view.former.name, view.former.id
+        )
+    });
+    format!(
+        "This is the system {} now, of one node; it is no part of {} any more. {} ports are here; {} records and revisions were \
+         sealed anew.\n{}Back up now: backups of {} do not open what is sealed from here on.\n",
+        view.system.name,
+        view.former.name,
+        view.ports,
+        view.parts,
+        left.unwrap_or_default(),
+        view.former.name,
     )
 }
 

@@ -104,6 +104,7 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
         Response::Invited(_)
         | Response::Joined(_)
         | Response::Nodes(_)
+        | Response::Separated(_)
         | Response::Alerts(_)
         | Response::Config(_) => super::nodes::text(response, quiet).unwrap_or_default(),
     };

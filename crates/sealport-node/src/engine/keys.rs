@@ -2,7 +2,7 @@
 //! kept though nobody gives it any more.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -133,8 +133,20 @@ impl System {
         self.keep(Vec::new(), change)
     }
 
+    /// Refuses to change the custody of a data directory that is another system's by now.
+    fn not_over(&self) -> Result<(), Error> {
+        match self.over.load(Ordering::Acquire) {
+            true => {
+                Err(Error::new(Code::Unavailable, "The system of this data directory changed meanwhile.")
+                    .hint("Try again."))
+            }
+            false => Ok(()),
+        }
+    }
+
     fn keep(&self, extra: Vec<KeyVersion>, change: impl FnOnce(&mut Bundle)) -> Result<(), Error> {
         let _only = held(&self.keeping);
+        self.not_over()?;
         let Kept::Secret(mut bundle) = self.kept()? else {
             return Err(Error::new(Code::Refused, "This node keeps the master secret in memory only."));
         };
@@ -156,6 +168,7 @@ impl System {
     /// One in which a version that is held here is another secret is refused: what was sealed here would not open any more.
     pub fn take_secret(&self, mut bundle: Bundle) -> Result<(), Error> {
         let _only = held(&self.keeping);
+        self.not_over()?;
         let here = self.known().ok();
         if let Some(here) = &here {
             let differing = heard::differing(&here.versions, &bundle.views());

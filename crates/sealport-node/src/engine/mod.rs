@@ -24,6 +24,7 @@ mod preflight;
 mod promotion;
 mod reseal;
 mod rotation;
+mod separate;
 mod serving;
 mod settings;
 mod setup;
@@ -118,6 +119,8 @@ impl Engine {
     }
 
     fn open_in(config: Config, sample: Option<tempfile::TempDir>) -> Result<Self, Error> {
+        // How long this process has been alive is counted from here at the latest.
+        let _ = crate::life::own();
         let lock = DirectoryLock::take(&config.data_dir)?;
         let system = System::open(&config)?.map(Arc::new);
         Ok(Self {
@@ -372,6 +375,9 @@ impl Handle for Engine {
             Request::NodeList => self.nodes().map(Response::Nodes),
             Request::NodeRevoke { node } => self.revoke(&node, call),
             Request::NodeRename { node, name } => self.rename(&node, &name, call),
+            Request::NodeSeparate { name, forget } => {
+                self.separate(&name, forget, call).map(Response::Separated)
+            }
             Request::PromotePreflight { node, mode, from_backup, leave_unreadable } => {
                 let how = How { mode, from_backup, leave_unreadable };
                 self.preflight(&node, how, call).map(Response::Preflight)

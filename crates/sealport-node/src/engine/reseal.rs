@@ -168,7 +168,7 @@ fn seal_next(
     let mut unopened = None;
     for part in &older {
         // One that does not open stays as it is, and keeps its version from being retired.
-        match seal_one(keys, to, epoch, part) {
+        match seal_one((keys, keys), to, epoch, part) {
             Ok(sealed) => parts.push(sealed),
             Err(error) => drop(unopened.get_or_insert(error.message)),
         }
@@ -176,13 +176,19 @@ fn seal_next(
     Ok(Sealed { parts, after: at, ended, unopened })
 }
 
-fn seal_one(keys: &Keys, to: KeyVersion, epoch: Epoch, part: &Older) -> Result<Resealed, Error> {
+/// A part sealed anew: opened with the first keys, sealed with the other ones, opened again and compared.
+pub(super) fn seal_one(
+    (old, keys): (&Keys, &Keys),
+    to: KeyVersion,
+    epoch: Epoch,
+    part: &Older,
+) -> Result<Resealed, Error> {
     let (row, revision, from, envelope) = match part {
         Older::Record(row) => (row, row.revision, row.key_version, &row.envelope),
         Older::Former(former, row) => (row, former.revision, former.key_version, &former.envelope),
     };
     let seal = |kind: SealedKind, envelope: &[u8]| {
-        let plain = open(keys, row, kind, revision, envelope)?;
+        let plain = open(old, row, kind, revision, envelope)?;
         let context = Context { record: row.id, application: &row.application, kind, revision };
         let anew = keys.make_sealed(context, &plain, &mut system_rng());
         same(keys, row, context, &anew, &plain).map(|()| anew)

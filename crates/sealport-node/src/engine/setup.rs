@@ -317,7 +317,7 @@ impl Engine {
 }
 
 /// The registry's entry of this node, whose key is made if the bundle holds none.
-fn own_node(row: &SystemRow, bundle: &mut Bundle) -> Result<NodeRow, Error> {
+pub(super) fn own_node(row: &SystemRow, bundle: &mut Bundle) -> Result<NodeRow, Error> {
     let key = match bundle.node_key.take() {
         Some(key) => key,
         None => authority::make_key()?,

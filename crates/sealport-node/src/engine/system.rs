@@ -28,7 +28,7 @@ use super::{
     held,
     index::Index,
     keys::{Lent, Unlocked},
-    now,
+    now, separate,
 };
 use crate::{
     call::Call,
@@ -143,6 +143,7 @@ impl System {
             }
             (stored, _) => stored?,
         };
+        separate::settle(&config.data_dir, row.id)?;
         let settings = Settings::read(&config.data_dir)?.ok_or_else(|| {
             Error::new(
                 Code::Integrity,

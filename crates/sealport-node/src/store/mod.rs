@@ -12,6 +12,7 @@ mod refusal;
 mod replica;
 mod reseal;
 mod rotation;
+mod separate;
 mod sqlite;
 
 use std::{borrow::Cow, path::PathBuf};
@@ -29,6 +30,7 @@ pub use promotion::{Parted, Seating, StrandedRow, digest};
 pub use replica::{Arrival, Own, Piece, Position};
 pub use reseal::{Cursor, Older, Resealed};
 pub use rotation::{DestroyedRow, RotationMove, RotationRow};
+pub use separate::Separation;
 pub use sqlite::Store;
 
 /// File name of the database in the data directory.

@@ -214,7 +214,7 @@ impl Store {
     }
 }
 
-fn place(tx: &Transaction<'_>, part: &Resealed, generation: u64) -> rusqlite::Result<()> {
+pub(super) fn place(tx: &Transaction<'_>, part: &Resealed, generation: u64) -> rusqlite::Result<()> {
     match &part.summary {
         Some(summary) => tx
             .prepare_cached(
