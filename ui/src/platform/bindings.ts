@@ -667,7 +667,16 @@ if_imprint: Imprint | null, note: string | null, dry_run: boolean, } | { "act": 
 /**
  * `https://host:port` of the master.
  */
-url: string, token: string, custody: CustodyChoice, cache: Cache, } | { "act": "node_list" } | { "act": "node_revoke", node: string, } | { "act": "node_rename", node: string, name: string, } | { "act": "promote_preflight", node: string, mode: PromotionMode, from_backup: BackupSource | null, 
+url: string, token: string, custody: CustodyChoice, cache: Cache, } | { "act": "node_list" } | { "act": "node_revoke", node: string, } | { "act": "node_rename", node: string, name: string, } | { "act": "node_separate", 
+/**
+ * What the new system is called; not as the former one.
+ */
+name: string, 
+/**
+ * Whether the former system's secret is taken out of the keyring too, where another data directory on this machine may
+ * still need it.
+ */
+forget: boolean, } | { "act": "promote_preflight", node: string, mode: PromotionMode, from_backup: BackupSource | null, 
 /**
  * See [`Request::Promote`].
  */
@@ -688,7 +697,7 @@ leave_unreadable: boolean, } | { "act": "stranded_list" } | { "act": "stranded_s
 /**
  * What came of a request. The tag is not `kind`, since a port has a kind of its own.
  */
-export type Response = { "answer": "status" } & StatusView | { "answer": "imported" } & ImportView | { "answer": "documents" } & DocumentListView | { "answer": "ports" } & PortListView | { "answer": "port" } & PortView | { "answer": "saved" } & SaveView | { "answer": "revealed" } & RevealView | { "answer": "missing" } & MissingListView | { "answer": "filled" } & FillView | { "answer": "exported" } & ExportView | { "answer": "history" } & HistoryView | { "answer": "diff" } & DiffView | { "answer": "backup" } & BackupView | { "answer": "restored" } & RestoreView | { "answer": "audit" } & AuditListView | { "answer": "invited" } & InviteView | { "answer": "joined" } & JoinView | { "answer": "nodes" } & NodeListView | { "answer": "preflight" } & PreflightView | { "answer": "promoted" } & PromotedView | { "answer": "stranded" } & StrandedListView | { "answer": "stranded_diff" } & StrandedDiffView | { "answer": "stranded_done" } & StrandedDoneView | { "answer": "versions" } & VersionListView | { "answer": "rotation" } & RotationStatusView | { "answer": "alerts" } & AlertListView | { "answer": "config" } & ConfigView;
+export type Response = { "answer": "status" } & StatusView | { "answer": "imported" } & ImportView | { "answer": "documents" } & DocumentListView | { "answer": "ports" } & PortListView | { "answer": "port" } & PortView | { "answer": "saved" } & SaveView | { "answer": "revealed" } & RevealView | { "answer": "missing" } & MissingListView | { "answer": "filled" } & FillView | { "answer": "exported" } & ExportView | { "answer": "history" } & HistoryView | { "answer": "diff" } & DiffView | { "answer": "backup" } & BackupView | { "answer": "restored" } & RestoreView | { "answer": "audit" } & AuditListView | { "answer": "invited" } & InviteView | { "answer": "joined" } & JoinView | { "answer": "nodes" } & NodeListView | { "answer": "separated" } & SeparatedView | { "answer": "preflight" } & PreflightView | { "answer": "promoted" } & PromotedView | { "answer": "stranded" } & StrandedListView | { "answer": "stranded_diff" } & StrandedDiffView | { "answer": "stranded_done" } & StrandedDoneView | { "answer": "versions" } & VersionListView | { "answer": "rotation" } & RotationStatusView | { "answer": "alerts" } & AlertListView | { "answer": "config" } & ConfigView;
 
 export type RestoreView = { system: SystemView, ports: number, records: number, };
 
@@ -779,6 +788,23 @@ versions: Array<KeyVersionView>, custody: CustodyKind,
  * What the kind of custody is called on this machine.
  */
 custody_name: string, };
+
+/**
+ * A data directory that was made a system of its own.
+ */
+export type SeparatedView = { system: SystemView, 
+/**
+ * The system that it was part of.
+ */
+former: SystemView, ports: number, 
+/**
+ * Records and former revisions that were sealed anew.
+ */
+parts: number, 
+/**
+ * Where the former system's secret still rests on this machine; `null` where it does not.
+ */
+former_secret: string | null, };
 
 /**
  * One setting.
