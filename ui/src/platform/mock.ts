@@ -453,10 +453,10 @@ export class Mock implements Platform {
         await this.work('Sealing everything anew', 23);
         this.fleet.copy = false;
         this.fleet.start(OWN_NAME, false, false);
-        this.fleet.turn('synced');
         this.system = request.name;
         this.backups = [];
         this.note('node.separate', request.name, `it was part of ${former.name}`);
+        this.turn('synced');
         return { answer: 'separated', system: this.status().system!, former, ports: this.rows.length, parts: 31, former_secret: null };
       }
       case 'node_rename':
