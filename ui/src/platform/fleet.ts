@@ -1,6 +1,6 @@
 // The nodes of the mock twin: a fleet with one master, and the switch for what befalls this node.
 
-import type { Code, Error as Fault, InviteView, MasterView, NodeEntryView, NodeListView, NodeRole, NodeState, NodeView, SealingView, SettingView, SyncView } from './bindings';
+import type { Code, Error as Fault, InviteView, MasterView, NodeEntryView, NodeListView, NodeRole, NodeState, NodeView, SealingView, SeparatedView, SettingView, SyncView, SystemView } from './bindings';
 
 const FINGERPRINT = '7F2A-91C4-D05E-B83A';
 const ADDRESS = 'hub-2.halden.example:7410';
@@ -84,6 +84,25 @@ export class MockFleet {
     if (state === 'synced') this.lastContact = Date.now();
     else if (before === 'synced') this.lastContact = Date.now() - secondsAgo * 1000;
     this.since = state === 'synced' ? null : new Date(this.lastContact).toISOString();
+  }
+
+  /** The same; `cloned` fences it as the copy of one that is at work. */
+  befall(what: NodeState | 'cloned', secondsAgo: number): void {
+    this.copy = what === 'cloned';
+    this.turn(what === 'cloned' ? 'fenced' : what, secondsAgo);
+  }
+
+  /** The alert that its state raises. */
+  alert(): string | undefined {
+    const alerts: Partial<Record<NodeState, string>> = { degraded: 'master_unreachable', stale: 'node_stale', fenced: this.copy ? 'node_cloned' : 'node_revoked' };
+    return alerts[this.state];
+  }
+
+  /** It is the only node of a system of its own. */
+  separate(own: string, former: SystemView, name: string, ports: number): SeparatedView {
+    this.copy = false;
+    this.start(own, false, false);
+    return { system: { ...former, name }, former, ports, parts: 31, former_secret: null };
   }
 
   /** The master does not answer. */

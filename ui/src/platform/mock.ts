@@ -84,8 +84,7 @@ export class Mock implements Platform {
     if (state !== 'empty') this.fleet.start(OWN_NAME, params.has('fleet'), befallen !== null, params.get('role') === 'standby' ? 'standby' : 'processing');
     if (params.has('ahead')) this.fleet.addStandby('DR-1', Number(params.get('ahead')));
     if (params.has('plain')) this.fleet.nodes.forEach((node) => node.here && (node.administrator = false));
-    if (befallen) this.fleet.turn(befallen === 'cloned' ? 'fenced' : befallen, 4 * 60);
-    this.fleet.copy = befallen === 'cloned';
+    if (befallen) this.fleet.befall(befallen, 4 * 60);
     this.promotion = new MockPromotion(this.fleet, () => this.rows.length + this.documents.size, params.get('promotion') ?? '');
     this.stranded = new MockStranded({
       port: (name) => {
@@ -199,9 +198,8 @@ export class Mock implements Platform {
     const proven = this.backups[0];
     const alerts: StatusView['alerts'] = [];
     const refusal = this.fleet.refusal();
-    const ALERT: Partial<Record<NodeState, string>> = { degraded: 'master_unreachable', stale: 'node_stale', fenced: this.fleet.copy ? 'node_cloned' : 'node_revoked' };
     if (this.locked) alerts.push({ id: 'secret_missing', severity: 'critical', message: 'The master secret can’t be had.', hint: 'See the line at the top.', since: new Date().toISOString() });
-    else if (refusal && ALERT[this.fleet.state]) alerts.push({ id: ALERT[this.fleet.state]!, severity: 'critical', message: refusal.reason!, hint: refusal.hint!, since: refusal.since });
+    else if (refusal && this.fleet.alert()) alerts.push({ id: this.fleet.alert()!, severity: 'critical', message: refusal.reason!, hint: refusal.hint!, since: refusal.since });
     if (this.system && !proven) alerts.push({ id: 'no_proven_backup', severity: 'critical', message: 'There is no proven backup of the master secret.', hint: 'Back up now: if this machine is lost, everything sealed here is lost with it.', since: null });
     if (missing > 0) alerts.push({ id: 'secrets_missing', severity: 'info', message: `${missing} secrets that BizTalk removed are still missing.`, hint: 'Fill them in before the ports are used.', since: null });
     return {
@@ -449,15 +447,11 @@ export class Mock implements Platform {
         this.note('node.invite', request.name, request.role);
         return { answer: 'invited', ...this.fleet.invite(request.name, request.role, request.administrator) };
       case 'node_separate': {
-        const former = this.status().system!;
         await this.work('Sealing everything anew', 23);
-        this.fleet.copy = false;
-        this.fleet.start(OWN_NAME, false, false);
-        this.system = request.name;
-        this.backups = [];
-        this.note('node.separate', request.name, `it was part of ${former.name}`);
+        const done = this.fleet.separate(OWN_NAME, this.status().system!, request.name, this.rows.length);
+        [this.system, this.backups] = [request.name, []];
         this.turn('synced');
-        return { answer: 'separated', system: this.status().system!, former, ports: this.rows.length, parts: 31, former_secret: null };
+        return { answer: 'separated', ...done };
       }
       case 'node_rename':
         this.note('node.rename', this.fleet.find(request.node).name, `now ${request.name}`);

@@ -5,6 +5,7 @@ mod bodies;
 pub mod client;
 mod crowd;
 pub mod endpoints;
+mod lives;
 pub mod openapi;
 pub mod ops;
 pub mod server;

@@ -14,7 +14,7 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody as _},
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -36,9 +36,10 @@ use super::{
     bodies::Bodies,
     crowd::{Crowd, PutOut},
     endpoints::{BODY_LIMIT, DESCRIPTION, ENDPOINTS, Endpoint, Verb, anywhere},
+    lives::{cloned, spoke},
     openapi,
     tls::{self, Shown},
-    wire::{CLONED, Problem, SEAL_ANEW, SyncAsk, SyncLine},
+    wire::{Problem, SEAL_ANEW, SyncAsk, SyncLine},
 };
 use crate::{
     clock,
@@ -309,29 +310,6 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
         "/v1/administer" => blocking(move || engine.administer_for(&node, read(&body)?)).await,
         _ => problem(&Error::new(Code::NotFound, "There is no such endpoint."), None),
     }
-}
-
-/// Which process of the caller asks, and the count of that, on a master. One that is a copy gets nothing.
-fn spoke(
-    system: &System,
-    node: Option<&NodeRow>,
-    headers: &HeaderMap,
-) -> Result<Option<(Life, u64)>, Box<Response>> {
-    let said = headers.get(life::LIFE).and_then(|said| said.to_str().ok()).and_then(life::from_header);
-    let (Some(node), Some((life, heard)), Some(seat)) = (node, said, &system.seat) else { return Ok(None) };
-    match seat.spoke(node.id, life, heard) {
-        Some(beat) => Ok(Some((life, beat))),
-        None => Err(Box::new(cloned())),
-    }
-}
-
-fn cloned() -> Response {
-    let error = Error::new(
-        Code::NotPermitted,
-        "Another process holds the identity of this node, and has for longer: this one is its copy.",
-    )
-    .hint("Make it a system of its own with `sealport node separate`, or end it.");
-    problem(&error, Some(CLONED))
 }
 
 /// The caller as the registry has it now, if it may use the endpoint.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod clone;
 mod granting;
 mod master;
 mod node;
