@@ -118,9 +118,8 @@ fn is_fenced(fleet: &Fleet, number: usize, like: usize) {
     assert_eq!(revealed["value"], "marked value");
 }
 
-/// Sabotage: don't wake a poll that waits (`Seat::spoke`): it takes as long as a poll waits. Count the earlier life as the copy
-/// (`Lives::spoke`): the original is fenced. Leave `fence` out of the follower's `carry_out`: the copy is a member again when it
-/// starts. Leave `not_cloned` out of `promote`: the copy makes itself the master.
+/// Sabotage: don't wake a poll that waits (`Seat::spoke`): it takes as long as a poll waits. Leave `fence` out of the follower's
+/// `carry_out`: the copy is a member again when it starts. Leave `not_cloned` out of `promote`: it gets as far as the checks.
 #[test]
 fn a_copy_of_a_node_is_fenced_in_seconds_and_its_original_goes_on() {
     let mut fleet = fleet_of(STANDBY);
@@ -180,7 +179,7 @@ fn a_copy_of_the_master_is_fenced_before_it_writes() {
 }
 
 /// What was moved goes on; its original, if it comes back after all, is the one that came later.
-/// Sabotage: count a life as a copy at its first word (`Lives::spoke`): the moved one is fenced. Compare lives alone (`is_copy`).
+/// Sabotage: take a second life as a copy at its first word (`Lives::spoke`): what was moved is fenced.
 #[test]
 fn a_directory_that_was_moved_goes_on() {
     let mut fleet = fleet_of(PROCESSING);
@@ -260,8 +259,8 @@ fn leftovers(fleet: &Fleet, number: usize) -> Vec<String> {
     names
 }
 
-/// Sabotage: keep the node's key (`own_node` with the former one) or the authority's; leave former revisions out of what is sealed anew;
-/// leave `settle` out of `System::open`.
+/// Sabotage: keep the node's key and the authority's in `separate`: the former master knows it. Leave `settle` out of `System::open`:
+/// the former secret stays.
 #[test]
 fn a_separated_copy_is_a_system_of_its_own() {
     let mut fleet = fleet_of(STANDBY);
