@@ -1,6 +1,6 @@
 //! What a list, a form and a diff show of a port. No secret value is in any of it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     MissingSecret, Port, Summary, detect,
@@ -94,8 +94,8 @@ impl Port {
     pub fn changes(from: &Port, to: &Port) -> Vec<ChangeView> {
         let (from_read, to_read) = (from.open(), to.open());
         let (old, new) = (from_read.keyed(), to_read.keyed());
-        let before: HashMap<&str, &Slot> = old.iter().map(|(key, slot)| (key.as_str(), *slot)).collect();
-        let after: HashSet<&str> = new.iter().map(|(key, _)| key.as_str()).collect();
+        let before: BTreeMap<&str, &Slot> = old.iter().map(|(key, slot)| (key.as_str(), *slot)).collect();
+        let after: BTreeSet<&str> = new.iter().map(|(key, _)| key.as_str()).collect();
         let mut changes = Vec::new();
         for (key, slot) in &new {
             let old = before.get(key.as_str()).copied();

@@ -50,7 +50,7 @@ impl Engine {
     pub(super) async fn meet_oneself(&self, system: &System) {
         let ask = AboutAsk { own: Some(life::own()) };
         for place in self.other_places(system) {
-            let Ok(way) = self.way_to(&place) else { continue };
+            let Ok(way) = self.way_to(&place, system.row.node) else { continue };
             let own = tokio::task::block_in_place(|| system.gate(|store| store.nodes()));
             let own = own.unwrap_or_default().into_iter().find(|node| node.id == system.row.node);
             let Some(key) = own.map(|node| node.key_hash) else { return };
