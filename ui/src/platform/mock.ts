@@ -239,14 +239,6 @@ export class Mock implements Platform {
     return { answer: 'saved', id: row.id, revision: row.revisions.length, dry_run: dry, changes, kept: this.keptBy(dry || changes.length === 0) };
   }
 
-  private imprint(row: Row): string {
-    return `1-${this.history}.${row.id}.${row.revisions.length}`;
-  }
-
-  private expect(row: Row, imprint: string | null): void {
-    if (imprint !== null && imprint !== this.imprint(row)) throw fault('revision_conflict', `"${row.port.name}" is not as it was read: another revision ${row.revisions.length} stands now than then.`, 'Read it again, and make the change on what it is now.');
-  }
-
   /** Where else a write is: on the first standby. */
   private keptBy(unwritten: boolean): KeptView | null {
     if (unwritten) return null;
@@ -361,7 +353,7 @@ export class Mock implements Platform {
       case 'port_list':
         return views.list(this.rows, request.filter, request.offset, request.limit);
       case 'port_show':
-        return { answer: 'port', ...views.view(this.find(request.port), request.revision), imprint: request.revision === null ? this.imprint(this.find(request.port)) : null };
+        return { answer: 'port', ...views.view(this.find(request.port), request.revision), imprint: request.revision === null ? views.imprint(this.find(request.port), this.history) : null };
       case 'unlock':
         if (request.passphrase === 'wrong') throw fault('wrong_passphrase', 'the passphrase does not open custody.age', 'Check the passphrase of the custody; it is not the one of a backup.');
         this.locked = null;
@@ -374,7 +366,7 @@ export class Mock implements Platform {
           if (property.secret) Object.assign(property, { hidden: value, secret: 'set' });
           else property.value = value;
         }
-        this.expect(row, request.if_imprint);
+        views.expect(row, this.history, request.if_imprint);
         return this.save(row, next.port, request.if_revision, 'edited', request.note, request.dry_run);
       }
       case 'port_mark': {
@@ -409,7 +401,7 @@ export class Mock implements Platform {
       }
       case 'port_revert': {
         const row = this.find(request.port);
-        this.expect(row, request.if_imprint);
+        views.expect(row, this.history, request.if_imprint);
         return this.save(row, copy(row.revisions[request.to - 1]!.port), request.if_revision, `reverted to ${request.to}`, null, false);
       }
       case 'port_delete':

@@ -52,6 +52,16 @@ export function view(row: Row, revision: number | null): PortView {
   };
 }
 
+/** What a revision is known by in a history. */
+export const imprint = (row: Row, history: number): string => `1-${history}.${row.id}.${row.revisions.length}`;
+
+/** Refuses a change that was made on another revision of the same number. */
+export function expect(row: Row, history: number, read: string | null): void {
+  if (read === null || read === imprint(row, history)) return;
+  const message = `"${row.port.name}" is not as it was read: another revision ${row.revisions.length} stands now than then.`;
+  throw { code: 'revision_conflict', message, hint: 'Read it again, and make the change on what it is now.' } satisfies Fault;
+}
+
 export function diff(before: MockPort, after: MockPort): ChangeView[] {
   return after.properties.flatMap((property) => {
     const old = before.properties.find((other) => other.path === property.path);
