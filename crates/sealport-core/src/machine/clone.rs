@@ -18,21 +18,21 @@ const AT_ONCE: u64 = 2_000;
 /// Names one process of a node, from its start to its end. Drawn at each start and written down nowhere, so a copy of a data
 /// directory never has the one of its original.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Life(u64);
+pub struct Life(u32);
 
 impl Life {
     /// A new one.
     pub fn make_new(rng: &mut impl CryptoRng) -> Self {
-        Self(rng.next_u64())
+        Self(rng.next_u32())
     }
 
     /// The number of one, as it travels.
-    pub const fn from_number(number: u64) -> Self {
+    pub const fn from_number(number: u32) -> Self {
         Self(number)
     }
 
     /// Its number.
-    pub const fn number(self) -> u64 {
+    pub const fn number(self) -> u32 {
         self.0
     }
 }
@@ -67,9 +67,10 @@ struct Lived {
 }
 
 impl Lives {
-    /// None yet. The count begins anywhere, so that what another master counted is not taken for it.
+    /// None yet. The count begins anywhere, so that what another master counted is not taken for it; low, since each poll and its
+    /// answer carry it.
     pub fn make_new(rng: &mut impl CryptoRng) -> Self {
-        Self { beat: rng.next_u64() >> 1, nodes: BTreeMap::new() }
+        Self { beat: u64::from(rng.next_u32() >> 1), nodes: BTreeMap::new() }
     }
 
     /// The count that an answer carries.
