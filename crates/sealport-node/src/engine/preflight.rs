@@ -531,6 +531,7 @@ mod tests {
             promised: None,
             heard_seconds: None,
             time: 0,
+            cloned: false,
         };
         (row, Some(about))
     }
