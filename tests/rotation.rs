@@ -98,11 +98,11 @@ fn until_phase(fleet: &Fleet, wanted: &str) {
     });
 }
 
-/// Words of the audit trail that belong to the rotation, oldest first.
+/// Words of the audit trail that belong to the rotation, oldest first, without those of its batches.
 fn trail(fleet: &Fleet) -> Vec<String> {
     let database = fleet.database(0);
     let mut query = database
-        .prepare("SELECT act FROM audit WHERE act LIKE 'secret.%' AND act <> 'secret.issue' OR act LIKE 'rotation.%' ORDER BY seq")
+        .prepare("SELECT act FROM audit WHERE act LIKE 'secret.%' AND act <> 'secret.issue' OR act LIKE 'rotation.%' AND act <> 'rotation.reseal' ORDER BY seq")
         .unwrap();
     query.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
 }

@@ -473,7 +473,8 @@ impl Node {
             self.told.contradiction = self.contradiction;
         }
         let old = self.now.since(self.proven.unwrap_or(self.started)) >= DEGRADED_AFTER;
-        let lost = self.missed >= DEGRADED_MISSES || (old && !self.woke);
+        // Who is to be the master polls nobody: no answer will tell that all is well.
+        let lost = self.missed >= DEGRADED_MISSES || (old && (!self.woke || self.leads()));
         if lost && self.contradiction.is_none() && !self.told.unreachable {
             let since = self.proven.unwrap_or(self.started);
             tell.push(Notify::Unreachable { since, last: self.last });

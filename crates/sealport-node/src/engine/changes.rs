@@ -127,7 +127,12 @@ impl System {
         if !change.raises_generation() {
             return Ok(Wrote { generation, kept: None });
         }
-        let kept = match self.seat.as_ref().map(|seat| seat.committed(generation)) {
+        Ok(Wrote { generation, kept: Some(self.kept_since(generation)?) })
+    }
+
+    /// Waits until a standby has a generation of this master, and says whether one has.
+    pub(super) fn kept_since(&self, generation: Generation) -> Result<KeptView, Error> {
+        Ok(match self.seat.as_ref().map(|seat| seat.committed(generation)) {
             Some(machine::Kept::ByStandby(node)) => {
                 let nodes = self.gate(|store| store.nodes())?;
                 let name = nodes.into_iter().find(|row| row.id == node).map(|row| row.name);
@@ -142,8 +147,7 @@ impl System {
                 .hint("Look at `sealport status` for the present master."));
             }
             Some(machine::Kept::NoStandbyOnline) | None => KeptView { standby: None, late: false },
-        };
-        Ok(Wrote { generation, kept: Some(kept) })
+        })
     }
 
     /// Writes into this database without waiting for a standby, and tells that something changed.

@@ -64,6 +64,11 @@ use preflight::How;
 pub(crate) use rotation::Pace;
 pub(crate) use system::System;
 
+/// Whether a write is refused because another version of the master secret is active by now.
+pub(crate) fn needs_sealing(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<SealAnew>())
+}
+
 /// How often something is sealed anew because the active version changed meanwhile, and how long a node waits to hear of
 /// that.
 const SEAL_TRIES: u32 = 3;
@@ -269,9 +274,7 @@ impl Engine {
             let made_on = |system: &System| (system.keys_held().0, system.position().borrow().at);
             let before = self.system().ok().map(|system| made_on(&system));
             match act() {
-                Err(error)
-                    if std::error::Error::source(&error).is_some_and(|cause| cause.is::<SealAnew>()) =>
-                {
+                Err(error) if needs_sealing(&error) => {
                     let system = self.system()?;
                     if let Some(follower) = system.follower() {
                         follower.nudge();

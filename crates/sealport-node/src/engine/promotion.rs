@@ -9,6 +9,7 @@ use std::{
 use sealport_core::{
     Code, Error,
     api::{CheckOutcome, PromotedView, PromotionMode, Request, Response},
+    bundle::Kept,
     id::Epoch,
     machine::{
         Ballot, BecomeRefusal, Grant, GrantKind, HandoverAsk, Promise, ProvenGrant, Tally, VoteFacts,
@@ -212,7 +213,11 @@ impl Engine {
         by_backup: bool,
         call: &Call<'_>,
     ) -> Result<ProvenGrant, Error> {
-        if let Some(bundle) = found.bundle {
+        if let Some(mut bundle) = found.bundle {
+            // An older backup lacks what was made since: whatever comes of this, what is here stays.
+            if let Kept::Secret(here) = system.kept()? {
+                bundle.adopt(here, |_| true);
+            }
             system.take_secret(bundle)?;
             *held(&self.read_back) = None;
             self.begin_listening_as(true)?;

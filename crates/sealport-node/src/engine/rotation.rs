@@ -487,7 +487,7 @@ fn move_on(system: &System, rotation: RotationMove, entry: Act) -> Result<(), Er
     system.write_alone(&Change { acts: vec![entry], rotation: Some(rotation), ..Change::default() })
 }
 
-fn of_service(word: &'static str, version: KeyVersion, detail: &str) -> Act {
+pub(super) fn of_service(word: &'static str, version: KeyVersion, detail: &str) -> Act {
     Act {
         at: now(),
         who: "rotation".to_owned(),

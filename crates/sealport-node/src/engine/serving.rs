@@ -7,6 +7,7 @@ use sealport_core::{
     api::{Request, Response},
     backup::from_hex,
     bundle::Holder,
+    id::Generation,
     machine::{Answer, Ask, Body, Head, KeySetMark, MasterFacts, State, master::answer, shared_until},
     record::{DocumentHead, PortSummary, RecordKind, from_plain},
     seal,
@@ -14,7 +15,7 @@ use sealport_core::{
 };
 
 use super::{
-    Engine, fleet, now,
+    Engine, fleet, needs_sealing, now,
     system::{System, open},
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
             SpoolAnswer, SpoolAsk, Spooled, StrandedLine, SyncLine, WriteAnswer, WriteAsk,
         },
     },
-    store::{Act, Change, NodeChange, NodeRow, Piece, Position, Put, Row, Store},
+    store::{Act, Change, NodeChange, NodeRow, Piece, Position, Put, Row, Store, StrandedRow},
 };
 
 impl System {
@@ -279,13 +280,20 @@ impl Engine {
             return Err(not_ours());
         }
         let acts = ask.acts.into_iter().map(|act| named(node, act)).collect();
-        let written =
-            system.write_here(&Change { puts, acts, epoch: Some(ask.epoch), ..Change::default() })?;
-        self.changed(written.generation);
-        Ok(WriteAnswer {
-            generation: written.generation,
-            standby: written.kept.and_then(|kept| kept.standby),
-        })
+        let change = Change { puts, acts, epoch: Some(ask.epoch), ..Change::default() };
+        let (generation, kept) = match system.write_here(&change) {
+            // Its answer was lost, and a rotation sealed it anew meanwhile: it is there.
+            Err(error)
+                if needs_sealing(&error)
+                    && change.puts.iter().all(|put| system.holds_the_same(&as_write(put))) =>
+            {
+                let generation = system.position().borrow().at.generation;
+                (generation, Some(system.kept_since(generation)?))
+            }
+            written => written.map(|written| (written.generation, written.kept))?,
+        };
+        self.changed(generation);
+        Ok(WriteAnswer { generation, standby: kept.and_then(|kept| kept.standby) })
     }
 
     /// Takes what a node did of its own into the trail, each entry once.
@@ -308,7 +316,7 @@ impl Engine {
                 written => drop(written?),
             }
         }
-        Ok(SpoolAnswer { upto })
+        Ok(SpoolAnswer { upto, at: Some(system.position().borrow().at) })
     }
 
     /// Takes into the trail what this node did while it followed another. It is the master now, so there is nobody to send
@@ -369,6 +377,24 @@ impl From<Row> for Put {
             envelope: row.envelope,
             read: None,
         }
+    }
+}
+
+/// A write, to be compared with what stands in its place.
+fn as_write(put: &Put) -> StrandedRow {
+    StrandedRow {
+        seq: 0,
+        origin: String::new(),
+        record: put.id,
+        kind: put.kind,
+        application: put.application.clone(),
+        name: put.name.clone(),
+        revision: put.revision,
+        key_version: put.key_version,
+        generation: Generation(0),
+        digest: [0; 32],
+        envelope: put.envelope.clone(),
+        outcome: String::new(),
     }
 }
 

@@ -46,15 +46,15 @@ impl System {
         Ok((head, Port::read(SecretText::new(element.to_owned()), marks)?))
     }
 
-    /// Whether the present history holds the same under another key version: re-sealing is no change.
-    pub(super) fn holds_the_same(&self, stranded: &StrandedRow) -> bool {
+    /// Whether the present history holds the same: sealing anew is no change.
+    pub(super) fn holds_the_same(&self, write: &StrandedRow) -> bool {
         let same = || -> Result<bool, Error> {
-            let Some(row) = self.read(|store| store.record(stranded.record))? else { return Ok(false) };
-            let Some(there) = self.read(|store| store.revision(&row, stranded.revision))? else {
+            let Some(row) = self.read(|store| store.record(write.record))? else { return Ok(false) };
+            let Some(there) = self.read(|store| store.revision(&row, write.revision))? else {
                 return Ok(false);
             };
-            Ok(there.envelope == stranded.envelope
-                || holds_the_same(&self.unlocked()?.keys, stranded, &there.envelope))
+            Ok(there.envelope == write.envelope
+                || holds_the_same(&self.unlocked()?.keys, write, &there.envelope))
         };
         same().unwrap_or(false)
     }

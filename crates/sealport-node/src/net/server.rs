@@ -43,10 +43,10 @@ use super::{
 };
 use crate::{
     clock,
-    engine::{Engine, KEY_CHECK, System, TIME},
+    engine::{Engine, KEY_CHECK, System, TIME, needs_sealing},
     life,
     run::Disturbed,
-    store::{NodeRow, SealAnew},
+    store::NodeRow,
 };
 
 /// How long a caller has for its handshake, for the head of a request, and for its body.
@@ -555,18 +555,13 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
         .map_err(|_| Error::new(Code::Usage, "The request is not what this endpoint takes."))
 }
 
-/// Whether a write is refused because another version of the master secret is active by now.
-fn seal_anew(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(|cause| cause.is::<SealAnew>())
-}
-
 /// Does blocking work aside and answers with what comes of it.
 async fn blocking<T: Serialize + Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Response {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(answer)) => axum::Json(answer).into_response(),
-        Ok(Err(error)) => problem(&error, seal_anew(&error).then_some(SEAL_ANEW)),
+        Ok(Err(error)) => problem(&error, needs_sealing(&error).then_some(SEAL_ANEW)),
         Err(_) => problem(&Error::new(Code::Internal, "The request could not be carried out."), None),
     }
 }

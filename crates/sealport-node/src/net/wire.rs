@@ -428,6 +428,10 @@ pub struct SpoolAsk {
 pub struct SpoolAnswer {
     /// Number of the last entry that it holds.
     pub upto: u64,
+    /// Where the master was then: a node forgets a stranded change when its own replica holds the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub at: Option<Marks>,
 }
 
 /// A node asks for a new certificate.

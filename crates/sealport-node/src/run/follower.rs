@@ -14,7 +14,7 @@ use sealport_core::{
     backup::hex,
     id::{Epoch, Generation, KeyVersion, NodeId},
     machine::{
-        CustodyFact, Effects, Event, Facts, Node, Notify, Persist, ProvenGrant, Send, Settings, Standing,
+        CustodyFact, Effects, Event, Facts, Marks, Node, Notify, Persist, ProvenGrant, Send, Settings, Standing,
         event::PollId,
     },
 };
@@ -211,6 +211,15 @@ impl Follower {
     /// Asks the master something that only it can answer.
     pub fn ask(&self, path: &str, request: &Administer) -> Result<Response, Error> {
         self.runtime.block_on(async { self.client().post(path, request, DEADLINE).await }).map_err(Into::into)
+    }
+
+    /// Waits until this node's own replica has what its master had there, in the same epoch.
+    fn has(&self, system: &System, at: Marks) -> bool {
+        self.nudge();
+        self.wait(ARRIVE, || {
+            let here = system.position().borrow().at;
+            here.epoch == at.epoch && here.generation >= at.generation
+        })
     }
 
     pub(super) fn client(&self) -> Arc<Client> {
@@ -455,9 +464,16 @@ impl Follower {
                 *at == 0 || bytes <= SPOOL_BYTES
             };
             let entries = entries.into_iter().enumerate().take_while(fits).map(|(_, entry)| entry);
-            let entries = entries.map(read).collect::<Result<_, _>>()?;
+            let entries: Vec<_> = entries.map(read).collect::<Result<_, _>>()?;
+            let stranded = entries.iter().any(|(_, entry): &(u64, Spooled)| entry.stranded.is_some());
             let answer: SpoolAnswer =
                 self.client().post("/v1/spool", &SpoolAsk { entries }, DEADLINE).await?;
+            // Until the list is here too, what is stranded, and the version that opens it, are kept for this alone.
+            if let Some(at) = answer.at.filter(|_| stranded)
+                && !tokio::task::block_in_place(|| self.has(&system, at))
+            {
+                return Ok(());
+            }
             tokio::task::block_in_place(|| system.spool_taken(answer.upto))?;
         }
     }

@@ -9,10 +9,11 @@ use sealport_core::{
 };
 
 use super::{
-    Former, Result, Row, Store,
+    Act, Former, Result, Row, Store,
     read::{FORMER, ROW, former, row},
     refusal::moved_on,
     rotation::present,
+    sqlite::append_audit,
 };
 
 /// One part that is sealed anew: a record with its summary, or a former revision.
@@ -160,7 +161,15 @@ impl Store {
     ///
     /// # Errors
     /// `refused` where the epoch or the active version is another one, or the rotation is paused.
-    pub fn reseal(&mut self, to: KeyVersion, parts: &[Resealed]) -> Result<(Generation, u64)> {
+    ///
+    /// It leaves an audit entry, as every generation does that nodes take over: by that they notice a database that was put back
+    /// to before it and written to since.
+    pub fn reseal(
+        &mut self,
+        to: KeyVersion,
+        parts: &[Resealed],
+        entry: impl FnOnce(u64) -> Act,
+    ) -> Result<(Generation, u64)> {
         self.transact("Sealing anew", |tx| {
             let (generation, active, epoch, is_master): (u64, u32, u64, bool) = tx.query_row(
                 "SELECT generation, active_version, epoch, master = node FROM system",
@@ -209,6 +218,7 @@ impl Store {
                 return Ok(Ok((Generation(generation), 0)));
             }
             tx.execute("UPDATE system SET generation = ?", [generation + 1])?;
+            append_audit(tx, &[entry(placed)])?;
             Ok(Ok((Generation(generation + 1), placed)))
         })
     }
@@ -241,7 +251,9 @@ pub(super) fn count_under(connection: &rusqlite::Connection, version: KeyVersion
     connection
         .prepare_cached(
             "SELECT (SELECT count(*) FROM record WHERE key_version = ?1) + (SELECT count(*) FROM former WHERE key_version = ?1)
-                  + (SELECT count(*) FROM stranded WHERE key_version = ?1 AND outcome = '')",
+                  + (SELECT count(*) FROM stranded WHERE key_version = ?1 AND outcome = '')
+                  + (SELECT count(*) FROM spool
+                     WHERE CASE WHEN json_valid(entry) THEN entry ->> '$.stranded.key_version' END = ?1)",
         )?
         .query_row([version.0], |row| row.get(0))
 }

@@ -86,6 +86,17 @@ fn who_is_granted_the_epoch_asks_no_master() {
     assert!(!bench.node.leads() && asked(&effects).0.seen == at(3, 6));
 }
 
+/// Who is granted the epoch and can't take its seat polls nobody; that the machine slept keeps it from saying so no longer.
+/// Sabotage: leave `leads` out of `Node::tell`.
+#[test]
+fn who_is_granted_the_epoch_and_slept_says_that_it_is_alone() {
+    let mut bench = Bench::calm();
+    bench.step(Event::Granted(granted(2, 1, at(1, 5))));
+    bench.now = Moment(3_600_000);
+    let effects = bench.step(Event::Woke);
+    assert!(matches!(effects.notify[..], [Notify::Unreachable { .. }]), "{effects:?}");
+}
+
 /// Sabotage, still to be tried: leave `around_apart` as it is after each time; or ask only when a poll is due.
 #[test]
 fn a_silent_master_is_asked_for_around_again_and_again_but_ever_less() {
