@@ -1,141 +1,27 @@
-//! What is stored: rows with real envelopes, the master's database, a node's replica, and how a replica's disk takes
-//! transactions. What was not synced is lost in a crash, from some transaction on.
+//! What is stored: the master's database, a node's replica, how an answer goes from the one to the other, and how a replica's
+//! disk takes transactions. What was not synced is lost in a crash, from some transaction on.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
-    sync::OnceLock,
 };
 
 use rand_chacha::ChaCha8Rng;
 use sealport_core::{
-    bundle::Bundle,
-    id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision},
+    id::{Epoch, Generation, KeyVersion, NodeId},
     machine::{
-        Ask, AuditMark, Body, Counts, Grant, Held, KeySetMark, Marks, Promise, ProvenGrant, Rank, Role,
-        Standing, shared_until, strands,
+        Ask, AuditMark, Body, Grant, Held, KeySetMark, Marks, Promise, ProvenGrant, Rank, Standing,
+        rotation::{Rotation, keeps},
+        shared_until, strands,
     },
-    seal::{Context, Keys, SealedKind, derive_key_check},
-    secret::MasterSecret,
 };
 
-use crate::{chance::Chance, grants::system};
-
-/// One revision of a record.
-#[derive(Clone, Debug)]
-pub struct Row {
-    pub record: u32,
-    pub revision: u64,
-    /// The generation that wrote it; 0 until it is written.
-    pub generation: u64,
-    /// Which write it is, over all nodes.
-    pub write: u64,
-    pub version: KeyVersion,
-    pub envelope: Rc<Vec<u8>>,
-}
-
-impl Row {
-    /// Seals what write `write` says.
-    pub fn make(record: u32, revision: u64, write: u64, version: KeyVersion, rng: &mut ChaCha8Rng) -> Self {
-        let plain = format!("write {write}");
-        let envelope = keys(version).make_sealed(context(record, revision), plain.as_bytes(), rng);
-        Self { record, revision, generation: 0, write, version, envelope: Rc::new(envelope) }
-    }
-
-    /// Whether these keys open it as what it says it is.
-    pub fn opens(&self, version: KeyVersion) -> bool {
-        let plain = keys(version).open(context(self.record, self.revision), &self.envelope);
-        plain.is_ok_and(|plain| *plain == format!("write {}", self.write).into_bytes())
-    }
-}
-
-fn context(record: u32, revision: u64) -> Context<'static> {
-    let mut id = [7; 16];
-    id[..4].copy_from_slice(&record.to_be_bytes());
-    Context {
-        record: RecordId::from_bytes(id),
-        application: "Orders",
-        kind: SealedKind::ReceivePort,
-        revision: Revision(revision),
-    }
-}
-
-pub const V1: KeyVersion = KeyVersion(1);
-pub const V2: KeyVersion = KeyVersion(2);
-
-/// The keys of a node whose active version is this one.
-fn keys(active: KeyVersion) -> &'static Keys {
-    static KEYS: OnceLock<[Keys; 2]> = OnceLock::new();
-    let all = KEYS.get_or_init(|| [1, 2].map(derive_keys));
-    &all[active.0 as usize - 1]
-}
-
-fn derive_keys(active: u32) -> Keys {
-    let versions: Vec<_> = (1..=active)
-        .map(|version| {
-            let bytes = [version as u8; 32];
-            let secret = MasterSecret::from_slice(&bytes).unwrap();
-            serde_json::json!({
-                "version": version, "created": "2026-01-01T00:00:00.000Z",
-                "check": derive_key_check(system(), &secret).to_string(),
-                "secret": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes),
-            })
-        })
-        .collect();
-    let text = serde_json::json!({ "format": 1, "system": system(), "active": active, "versions": versions });
-    Keys::derive(&Bundle::from_text(&text.to_string()).unwrap())
-}
-
-/// The records of a database: present revisions, and former ones.
-#[derive(Clone, Debug, Default)]
-pub struct Records {
-    pub rows: BTreeMap<u32, Row>,
-    pub formers: BTreeMap<(u32, u64), Row>,
-}
-
-impl Records {
-    /// Takes a revision in, in whatever order revisions come.
-    pub fn take(&mut self, row: Row) {
-        match self.rows.get(&row.record) {
-            Some(present) if present.revision > row.revision => {
-                self.formers.insert((row.record, row.revision), row);
-            }
-            Some(present) if present.revision < row.revision => {
-                let former = self.rows.insert(row.record, row).unwrap();
-                self.formers.insert((former.record, former.revision), former);
-            }
-            _ => {
-                self.rows.insert(row.record, row);
-            }
-        }
-    }
-
-    /// A revision.
-    pub fn get(&self, record: u32, revision: u64) -> Option<&Row> {
-        let present = self.rows.get(&record).filter(|row| row.revision == revision);
-        present.or_else(|| self.formers.get(&(record, revision)))
-    }
-
-    /// All revisions.
-    pub fn all(&self) -> impl Iterator<Item = &Row> {
-        self.rows.values().chain(self.formers.values())
-    }
-
-    /// The one at this place, counted around, to be damaged.
-    pub fn nth_mut(&mut self, nth: u32) -> Option<&mut Row> {
-        let many = self.rows.len() + self.formers.len();
-        let nth = (nth as usize).checked_rem(many)?;
-        self.rows.values_mut().chain(self.formers.values_mut()).nth(nth)
-    }
-
-    /// How much there is.
-    pub fn counts(&self) -> Counts {
-        Counts { records: self.rows.len() as u64, formers: self.formers.len() as u64 }
-    }
-}
-
-/// By machine: role, and standing.
-pub type Members = Vec<(Role, Standing)>;
+use crate::{
+    chance::Chance,
+    grants::system,
+    keys::{Custody, V1},
+    rows::{Common, Name, Records, Row},
+};
 
 /// What a node has of its own, whoever is the master.
 #[derive(Clone, Debug, Default)]
@@ -144,13 +30,21 @@ pub struct Own {
     pub grants: Vec<ProvenGrant>,
     /// What it promised last.
     pub promised: Option<Promise>,
-    /// Writes that the history it follows lacks.
-    pub stranded: Vec<Row>,
-    /// The highest version of the secret that custody holds, with all below it.
-    pub top: Option<KeyVersion>,
+    /// Writes that the history it follows lacks, by number, until the master has them.
+    pub spool: BTreeMap<u64, Row>,
+    /// The last number.
+    pub spooled: u64,
+    pub custody: Custody,
+    /// Versions in it that the master does not give, kept because something here is sealed under them. Lost with the process.
+    pub extra: BTreeSet<KeyVersion>,
 }
 
 impl Own {
+    /// What a node has that has just joined.
+    pub fn joined() -> Self {
+        Self { custody: Custody::first(), ..Self::default() }
+    }
+
     /// The highest grant.
     pub fn highest(&self) -> Option<Rank> {
         self.grants.first().map(ProvenGrant::rank)
@@ -169,6 +63,26 @@ impl Own {
         let grants: Vec<&Grant> = self.grants.iter().map(ProvenGrant::grant).collect();
         if of < present { shared_until(grants, present, of) } else { None }
     }
+
+    pub fn spool(&mut self, row: Row) {
+        self.spooled += 1;
+        self.spool.insert(self.spooled, row);
+    }
+
+    /// Versions of these that are not given and still needed here.
+    fn needed(
+        &self,
+        versions: impl Iterator<Item = KeyVersion>,
+        active: KeyVersion,
+        records: &Records,
+        common: &Common,
+    ) -> BTreeSet<KeyVersion> {
+        let parts = |version| {
+            let here = records.all().chain(common.waiting()).chain(self.spool.values());
+            here.filter(|row| row.version == version).count() as u64
+        };
+        versions.filter(|version| keeps(false, *version == active, parts(*version))).collect()
+    }
 }
 
 /// The master's database: always whole, one transaction at a time.
@@ -179,7 +93,9 @@ pub struct Db {
     pub records: Records,
     /// Index in the truth of each entry of the audit trail.
     pub trail: Vec<usize>,
-    pub members: Members,
+    /// Index in the truth of the last transaction.
+    pub tip: Option<usize>,
+    pub common: Common,
     pub own: Own,
     /// A higher epoch was met: nothing is answered any more.
     pub superseded: bool,
@@ -198,15 +114,46 @@ impl Db {
         AuditMark { line, hash: self.hash(line).unwrap_or_default() }
     }
 
-    /// Where a body leads to.
-    pub fn end(&self, machine: usize) -> End {
+    /// Where a body leads to; what everyone hears, from a generation on.
+    pub fn end(&self, machine: usize, after: Generation) -> End {
         End {
             at: self.at,
             active: self.active,
             trail: Rc::new(self.trail.clone()),
-            members: Rc::new(self.members.clone()),
+            tip: self.tip,
+            common: Rc::new(self.common.after(after.0)),
             master: machine,
         }
+    }
+
+    /// What nodes are given.
+    pub fn lent(&self) -> Custody {
+        self.own.custody.without(&self.common.withheld())
+    }
+
+    /// The mark of that.
+    pub fn given(&self) -> KeySetMark {
+        self.lent().mark()
+    }
+
+    /// The last rotation.
+    pub fn rotation(&self) -> Option<Rotation> {
+        self.common.rotations.last_key_value().map(|(_, (rotation, _))| *rotation)
+    }
+
+    /// Parts under versions below this one.
+    pub fn older(&self, than: KeyVersion) -> u64 {
+        self.records.all().filter(|row| row.version < than).count() as u64
+    }
+
+    /// Versions that were cancelled leave custody, where nothing is sealed under them.
+    pub fn tidy(&mut self) {
+        let under_way = self.rotation().filter(Rotation::under_way).map(|rotation| rotation.to);
+        let mut gone = self.common.withheld();
+        gone.retain(|version| Some(*version) != under_way && self.own.custody.holds(*version));
+        let still = self.own.needed(gone.iter().copied(), self.active, &self.records, &self.common);
+        gone.retain(|version| !still.contains(version));
+        self.own.custody = self.own.custody.without(&gone);
     }
 
     /// The same database in the hands of a node that follows.
@@ -214,21 +161,17 @@ impl Db {
         Replica {
             seen: self.at,
             at: self.at,
-            version: self.own.top.map(|top| top.min(self.active)),
+            version: Some(self.active).filter(|active| self.own.custody.holds(*active)),
             active: self.active,
             records: self.records,
             trail: Rc::new(self.trail),
-            members: Rc::new(self.members),
+            tip: self.tip,
+            common: self.common,
             damaged: false,
             standing: Standing::Member,
             own: self.own,
         }
     }
-}
-
-/// The mark of all versions up to one.
-pub fn keys_up_to(version: KeyVersion) -> KeySetMark {
-    KeySetMark(version.0)
 }
 
 /// Where a body brings a replica.
@@ -237,7 +180,8 @@ pub struct End {
     pub at: Marks,
     pub active: KeyVersion,
     pub trail: Rc<Vec<usize>>,
-    pub members: Rc<Members>,
+    pub tip: Option<usize>,
+    pub common: Rc<Common>,
     pub master: usize,
 }
 
@@ -255,17 +199,18 @@ pub fn make_body(
     if body == Body::Nothing {
         return ops;
     }
-    if ask.version != Some(db.active) {
-        ops.push(Op::Secret(db.active));
+    if ask.version != Some(db.active) || ask.keys != Some(db.given()) {
+        ops.push(Op::Secret(db.lent()));
     }
-    let end = db.end(m);
     if body == Body::Full {
         let many = db.records.all().count().div_ceil(chunk).max(1);
         ops.extend((0..many).map(|_| Op::Aside { seen: None }));
         let records = Records::clone(&db.records);
+        let end = db.end(m, Generation(0));
         ops.push(Op::Swap { records: Box::new(records), end, strands: true });
         return ops;
     }
+    let end = db.end(m, ask.at.generation);
     let mut rows: Vec<Row> =
         db.records.all().filter(|row| row.generation > ask.at.generation.0).cloned().collect();
     rows.sort_by_key(|row| row.generation);
@@ -295,7 +240,9 @@ pub struct Replica {
     pub active: KeyVersion,
     pub records: Records,
     pub trail: Rc<Vec<usize>>,
-    pub members: Rc<Members>,
+    /// Index in the truth of the transaction that it is at.
+    pub tip: Option<usize>,
+    pub common: Common,
     pub damaged: bool,
     pub standing: Standing,
     pub own: Own,
@@ -304,8 +251,8 @@ pub struct Replica {
 /// One transaction of a replica, or one write into custody.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Custody.
-    Secret(KeyVersion),
+    /// Custody: what the master gives.
+    Secret(Custody),
     /// A delta, in one transaction: what was seen, the rows, and what the replica then is.
     Piece {
         seen: Option<Marks>,
@@ -341,7 +288,7 @@ pub enum Taken {
 
 impl Replica {
     /// What a node has that has just joined.
-    pub fn joined(members: Members) -> Self {
+    pub fn joined(common: Common) -> Self {
         let at = Marks { epoch: Epoch::FIRST, generation: Generation(0) };
         Self {
             seen: at,
@@ -350,10 +297,11 @@ impl Replica {
             active: V1,
             records: Records::default(),
             trail: Rc::default(),
-            members: Rc::new(members),
+            tip: None,
+            common,
             damaged: false,
             standing: Standing::Member,
-            own: Own { top: Some(V1), ..Own::default() },
+            own: Own::joined(),
         }
     }
 
@@ -373,10 +321,7 @@ impl Replica {
     /// Carries out a transaction.
     pub fn commit(&mut self, op: Op) -> Taken {
         match op {
-            Op::Secret(version) => {
-                self.version = self.version.max(Some(version));
-                self.own.top = self.own.top.max(Some(version));
-            }
+            Op::Secret(given) => return self.take_secret(given),
             Op::Piece { seen, rows, end } => {
                 if let Some(end) = &end {
                     // Entries that are here are not taken again; the next one must continue the last.
@@ -394,7 +339,8 @@ impl Replica {
                     if end.trail.len() > self.trail.len() {
                         self.trail = end.trail.clone();
                     }
-                    self.reach(end);
+                    self.common.take(&end.common);
+                    self.reach(&end);
                 }
             }
             Op::Aside { seen } => self.seen = self.seen.max(seen.unwrap_or(self.seen)),
@@ -402,12 +348,13 @@ impl Replica {
                 if !self.may_arrive(&end) {
                     return Taken::Refused;
                 }
-                if keeps && end.at.epoch > self.at.epoch {
-                    self.strand(&records);
+                if keeps && end.at.epoch > self.at.epoch && self.at.generation.0 > 0 {
+                    self.part(&records, &end);
                 }
                 (self.records, self.at, self.trail) = (*records, end.at, end.trail.clone());
+                self.common = Common::clone(&end.common);
                 self.damaged = false;
-                self.reach(end);
+                self.reach(&end);
                 return Taken::Anew;
             }
             Op::Damaged => self.damaged = true,
@@ -417,24 +364,57 @@ impl Replica {
         Taken::Written
     }
 
-    fn reach(&mut self, end: End) {
+    fn reach(&mut self, end: &End) {
+        self.tip = end.tip;
         self.active = end.active;
         // A new reign may lack what the former one made active.
-        self.version = self.own.top.map(|top| top.min(end.active));
-        self.members = end.members;
+        if self.version.is_some() && self.own.custody.holds(end.active) {
+            self.version = Some(end.active);
+        }
+        self.forget_unneeded();
     }
 
-    /// What the history that comes lacks is kept.
-    fn strand(&mut self, records: &Records) {
-        let known = |records: &Records| -> BTreeSet<_> {
-            records.all().map(|row| (row.record, row.revision, row.envelope.clone())).collect()
+    /// Takes what the master gives into custody. What it does not give any more is kept while something here needs it; one
+    /// in which a version is another secret than here is refused.
+    fn take_secret(&mut self, given: Custody) -> Taken {
+        if self.own.custody.differing(&given).is_some() {
+            return Taken::Refused;
+        }
+        let dropped = self.own.custody.keys().map(|key| key.number).filter(|number| !given.holds(*number));
+        let extra = self.own.needed(dropped, self.active, &self.records, &self.common);
+        let kept: Vec<_> = extra.iter().filter_map(|number| self.own.custody.key(*number)).collect();
+        self.own.custody = given;
+        kept.into_iter().for_each(|key| self.own.custody.put(key));
+        self.own.extra = extra;
+        if self.own.custody.holds(self.active) {
+            self.version = Some(self.active);
+        } else if self.version.is_none_or(|version| !self.own.custody.holds(version)) {
+            self.version = Some(self.own.custody.highest());
+        }
+        Taken::Written
+    }
+
+    /// Versions that are kept for what is sealed under them go when nothing is.
+    fn forget_unneeded(&mut self) {
+        let still = self.own.needed(self.own.extra.iter().copied(), self.active, &self.records, &self.common);
+        let gone: BTreeSet<_> = self.own.extra.difference(&still).copied().collect();
+        self.own.custody = self.own.custody.without(&gone);
+        self.own.extra = still;
+    }
+
+    /// What the history that comes lacks is kept, to be sent to its master.
+    fn part(&mut self, records: &Records, end: &End) {
+        let names = |records: &Records| -> BTreeSet<Name> { records.all().map(Row::name).collect() };
+        let lacking = strands(&names(&self.records), &names(records));
+        // What both histories have may have been sealed anew meanwhile: what opens says whether it is the same.
+        let anew = |row: &Row| {
+            let there = records.get(row.record, row.revision);
+            there.is_some_and(|there| row.says_the_same(there, &self.own.custody))
         };
-        let lacking = strands(&known(&self.records), &known(records));
-        let rows = self
-            .records
-            .all()
-            .filter(|row| lacking.contains(&(row.record, row.revision, row.envelope.clone())));
-        self.own.stranded.extend(rows.cloned());
+        let parted = self.records.all().filter(|row| lacking.contains(&row.name()) && !anew(row));
+        let waiting = self.common.waiting().filter(|row| !end.common.stranded.contains_key(&row.name()));
+        let parted: Vec<_> = parted.chain(waiting).cloned().collect();
+        parted.into_iter().for_each(|row| self.own.spool(row));
     }
 
     /// A higher grant counts from now on. A replica of another master of the same epoch counts as one of the epoch before.
@@ -452,6 +432,7 @@ impl Replica {
 
     /// As the machine wants to know it.
     pub fn held(&self, node: NodeId) -> Held {
+        let keys = self.own.custody.without(&self.own.extra).mark();
         Held {
             system: system(),
             node,
@@ -460,7 +441,7 @@ impl Replica {
             at: self.at,
             audit: self.audit(),
             version: self.version,
-            keys: self.version.map(keys_up_to),
+            keys: self.version.map(|_| keys),
             counts: self.records.counts(),
             damaged: self.damaged,
             standing: self.standing,

@@ -6,8 +6,10 @@ use sealport_core::machine::{CustodyFact, Facts, State, derive_state, may_seal};
 
 use crate::{
     machines::{Power, Reach},
+    sabotage::Sabotage,
     script::Act,
-    truth::{Check, Sabotage, i8_no_seal_after_a_loss, liveness},
+    strand::writes_of,
+    truth::{Check, i8_no_seal_after_a_loss, liveness},
     world::{Input, World},
 };
 
@@ -67,11 +69,12 @@ impl World<'_> {
     pub fn end(&mut self) -> Check {
         let Some(crown) = self.crown() else { return Ok(()) };
         let db = self.db(crown);
-        let mut there: BTreeSet<u64> = db.records.all().map(|row| row.write).collect();
-        if self.truth.emergencies > 0 {
-            // A master that was lost may have had more than its successor: then somebody keeps it.
+        let mut there: BTreeSet<u64> = writes_of(db.records.all(), &db.common).collect();
+        if self.truth.emergencies > 0 || self.truth.set_back {
+            // A master that was lost may have had more than its successor: then it is stranded, or with who does not follow.
             there = self.kept();
         }
+        self.rotation_is_over(crown)?;
         self.truth.nothing_acknowledged_is_lost(&there)?;
         for node in self.others(crown) {
             let disk = &self.disks[node].durable;
@@ -96,9 +99,10 @@ impl World<'_> {
                     && disk.audit() == db.audit()
                     && disk.version == Some(db.active)
                     && disk.records.counts() == db.records.counts()
+                    && disk.common.same(&db.common)
+                    && disk.own.spool.is_empty()
                     && !disk.damaged;
-                let opens =
-                    disk.records.all().all(|row| disk.own.top.is_some_and(|version| row.opens(version)));
+                let opens = disk.records.all().all(|row| row.opens(&disk.own.custody));
                 liveness(node, state == Some(State::Synced) && equal && opens, || {
                     format!(
                         "{state:?} at {:?} where the master is at {:?}, equal {equal}, opens {opens}",
@@ -120,7 +124,20 @@ impl World<'_> {
         let seen = self.followers[node].as_ref().map(|follower| follower.core.held().seen);
         let wanted = self.facts(node).and_then(|facts| facts.secret.wanted);
         let doubts = !self.truth.agrees(db, disk) || seen > Some(db.at) || wanted > Some(db.active);
-        self.truth.set_back && doubts
+        self.truth.set_back && !self.accepts() && doubts
+    }
+
+    /// A rotation that was begun has come to its end, and nothing is under an older version; unless only a machine that did not
+    /// follow holds what it needs.
+    fn rotation_is_over(&self, crown: usize) -> Check {
+        let db = self.db(crown);
+        let Some(rotation) = db.rotation() else { return Ok(()) };
+        let stuck = !db.own.custody.holds(rotation.to) && !rotation.cancellable();
+        let phase = rotation.phase;
+        liveness(crown, !rotation.under_way() || stuck, || format!("the rotation is still {phase:?}"))?;
+        let done = phase == sealport_core::api::RotationPhase::Done;
+        let older = db.older(rotation.to);
+        liveness(crown, older == 0 || !done, || format!("{older} parts are under older versions"))
     }
 
     pub fn state(&self, node: usize) -> Option<State> {

@@ -8,18 +8,22 @@ use std::{
 use sealport_core::{
     id::Revision,
     machine::{
-        Ask, Body, Contact, Counts, CustodyFact, Event, Failure, Kept, Marks, Moment, Node, Notify, Persist,
-        PollId, Role, Send, Settings, WriteHead, WriteRefusal, derive_state, may_open, may_seal,
+        Ask, Body, Contact, Counts, CustodyFact, Event, Facts, Failure, Kept, Marks, Moment, Node, Notify,
+        Persist, PollId, Role, Send, Settings, WriteHead, WriteRefusal, derive_state, may_open, may_seal,
     },
 };
 
 use crate::{
     chance::Chance,
-    data::{Op, Row, Taken},
+    data::{Op, Taken},
     machines::Power,
-    promote::Campaign,
+    restore::Stored,
+    rows::Row,
+    sabotage::Sabotage,
     script::Act,
-    truth::{Check, Sabotage, i7_opening_never_stops, i7_secret_comes_first, one_poll_in_flight},
+    truth::{
+        Check, i7_opening_never_stops, i7_secret_comes_first, one_poll_in_flight, one_secret_per_number,
+    },
     world::{Input, World, node_id},
 };
 
@@ -66,8 +70,10 @@ pub struct Follower {
     after: Option<(Vec<Send>, Vec<Notify>)>,
     pub waiting: VecDeque<Input>,
     outgoing: BTreeMap<u64, Outgoing>,
-    /// It is to be the master.
-    pub campaign: Option<Campaign>,
+    /// What it kept of a history that ended is on its way to the master.
+    pub spooling: bool,
+    /// Up to which number the master has it, and where it was then.
+    pub taken: Option<(u64, Marks)>,
 }
 
 impl Follower {
@@ -82,6 +88,8 @@ impl World<'_> {
         if self.sabotaged(Sabotage::NoCache) && self.now > 0 {
             self.disks[node].durable.version = None;
         }
+        // What is kept for itself is known to the process alone: the next bundle tells it again.
+        self.disks[node].durable.own.extra.clear();
         let held = self.disks[node].durable.held(node_id(node));
         self.followers[node] = Some(Follower {
             core: Node::new(held, Settings::default(), self.local(node)),
@@ -91,7 +99,8 @@ impl World<'_> {
             after: None,
             waiting: VecDeque::new(),
             outgoing: BTreeMap::new(),
-            campaign: None,
+            spooling: false,
+            taken: None,
         });
         self.truth.starts(node, &self.disks[node].durable);
         self.check_disk(node)?;
@@ -111,7 +120,8 @@ impl World<'_> {
         }
         if self.memory_only(node) {
             let disk = &mut self.disks[node].durable;
-            (disk.version, disk.own.top) = (None, None);
+            disk.version = None;
+            (disk.own.custody, disk.own.extra) = Default::default();
         }
         self.check_disk(node)
     }
@@ -132,6 +142,8 @@ impl World<'_> {
         {
             self.take(node, input)?;
         }
+        self.forget_spool(node);
+        self.send_spool(node);
         Ok(())
     }
 
@@ -152,14 +164,28 @@ impl World<'_> {
                 Ok(())
             }
             Input::Written { write, outcome } => self.written(node, write, outcome),
-            Input::Answer { from, poll, mut head, body } => {
+            Input::Answer { from, poll, mut head, body, tip } => {
                 let follower = self.followers[node].as_mut().expect("a node that is up");
                 if self.sabotage == Some(Sabotage::NoCounts) && head.body == Body::Nothing {
                     head.counts = follower.core.held().counts;
                 }
                 follower.body = Some(Came { from, poll, ops: body, counts: head.counts });
                 self.say(|| format!("node {node} hears {head:?}"));
-                self.step(node, Event::Head { poll, head })
+                let disk = &self.disks[node].durable;
+                let same = head.at.epoch == disk.at.epoch && head.at.epoch == disk.seen.epoch;
+                let judged =
+                    same && self.followers[node].as_ref().is_some_and(|f| f.core.in_flight() == Some(poll));
+                self.step(node, Event::Head { poll, head })?;
+                let minds = !self.sabotaged(Sabotage::SealsInDoubt);
+                let seals = |mut facts: Facts| {
+                    facts.contradiction = facts.contradiction.filter(|_| minds);
+                    may_seal(&facts).is_ok()
+                };
+                let seals = self.facts(node).is_some_and(seals);
+                match judged {
+                    true => self.truth.no_seal_in_doubt(node, tip, &self.disks[node].durable, seals),
+                    false => Ok(()),
+                }
             }
             Input::Failed { poll, failure } => {
                 let follower = self.followers[node].as_mut().expect("a node that is up");
@@ -185,8 +211,17 @@ impl World<'_> {
                     None => Ok(()),
                 }
             }
-            Input::Act(Act::Promote { .. }) => self.campaign(node, false),
-            Input::Act(Act::Force { .. }) => self.campaign(node, true),
+            Input::Act(Act::Promote { .. }) => self.campaign(node, false, None),
+            Input::Act(Act::Force { .. }) => self.campaign(node, true, None),
+            Input::Act(Act::ForceFrom { backup, .. }) => self.campaign(node, true, Some(backup)),
+            Input::SpoolTaken { upto, at } => {
+                self.followers[node].as_mut().expect("a node that is up").taken = Some((upto, at));
+                Ok(())
+            }
+            Input::SpoolAgain => {
+                self.followers[node].as_mut().expect("a node that is up").spooling = false;
+                Ok(())
+            }
             Input::Campaign => self.campaign_goes_on(node),
             Input::AboutIs { .. } | Input::Ballot { .. } | Input::HandedOver { .. } => {
                 self.campaign_hears(node, input)
@@ -279,6 +314,9 @@ impl World<'_> {
     }
 
     fn synced(&mut self, node: usize) -> Check {
+        if let Some(Op::Secret(given)) = self.disks[node].unsynced.front() {
+            one_secret_per_number(node, &self.disks[node].durable.own.custody, given)?;
+        }
         let mut op = self.disks[node].unsynced.front_mut();
         if let (Some(Op::Swap { strands, .. }), true) = (&mut op, self.sabotage == Some(Sabotage::LetsGo)) {
             *strands = false;
@@ -348,6 +386,11 @@ impl World<'_> {
         let Some(op) = next else {
             follower.apply = None;
             self.count("bodies taken over");
+            let durable = &self.disks[node].durable;
+            if self.script.puts_back() {
+                let had = Stored::Replica(Box::new(durable.clone()));
+                self.remember(node, || had);
+            }
             let mut held = self.disks[node].durable.held(node_id(node));
             if self.sabotaged(Sabotage::NoCounts) {
                 held.counts = counts;
@@ -424,19 +467,21 @@ impl World<'_> {
         let disk = &self.disks[node].durable;
         // Who has the secret in memory only may have lost what opens a history that ended.
         let lasting = !self.memory_only(node);
-        let stranded = disk.own.stranded.iter().filter(|row| lasting && self.truth.wrote(row));
+        let stranded = disk.own.spool.values().filter(|row| lasting && self.truth.wrote(row));
         let rows = disk.records.all().chain(stranded);
         // What was damaged on purpose need not open.
         let many = if self.truth.hurt.contains(&node) { 0 } else { usize::MAX };
-        i7_opening_never_stops(node, &facts, may, disk.own.top, rows.take(many))
+        i7_opening_never_stops(node, &facts, may, &disk.own.custody, rows.take(many))
     }
 
     /// Someone opens all that a node has, and what does not open is damage.
     fn open_all(&mut self, node: usize) -> Check {
         self.count("openings");
         let disk = &self.disks[node].durable;
-        let Some(version) = disk.own.top else { return Ok(()) };
-        let well = disk.records.all().all(|row| row.opens(version));
+        if disk.version.is_none() {
+            return Ok(());
+        }
+        let well = disk.records.all().all(|row| row.opens(&disk.own.custody));
         self.check_opening(node)?;
         if well { Ok(()) } else { self.step(node, Event::Damaged) }
     }
@@ -453,7 +498,8 @@ impl World<'_> {
         self.writes += 1;
         let write = self.writes;
         let head = WriteHead { epoch: disk.at.epoch, key_version: version, revision: Revision(revision) };
-        let row = Row::make(record, revision, write, version, &mut self.rng);
+        let Some(key) = disk.own.custody.key(version) else { return Ok(()) };
+        let row = Row::make(record, revision, write, key, &mut self.rng);
         let to = self.follows(node);
         self.count("seals");
         let follower = self.followers[node].as_mut().expect("a node that is up");

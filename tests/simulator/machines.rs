@@ -80,6 +80,8 @@ impl World<'_> {
         let it = &mut self.machines[machine];
         it.power = Power::Down;
         it.life += 1;
+        self.campaigns[machine] = None;
+        let it = &mut self.machines[machine];
         it.inbox.clear();
         it.refuses = refuses;
         if let Some(since) = it.clock.stands_since.take() {
@@ -178,6 +180,7 @@ impl World<'_> {
 
     /// A replica is damaged behind its node's back.
     pub fn damage(&mut self, node: usize, nth: u32, vanish: bool) {
+        let before = self.kept();
         let records = &mut self.disks[node].durable.records;
         let Some(row) = records.nth_mut(nth) else { return };
         let (record, revision) = (row.record, row.revision);
@@ -193,5 +196,8 @@ impl World<'_> {
             row.envelope = bytes.into();
         }
         self.truth.hurt.insert(node);
+        self.truth.once_hurt.insert(node);
+        let after = self.kept();
+        self.truth.gone_with_a_disk(&before, &after);
     }
 }

@@ -17,43 +17,19 @@ use sealport_core::{
 
 use crate::{
     chance::Chance,
-    data::{Db, Row, V1, V2, keys_up_to, make_body},
-    grants,
-    machines::Power,
+    commits::{Job, Writing},
+    data::{Db, make_body},
+    grants, rotate,
+    rows::Row,
+    sabotage::Sabotage,
     script::Act,
-    truth::{Check, Sabotage, kept_word},
+    strand::holds_the_same,
+    truth::{Check, kept_word},
     world::{Input, World, machine_of, node_id},
 };
 
 /// How long a master that starts waits for others to tell it that it is none any more.
 const SURE: u64 = 5_000;
-
-/// What waits for the one writer.
-enum Job {
-    Write {
-        from: usize,
-        head: WriteHead,
-        row: Row,
-    },
-    Revoke {
-        node: usize,
-    },
-    Activate,
-    Reveal,
-    /// Sabotage: a write that was checked before its transaction.
-    Checked {
-        from: usize,
-        row: Row,
-    },
-}
-
-/// What is being made durable.
-enum Writing {
-    Row { from: usize, row: Row },
-    Revoke { node: usize },
-    Activate,
-    Reveal,
-}
 
 struct HeldPoll {
     from: usize,
@@ -71,9 +47,9 @@ struct Unanswered {
 
 /// The process of the master.
 pub struct Host {
-    core: Master,
-    queue: VecDeque<Job>,
-    writing: Option<Writing>,
+    pub core: Master,
+    pub queue: VecDeque<Job>,
+    pub writing: Option<Writing>,
     held: Vec<HeldPoll>,
     unanswered: BTreeMap<WriteId, Unanswered>,
     next: u64,
@@ -87,13 +63,21 @@ pub struct Host {
     pub drain: Moment,
     /// A grant that ends it when the transaction that is under way has ended.
     pub ended: Option<ProvenGrant>,
+    /// When it started.
+    pub started: Moment,
+    /// When it looks what a rotation needs next, and whether a step is being taken.
+    pub turn: Option<Moment>,
+    pub turning: bool,
+    /// An administrator is there who gives a rotation its backup.
+    pub backing: bool,
 }
 
 impl Host {
     pub fn wakes_at(&self) -> Option<Moment> {
         let held = self.held.iter().map(|held| held.until).min();
         let waits = [self.sure, self.drain].into_iter().filter(|until| until.0 > 0);
-        self.core.wakes_at().into_iter().chain(held).chain(waits).chain(self.look).min()
+        let turn = self.turn.filter(|_| !self.turning);
+        self.core.wakes_at().into_iter().chain(held).chain(waits).chain(self.look).chain(turn).min()
     }
 
     /// Whether a higher epoch was met.
@@ -102,13 +86,8 @@ impl Host {
     }
 
     /// Whether a transaction may begin.
-    fn lets_in(&self) -> bool {
+    pub fn lets_in(&self) -> bool {
         self.writing.is_none() && self.sure.0 == 0 && self.drain.0 == 0 && !self.superseded()
-    }
-
-    /// Whether no write is under way.
-    pub fn drained(&self) -> bool {
-        self.writing.is_none()
     }
 }
 
@@ -132,12 +111,16 @@ impl World<'_> {
             heard: 0,
             drain: Moment(0),
             ended: None,
+            started: now,
+            turn: Some(now),
+            turning: false,
+            backing: false,
         });
         self.acknowledged_is_kept()?;
         if self.script.promotes() {
             self.look(m);
         }
-        Ok(())
+        self.take_own_spool(m)
     }
 
     /// What a master leaves to others when it is none any more: who waits is told.
@@ -178,22 +161,6 @@ impl World<'_> {
         Ok(())
     }
 
-    /// The database is replaced by an old copy, and the service is started on it.
-    pub fn set_back(&mut self, m: usize, commits: u64) -> Check {
-        if self.machines[m].power != Power::Up {
-            return Ok(());
-        }
-        self.master_crash(m, true)?;
-        for _ in 0..commits {
-            if let Some(db) = self.former[m].pop() {
-                self.dbs[m] = Some(db);
-            }
-        }
-        self.truth.set_back = true;
-        self.reborn(m);
-        self.master_start(m)
-    }
-
     pub fn master_input(&mut self, m: usize, input: Input) -> Check {
         match input {
             Input::Tick => {
@@ -204,8 +171,12 @@ impl World<'_> {
                         *until = Moment(0);
                     }
                 }
+                let turns = host.turn.is_some_and(|turn| now >= turn);
                 if host.look.is_some_and(|look| now >= look) {
                     self.look(m);
+                }
+                if turns {
+                    self.rotation_step(m)?;
                 }
                 self.master_step(m, MasterEvent::Tick)?;
                 self.answer_held(m)?;
@@ -240,12 +211,28 @@ impl World<'_> {
                     key_version: self.db(m).active,
                     revision: Revision(revision),
                 };
-                let row = Row::make(record, revision, self.writes, self.db(m).active, &mut self.rng);
+                let db = self.db(m);
+                let Some(key) = db.own.custody.key(db.active) else { return Ok(()) };
+                let row = Row::make(record, revision, self.writes, key, &mut self.rng);
                 self.enqueue_job(m, Job::Write { from: m, head, row })
             }
             Input::Act(Act::Revoke { node }) => self.enqueue_job(m, Job::Revoke { node }),
-            Input::Act(Act::Activate) => self.enqueue_job(m, Job::Activate),
             Input::Act(Act::Reveal) => self.enqueue_job(m, Job::Reveal),
+            Input::Act(Act::Rotate) => self.rotate(m),
+            Input::Act(Act::Steer { what }) => self.steer(m, what),
+            Input::Act(Act::BackUp) => {
+                self.back_up(m);
+                Ok(())
+            }
+            Input::Act(Act::Accept) => self.enqueue_job(m, Job::Resolve { accept: true }),
+            Input::Act(Act::Discard) => self.enqueue_job(m, Job::Resolve { accept: false }),
+            // Its database was put back, and an administrator says by name that it is the one.
+            Input::Act(Act::Force { .. }) => self.campaign(m, true, None),
+            Input::Proven => self.proven(m),
+            Input::SealedAnew { parts } => self.sealed_anew(m, parts),
+            Input::Spool { from, entries } => self.spool_came(m, from, entries),
+            Input::Campaign => self.campaign_goes_on(m),
+            Input::AboutIs { .. } | Input::Ballot { .. } => self.campaign_hears(m, input),
             Input::Handover { from, ask } => self.handover_asked(m, from, ask),
             other => self.asked_around(m, other),
         }
@@ -255,8 +242,8 @@ impl World<'_> {
         self.hosts[m].as_mut().expect("a master that is up")
     }
 
-    fn member(&self, m: usize, machine: usize) -> Member {
-        let (role, standing) = self.db(m).members[machine];
+    pub fn member(&self, m: usize, machine: usize) -> Member {
+        let (role, standing) = self.db(m).common.member(machine);
         grants::member(role, standing)
     }
 
@@ -280,15 +267,7 @@ impl World<'_> {
         let unsynced =
             self.sabotaged(Sabotage::AnswersBeforeSync).then(|| self.db_with_unsynced(m)).flatten();
         let db = unsynced.as_ref().unwrap_or(self.db(m));
-        let known = db.hash(poll.ask.audit.line);
-        let mut facts = MasterFacts {
-            at: db.at,
-            version: db.active,
-            keys: keys_up_to(db.active),
-            audit: db.trail.len() as u64,
-            known,
-            shared: db.own.shared(db.at.epoch, poll.ask.at.epoch),
-        };
+        let mut facts = rotate::facts(db, db.hash(poll.ask.audit.line), poll.ask.at.epoch);
         if self.sabotaged(Sabotage::AnyHistory) {
             facts.known = Some(poll.ask.audit.hash.clone());
         }
@@ -342,18 +321,20 @@ impl World<'_> {
         let loses = self.sabotage == Some(Sabotage::LosesRows) && self.rng.one_in(10);
         let db = unsynced.as_ref().unwrap_or(self.db(m));
         let pieces = make_body(m, db, &poll.ask, body, chunk, loses, self.sabotaged(Sabotage::MovesEarly));
-        self.send(m, poll.from, Input::Answer { from: m, poll: poll.poll, head, body: Rc::new(pieces) });
+        let tip = db.tip;
+        let body = Rc::new(pieces);
+        self.send(m, poll.from, Input::Answer { from: m, poll: poll.poll, head, body, tip });
         Ok(())
     }
 
     fn seen(&mut self, m: usize, poll: &HeldPoll) -> Check {
-        let (role, _) = self.db(m).members[poll.from];
+        let (role, _) = self.db(m).common.member(poll.from);
         let node = node_id(poll.from);
         self.master_step(m, MasterEvent::Polled { node, role, ask: poll.ask.clone(), state: poll.state })
     }
 
     /// What changed may be news to the polls that are held; and some have been held for long enough.
-    fn answer_held(&mut self, m: usize) -> Check {
+    pub fn answer_held(&mut self, m: usize) -> Check {
         for poll in std::mem::take(&mut self.host(m).held) {
             self.answer_poll(m, poll, false)?;
         }
@@ -398,42 +379,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn enqueue_job(&mut self, m: usize, job: Job) -> Check {
-        self.host(m).queue.push_back(job);
-        self.next_job(m)
-    }
-
-    /// The next transaction begins: it decides, and writes what it decided.
-    pub fn next_job(&mut self, m: usize) -> Check {
-        while self.hosts[m].as_ref().is_some_and(Host::lets_in) {
-            let Some(job) = self.host(m).queue.pop_front() else { break };
-            let writing = match job {
-                Job::Write { from, head, row } => match self.admit_row(m, from, head, &row)? {
-                    Some(Admitted::Write) => Writing::Row { from, row },
-                    _ => continue,
-                },
-                Job::Revoke { node } => Writing::Revoke { node },
-                Job::Activate if self.db(m).active == V1 => Writing::Activate,
-                Job::Activate => continue,
-                Job::Reveal => Writing::Reveal,
-                Job::Checked { from, row } => Writing::Row { from, row },
-            };
-            if self.sabotaged(Sabotage::AcknowledgesBeforeSync)
-                && let Writing::Row { from, row } = &writing
-            {
-                let (from, row) = (*from, row.clone());
-                self.acknowledge_early(m, from, &row)?;
-            }
-            self.host(m).writing = Some(writing);
-            self.write_to_disk(m);
-            if self.sabotaged(Sabotage::AnswersBeforeSync) {
-                self.answer_held(m)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn admit_row(
+    pub fn admit_row(
         &mut self,
         m: usize,
         from: usize,
@@ -441,7 +387,8 @@ impl World<'_> {
         row: &Row,
     ) -> Result<Option<Admitted>, crate::truth::Broken> {
         let there = self.db(m).records.get(row.record, row.revision).cloned();
-        let same = there.as_ref().is_some_and(|there| there.envelope == row.envelope);
+        // One that was sealed anew meanwhile says the same under another version.
+        let same = there.is_some() && holds_the_same(self.db(m), row);
         let facts = WriteFacts {
             epoch: self.db(m).at.epoch,
             active_version: self.db(m).active,
@@ -486,7 +433,7 @@ impl World<'_> {
         }
     }
 
-    fn wait_for_standby(&mut self, m: usize, from: usize, row: Row) -> Check {
+    pub fn wait_for_standby(&mut self, m: usize, from: usize, row: Row) -> Check {
         let host = self.host(m);
         host.next += 1;
         let write = WriteId(host.next);
@@ -494,95 +441,4 @@ impl World<'_> {
         host.unanswered.insert(write, Unanswered { from, row });
         self.master_step(m, MasterEvent::Committed { write, generation })
     }
-
-    fn master_synced(&mut self, m: usize) -> Check {
-        let Some(writing) = self.host(m).writing.take() else { return Ok(()) };
-        self.commit(m, &writing)?;
-        match writing {
-            Writing::Row { from, row } => {
-                let row =
-                    self.db(m).records.get(row.record, row.revision).expect("it was just written").clone();
-                self.wait_for_standby(m, from, row)?;
-            }
-            Writing::Revoke { node } => self.master_step(m, MasterEvent::Revoked { node: node_id(node) })?,
-            Writing::Activate | Writing::Reveal => {}
-        }
-        if let Some(grant) = self.host(m).ended.take() {
-            return self.master_granted(m, grant);
-        }
-        self.answer_held(m)?;
-        self.next_job(m)
-    }
-
-    /// A transaction is durable.
-    fn commit(&mut self, m: usize, writing: &Writing) -> Check {
-        if self.script.acts.iter().any(|(_, act)| matches!(act, Act::SetBack { .. })) {
-            let former = self.db(m).clone();
-            self.former[m].push(former);
-        }
-        let counts = !matches!(writing, Writing::Reveal);
-        let mut at = self.db(m).at;
-        if counts {
-            at.generation = at.generation.next();
-        }
-        let row = match writing {
-            Writing::Row { row, .. } => Some(Row { generation: at.generation.0, ..row.clone() }),
-            _ => None,
-        };
-        let mut row = row;
-        if self.sabotaged(Sabotage::WritesWrongly)
-            && let Some(row) = &mut row
-        {
-            let mut bytes = row.envelope.to_vec();
-            bytes[80] ^= 1;
-            row.envelope = bytes.into();
-        }
-        let truth = self.truth.add(m, self.dbs[m].as_ref().expect("a master"), at, row.clone())?;
-        apply(self.dbs[m].as_mut().expect("a master"), writing, row, at, truth);
-        if let Writing::Revoke { node } = writing {
-            self.truth.revoked.insert(*node, truth);
-        }
-        self.count("commits");
-        Ok(())
-    }
-
-    /// Sabotage: the database as it will be once it is synced.
-    fn db_with_unsynced(&self, m: usize) -> Option<Db> {
-        let writing = self.hosts[m].as_ref()?.writing.as_ref()?;
-        let mut db = self.db(m).clone();
-        let mut at = db.at;
-        if !matches!(writing, Writing::Reveal) {
-            at.generation = at.generation.next();
-        }
-        let row = match writing {
-            Writing::Row { row, .. } => Some(Row { generation: at.generation.0, ..row.clone() }),
-            _ => None,
-        };
-        let next = self.truth.len();
-        apply(&mut db, writing, row, at, next);
-        Some(db)
-    }
-
-    /// Sabotage: the answer goes out while the disk still writes.
-    fn acknowledge_early(&mut self, m: usize, from: usize, row: &Row) -> Check {
-        self.truth.promise(row);
-        if from != m {
-            self.send(m, from, Input::Written { write: row.write, outcome: Ok(Kept::NoStandbyOnline) });
-        }
-        Ok(())
-    }
-}
-
-fn apply(db: &mut Db, writing: &Writing, row: Option<Row>, at: sealport_core::machine::Marks, truth: usize) {
-    match writing {
-        Writing::Row { .. } => row.into_iter().for_each(|row| db.records.take(row)),
-        Writing::Revoke { node } => db.members[*node].1 = Standing::Revoked,
-        Writing::Activate => {
-            db.active = V2;
-            db.own.top = Some(V2);
-        }
-        Writing::Reveal => {}
-    }
-    db.at = at;
-    db.trail.push(truth);
 }

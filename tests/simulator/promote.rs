@@ -13,11 +13,16 @@ use sealport_core::{
 };
 
 use crate::{
-    data::{Db, Disk, Own, Row},
+    data::{Db, Disk, Own},
     grants::{member, prove, sign},
+    keys::Custody,
     machines::Power,
+    restore::Stored,
+    rows::Row,
+    sabotage::Sabotage,
     script::Act,
-    truth::{Check, Sabotage},
+    strand::writes_of,
+    truth::{Change, Check},
     world::{Input, World, machine_of, node_id},
 };
 
@@ -35,9 +40,9 @@ pub enum Campaign {
     /// The master hands over.
     Planned { expected: Epoch, until: Moment },
     /// Everyone is asked what they saw and promised.
-    Asks { expected: Epoch, highest: Epoch },
+    Asks { expected: Epoch, highest: Epoch, by_backup: bool },
     /// The standbys are asked for their promise.
-    Votes { expected: Epoch, epoch: Epoch, ballots: BTreeMap<usize, Ballot> },
+    Votes { expected: Epoch, epoch: Epoch, ballots: BTreeMap<usize, Ballot>, by_backup: bool },
 }
 
 impl World<'_> {
@@ -55,7 +60,7 @@ impl World<'_> {
         self.dbs[m].as_mut().map_or(&mut self.disks[m].durable.own, |db| &mut db.own)
     }
 
-    fn seen_epoch(&self, m: usize) -> Epoch {
+    pub fn seen_epoch(&self, m: usize) -> Epoch {
         self.dbs[m].as_ref().map_or(self.disks[m].durable.seen.epoch, |db| db.at.epoch)
     }
 
@@ -84,18 +89,22 @@ impl World<'_> {
         let disk = &self.disks[m].durable;
         let records = self.dbs[m].as_ref().map_or(&disk.records, |db| &db.records);
         let own = self.own(m);
-        let held = records.get(row.record, row.revision).into_iter().chain(&own.stranded);
-        let opens = |held: &Row| held.write == row.write && own.top.is_some_and(|top| held.opens(top));
+        let held = records.get(row.record, row.revision).into_iter().chain(own.spool.values());
+        let opens = |held: &Row| held.write == row.write && held.opens(&own.custody);
         held.into_iter().any(opens)
     }
 
     /// Every write that is in some database, or kept as stranded.
     pub fn kept(&self) -> BTreeSet<u64> {
         let all = (0..self.dbs.len()).flat_map(|m| {
-            let records = self.dbs[m].as_ref().map_or(&self.disks[m].durable.records, |db| &db.records);
-            records.all().chain(&self.own(m).stranded)
+            let disk = &self.disks[m].durable;
+            let (records, common) =
+                self.dbs[m].as_ref().map_or((&disk.records, &disk.common), |db| (&db.records, &db.common));
+            // What was damaged on purpose is there no more.
+            let whole = move |row: &&Row| !self.truth.hurt.contains(&m) || self.truth.wrote(row);
+            writes_of(records.all().filter(whole).chain(self.own(m).spool.values()), common)
         });
-        all.map(|row| row.write).collect()
+        all.collect()
     }
 
     pub fn acknowledged_is_kept(&self) -> Check {
@@ -105,6 +114,7 @@ impl World<'_> {
     /// What was under way in this process is not any more.
     pub fn reborn(&mut self, m: usize) {
         self.machines[m].life += 1;
+        self.campaigns[m] = None;
         if let Some(key) = self.machines[m].tick.take() {
             self.queue.remove(&key);
         }
@@ -171,9 +181,16 @@ impl World<'_> {
             }
             Input::Vote { from, ask } => {
                 let live = self.hosts[m].as_ref().is_some_and(|host| !host.superseded());
-                let ballot = match vote(&self.vote_facts(m, from, live), &ask) {
+                let mut facts = self.vote_facts(m, from, live);
+                let forgets = self.sabotaged(Sabotage::ForgetsPromises);
+                if forgets {
+                    facts.promised = None;
+                }
+                let ballot = match vote(&facts, &ask) {
                     Ok(promise) => {
-                        self.own_mut(m).promised = Some(promise);
+                        if !forgets {
+                            self.own_mut(m).promised = Some(promise);
+                        }
                         Ballot::Agreed
                     }
                     Err(refusal) => Ballot::Refused(refusal),
@@ -197,10 +214,15 @@ impl World<'_> {
     }
 
     fn vote_facts(&self, m: usize, candidate: usize, live_master: bool) -> VoteFacts {
-        let registry = self.dbs[m].as_ref().map_or(&*self.disks[m].durable.members, |db| &db.members);
-        let (role, standing) = registry[candidate];
+        let registry = self.dbs[m].as_ref().map_or(&self.disks[m].durable.common, |db| &db.common);
+        let (role, standing) = registry.member(candidate);
         let promised = self.own(m).promised;
         VoteFacts { seen: self.seen_epoch(m), promised, live_master, candidate: Some(member(role, standing)) }
+    }
+
+    /// What a machine is, by its own registry.
+    pub fn registered(&self, m: usize) -> (Role, Standing) {
+        self.dbs[m].as_ref().map_or(&self.disks[m].durable.common, |db| &db.common).member(m)
     }
 
     /// A grant comes: it is proven, and followed where it is higher.
@@ -217,7 +239,8 @@ impl World<'_> {
     pub fn handover_asked(&mut self, m: usize, from: usize, ask: HandoverAsk) -> Check {
         let now = self.local(m);
         let at = self.db(m).at;
-        let (role, standing) = self.db(m).members[from];
+        let (role, standing) = self.db(m).common.member(from);
+        let rotation = self.db(m).rotation();
         let host = self.host(m);
         if host.superseded() || ask.expect_epoch != at.epoch {
             self.send(m, from, Input::HandedOver { refused: true, grant: None });
@@ -237,7 +260,7 @@ impl World<'_> {
             master: true,
             drained,
             candidate: Some(member(role, standing)),
-            rotation_bound: false,
+            rotation_bound: rotation.is_some_and(|rotation| rotation.under_way() && !rotation.gives()),
         };
         let ask = if early { HandoverAsk { at, audit: here, ..ask } } else { ask };
         if may_hand_over(&facts, &ask).is_err() {
@@ -250,7 +273,7 @@ impl World<'_> {
         self.count("hand-overs");
         self.say(|| format!("node {m} hands over: {:?}", grant.rank()));
         self.truth.one_master_in_an_epoch(grant.grant())?;
-        let tip = self.db(m).trail.last().copied();
+        let tip = self.db(m).tip;
         self.truth.handed.insert(grant.rank(), tip);
         self.master_step(m, MasterEvent::Met { epoch: grant.rank().epoch })?;
         let db = self.dbs[m].as_mut().expect("a master");
@@ -263,13 +286,14 @@ impl World<'_> {
     /// A master is none any more: it follows, by this grant or by the one that it made itself.
     pub fn stand_down(&mut self, m: usize, grant: Option<ProvenGrant>) -> Check {
         self.master_ends(m);
-        let mut replica = self.dbs[m].take().expect("a master").stand_down();
+        let db = self.dbs[m].take().expect("a master");
+        self.remember(m, || Stored::Db(Box::new(db.clone())));
+        let mut replica = db.stand_down();
         if let Some(grant) = grant {
             replica.keep_grant(grant);
         }
         self.say(|| format!("node {m} stands down, {:?}", replica.own.highest()));
         self.disks[m] = Disk { durable: replica, unsynced: Default::default() };
-        self.former[m].clear();
         self.reborn(m);
         self.reach[m].runs = self.machines[m].clock.ran(self.now);
         self.follower_start(m)
@@ -279,7 +303,7 @@ impl World<'_> {
     pub fn take_seat(&mut self, node: usize) -> Check {
         let mine = |grant: &&ProvenGrant| grant.rank().node == node_id(node);
         let Some(grant) = self.own(node).grants.first().filter(mine).cloned() else { return Ok(()) };
-        let mut facts = self.become_facts(node);
+        let mut facts = self.become_facts(node, false);
         if self.sabotaged(Sabotage::HandsOverEarly) {
             facts.at = grant.grant().begins;
         }
@@ -292,45 +316,70 @@ impl World<'_> {
         self.seat(node, grant)
     }
 
-    fn become_facts(&self, node: usize) -> BecomeFacts {
+    fn become_facts(&self, node: usize, by_backup: bool) -> BecomeFacts {
+        let standby = by_backup || self.registered(node) == (Role::Standby, Standing::Member);
+        let own = self.own(node);
         let disk = &self.disks[node].durable;
-        let needs = disk.records.all().chain(&disk.own.stranded).map(|row| row.version).max();
+        let (at, seen, records, common) = match &self.dbs[node] {
+            Some(db) => (db.at, db.at, &db.records, &db.common),
+            None => (disk.at, disk.seen.max(disk.at), &disk.records, &disk.common),
+        };
+        let mut needs = records.all().chain(common.waiting());
         BecomeFacts {
             node: node_id(node),
-            at: disk.at,
-            seen: disk.seen.max(disk.at).epoch,
-            known: disk.own.highest(),
-            promised: disk.own.promised,
-            holds_all: disk.own.top >= needs.max(Some(disk.active)),
-            standby: disk.members[node] == (Role::Standby, Standing::Member),
+            at,
+            seen: seen.epoch,
+            known: own.highest(),
+            promised: own.promised,
+            // A list that came from elsewhere may have what opens nowhere.
+            holds_all: needs.all(|row| own.custody.holds(row.version) || !self.held_anywhere(row)),
+            standby,
             // A candidate opens every record, and counts them.
-            damaged: disk.damaged || self.truth.hurt.contains(&node),
+            damaged: self.dbs[node].is_none() && (disk.damaged || self.truth.hurt.contains(&node)),
         }
+    }
+
+    fn held_anywhere(&self, row: &Row) -> bool {
+        (0..self.dbs.len()).any(|m| self.own(m).custody.holds(row.version))
     }
 
     /// The transaction that makes a node the master.
     fn seat(&mut self, node: usize, grant: ProvenGrant) -> Check {
-        let replica = self.disks[node].durable.clone();
-        let mut db = Db {
-            at: replica.at,
-            active: replica.active,
-            records: replica.records,
-            trail: replica.trail.to_vec(),
-            members: replica.members.to_vec(),
-            own: replica.own,
-            superseded: false,
+        let was_master = self.dbs[node].is_some();
+        let before = match self.dbs[node].clone() {
+            Some(db) => db,
+            None => {
+                let replica = self.disks[node].durable.clone();
+                self.remember(node, || Stored::Replica(Box::new(replica.clone())));
+                Db {
+                    at: replica.at,
+                    active: replica.active,
+                    records: replica.records,
+                    trail: replica.trail.to_vec(),
+                    tip: replica.tip,
+                    common: replica.common,
+                    own: replica.own,
+                    superseded: false,
+                }
+            }
         };
+        let mut db = before.clone();
+        self.truth.a_master_opens_all(node, &db)?;
         let at = Marks { epoch: grant.rank().epoch, generation: db.at.generation.next() };
-        let begun = self.truth.add(node, &db, at, None)?;
         db.own.put(grant);
         db.at = at;
+        db.own.extra.clear();
+        db.common.members.insert(node, (Role::Standby, Standing::Member, at.generation.0));
+        let begun = self.truth.add(node, &before, &db, Change::default())?;
         db.trail.push(begun);
-        db.members[node] = (Role::Standby, Standing::Member);
+        db.tip = Some(begun);
         self.count("masters seated");
         self.say(|| format!("node {node} is the master at {at:?}"));
+        if was_master {
+            self.master_ends(node);
+        }
         self.dbs[node] = Some(db);
         self.disks[node].unsynced.clear();
-        self.former[node].clear();
         // What others asked meanwhile is answered by the master that it is now.
         let waiting = self.followers[node].take().map(|follower| follower.waiting).unwrap_or_default();
         self.reborn(node);
@@ -342,20 +391,25 @@ impl World<'_> {
     }
 
     /// An administrator wants this node to be the master: the present one is to hand over, or is lost.
-    pub fn campaign(&mut self, node: usize, emergency: bool) -> Check {
-        let facts = self.become_facts(node);
+    pub fn campaign(&mut self, node: usize, emergency: bool, backup: Option<u64>) -> Check {
+        let facts = self.become_facts(node, backup.is_some());
         let state = self.state(node);
         let now = self.local(node);
         let disk = &self.disks[node].durable;
-        let (at, seen, member) = (disk.at.epoch, disk.seen.epoch, disk.standing == Standing::Member);
+        let (at, member) = (disk.at.epoch, disk.standing == Standing::Member || self.dbs[node].is_some());
         let fit = facts.standby && facts.holds_all && !facts.damaged && member;
-        let follower = self.followers[node].as_ref().expect("a node that is up");
-        if !fit || follower.campaign.is_some() || (!emergency && state != Some(State::Synced)) {
+        if !fit || self.campaigns[node].is_some() || (!emergency && state != Some(State::Synced)) {
             self.count("promotions not begun");
             return Ok(());
         }
         if emergency {
-            self.start_campaign(node, Campaign::Asks { expected: seen, highest: seen });
+            let Some(brought) = self.emergency_is_possible(node, backup) else { return Ok(()) };
+            let by_backup = brought.is_some();
+            if let Some(brought) = brought {
+                self.take_bundle(node, brought);
+            }
+            let seen = facts.seen;
+            self.start_campaign(node, Campaign::Asks { expected: seen, highest: seen, by_backup });
             self.send_to_others(node, &Input::About { from: node });
             self.later(node, EACH, Input::Campaign);
             return Ok(());
@@ -376,7 +430,7 @@ impl World<'_> {
     }
 
     fn start_campaign(&mut self, node: usize, campaign: Campaign) {
-        self.followers[node].as_mut().expect("a node that is up").campaign = Some(campaign);
+        self.campaigns[node] = Some(campaign);
     }
 
     fn ask_handover(&mut self, node: usize, expected: Epoch) {
@@ -395,8 +449,7 @@ impl World<'_> {
     /// The time for one question of a campaign is over.
     pub fn campaign_goes_on(&mut self, node: usize) -> Check {
         let now = self.local(node);
-        let follower = self.followers[node].as_mut().expect("a node that is up");
-        match follower.campaign.take() {
+        match self.campaigns[node].take() {
             None => Ok(()),
             Some(Campaign::Planned { until, .. }) if now >= until => {
                 self.count("hand-overs given up");
@@ -407,21 +460,33 @@ impl World<'_> {
                 self.ask_handover(node, expected);
                 self.step(node, Event::Nudged)
             }
-            Some(Campaign::Asks { expected, highest }) => self.ask_for_votes(node, expected, highest),
-            Some(Campaign::Votes { expected, epoch, ballots }) => {
-                self.count_votes(node, expected, epoch, &ballots)
+            Some(Campaign::Asks { expected, highest, by_backup }) => {
+                self.ask_for_votes(node, expected, highest, by_backup)
+            }
+            Some(votes) if self.hosts[node].as_ref().is_some_and(|host| !host.drained()) => {
+                // It is the master, and a transaction is under way.
+                self.campaigns[node] = Some(votes);
+                self.later(node, 100, Input::Campaign);
+                Ok(())
+            }
+            Some(Campaign::Votes { expected, epoch, ballots, by_backup }) => {
+                self.count_votes(node, expected, epoch, &ballots, by_backup)
             }
         }
     }
 
-    fn ask_for_votes(&mut self, node: usize, expected: Epoch, highest: Epoch) -> Check {
+    fn ask_for_votes(&mut self, node: usize, expected: Epoch, highest: Epoch, by_backup: bool) -> Check {
         let own = self.own(node).promised.map_or(expected, |promise| promise.epoch);
         let epoch = expected.max(highest).max(own).next();
         let ask = Promise { epoch, to: node_id(node) };
-        let members = self.disks[node].durable.members.clone();
-        let voters = (0..members.len()).filter(|m| members[*m] == (Role::Standby, Standing::Member));
-        let mut ballots: BTreeMap<usize, Ballot> = voters.map(|voter| (voter, Ballot::Silent)).collect();
-        let decided = vote(&self.vote_facts(node, node, false), &ask);
+        let registry = self.dbs[node].as_ref().map_or(&self.disks[node].durable.common, |db| &db.common);
+        let mut ballots: BTreeMap<usize, Ballot> =
+            registry.standbys().map(|voter| (voter, Ballot::Silent)).collect();
+        let mut facts = self.vote_facts(node, node, false);
+        if by_backup {
+            facts.candidate = Some(member(Role::Standby, self.registered(node).1));
+        }
+        let decided = vote(&facts, &ask);
         if let Ok(promise) = decided {
             self.own_mut(node).promised = Some(promise);
         }
@@ -429,7 +494,7 @@ impl World<'_> {
         for voter in ballots.keys().copied().filter(|voter| *voter != node) {
             self.send(node, voter, Input::Vote { from: node, ask });
         }
-        self.start_campaign(node, Campaign::Votes { expected, epoch, ballots });
+        self.start_campaign(node, Campaign::Votes { expected, epoch, ballots, by_backup });
         self.later(node, EACH, Input::Campaign);
         Ok(())
     }
@@ -440,6 +505,7 @@ impl World<'_> {
         expected: Epoch,
         epoch: Epoch,
         ballots: &BTreeMap<usize, Ballot>,
+        by_backup: bool,
     ) -> Check {
         let of = ballots.len() as u32;
         let ballots: Vec<Ballot> = ballots.values().copied().collect();
@@ -451,10 +517,10 @@ impl World<'_> {
                 return Ok(());
             }
         };
-        let begins = self.disks[node].durable.at;
+        let begins = self.dbs[node].as_ref().map_or(self.disks[node].durable.at, |db| db.at);
         let signed = sign(epoch, node_id(node), begins, GrantKind::Emergency { votes, of }, true);
         let Some(grant) = prove(signed.clone(), false) else { return Ok(()) };
-        if let Err(refusal) = may_become_master(&self.become_facts(node), &grant, Some(expected)) {
+        if let Err(refusal) = may_become_master(&self.become_facts(node, by_backup), &grant, Some(expected)) {
             self.count("seats refused");
             self.say(|| format!("node {node} takes no seat: {refusal:?}"));
             return Ok(());
@@ -468,8 +534,7 @@ impl World<'_> {
 
     /// What comes to a candidate.
     pub fn campaign_hears(&mut self, node: usize, input: Input) -> Check {
-        let follower = self.followers[node].as_mut().expect("a node that is up");
-        match (input, follower.campaign.as_mut()) {
+        match (input, self.campaigns[node].as_mut()) {
             (Input::AboutIs { epoch }, Some(Campaign::Asks { highest, .. })) => {
                 *highest = epoch.max(*highest);
                 Ok(())
@@ -482,7 +547,7 @@ impl World<'_> {
             }
             (Input::HandedOver { refused, grant }, Some(Campaign::Planned { .. })) => {
                 if refused || grant.is_some() {
-                    follower.campaign = None;
+                    self.campaigns[node] = None;
                 }
                 self.granted(node, grant)
             }
@@ -492,7 +557,15 @@ impl World<'_> {
 
     /// Once faults have stopped, somebody sees that there is no master, and makes the best standby one.
     pub fn heal(&mut self) -> Check {
-        if self.crown().is_some() {
+        if let Some(crown) = self.crown() {
+            self.look_after_rotation(crown)?;
+            if self.script.seed.is_multiple_of(3) {
+                self.arrive(crown, None, Input::Act(Act::Accept))?;
+            }
+            if self.accepts() && self.somebody_doubts(crown) {
+                self.count("databases accepted by name");
+                self.arrive(crown, None, Input::Act(Act::Force { node: crown }))?;
+            }
             return Ok(());
         }
         let Some(node) = self.best_standby() else { return Ok(()) };
@@ -500,11 +573,37 @@ impl World<'_> {
         self.arrive(node, None, Input::Act(Act::Force { node }))
     }
 
+    /// Whether a database that was put back is accepted in the end; in the other cases nodes that saw more go on refusing.
+    pub fn accepts(&self) -> bool {
+        self.truth.set_back && self.script.seed.is_multiple_of(2) && self.script.promotes()
+    }
+
+    fn somebody_doubts(&self, crown: usize) -> bool {
+        let follows = |node: &usize| *node != crown && self.follows(*node) == crown;
+        let doubts = |node: usize| self.facts(node).is_some_and(|facts| facts.contradiction.is_some());
+        (0..self.machines.len()).filter(follows).any(doubts)
+    }
+
+    /// The bundle of a backup goes into custody, as one that a master gives.
+    fn take_bundle(&mut self, node: usize, mut brought: Custody) {
+        for key in self.own(node).custody.keys().collect::<Vec<_>>() {
+            if !brought.holds(key.number) && !self.sabotaged(Sabotage::DropsNewer) {
+                brought.put(key);
+            }
+        }
+        if self.sabotaged(Sabotage::TakesAnyBackup) {
+            self.own_mut(node).custody = brought;
+            return;
+        }
+        self.count("backups that make a master");
+        self.disks[node].durable.commit(crate::data::Op::Secret(brought));
+    }
+
     /// A node that could be the master, with the most of the history.
     pub fn best_standby(&self) -> Option<usize> {
         let fit = |node: &usize| {
             let up = self.followers[*node].is_some() && self.machines[*node].power == Power::Up;
-            let facts = self.become_facts(*node);
+            let facts = self.become_facts(*node, false);
             let member = self.disks[*node].durable.standing == Standing::Member;
             up && self.dbs[*node].is_none() && facts.standby && facts.holds_all && !facts.damaged && member
         };

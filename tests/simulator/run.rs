@@ -10,8 +10,9 @@ use std::{
 };
 
 use crate::{
+    sabotage::Sabotage,
     script::{Script, Weather},
-    truth::{Broken, Sabotage},
+    truth::Broken,
     world::{Figures, World, panicked},
 };
 

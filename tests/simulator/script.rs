@@ -47,12 +47,22 @@ pub enum Act {
     Open { node: usize },
     /// An act at the master that leaves an audit entry and no write.
     Reveal,
-    /// The second version of the master secret becomes the active one.
-    Activate,
+    /// An administrator begins a rotation at the master, or gives the one that waits its backup.
+    Rotate,
+    /// A rotation is paused (0), goes on (1), or is given up (2).
+    Steer { what: u8 },
+    /// The master is backed up.
+    BackUp,
+    /// A stranded change is written again.
+    Accept,
+    /// A stranded change is let go.
+    Discard,
     /// An administrator makes this node the master; the present one hands over.
     Promote { node: usize },
     /// An administrator makes this node the master, as the present one is lost.
     Force { node: usize },
+    /// The same with a backup: one that was made, or a wrong one.
+    ForceFrom { node: usize, backup: u64 },
     /// The master revokes a node.
     Revoke { node: usize },
     /// A machine loses power for a time. What was not synced is lost.
@@ -93,6 +103,8 @@ pub enum Act {
     Vanish { node: usize, row: u32 },
     /// The database of the master is replaced by an old copy that lacks some commits.
     SetBack { commits: u64 },
+    /// What any machine has is replaced by an old copy, from before its last so many changes.
+    Restore { node: usize, back: u64 },
 }
 
 /// A case.
@@ -129,8 +141,9 @@ impl Script {
             acts.push((rng.below(length), Act::Open { node: 1 + rng.below(machines as u64 - 1) as usize }));
             acts.push((rng.below(length), Act::Reveal));
         }
-        if rng.one_in(4) {
-            acts.push((rng.below(length), Act::Activate));
+        let rotates = rng.one_in(3);
+        if rotates {
+            rotation(machines as u64, length, calm, &mut acts, rng);
         }
         if !calm {
             for sort in 0..SORTS {
@@ -144,20 +157,34 @@ impl Script {
                 }
             }
         }
-        changes_of_master(machines as u64, length, calm, &mut acts, rng);
+        changes_of_master(machines as u64, length, calm, rotates, &mut acts, rng);
         acts.sort_by_key(|(at, _)| *at);
         Self { seed, machines, weather, acts }
     }
 
     /// Whether the master may change.
     pub fn promotes(&self) -> bool {
-        self.acts.iter().any(|(_, act)| matches!(act, Act::Promote { .. } | Act::Force { .. }))
+        let promotes =
+            |act: &Act| matches!(act, Act::Promote { .. } | Act::Force { .. } | Act::ForceFrom { .. });
+        self.acts.iter().any(|(_, act)| promotes(act))
+    }
+
+    /// Whether a database is put back to an older copy.
+    pub fn puts_back(&self) -> bool {
+        self.acts.iter().any(|(_, act)| matches!(act, Act::SetBack { .. } | Act::Restore { .. }))
     }
 
     /// Whether something is wrong on purpose that a node has to notice: damaged data, or another system.
     pub fn corrupts(&self) -> bool {
         let corrupts = |act: &Act| {
-            matches!(act, Act::Flip { .. } | Act::Vanish { .. } | Act::SetBack { .. } | Act::Alien { .. })
+            matches!(
+                act,
+                Act::Flip { .. }
+                    | Act::Vanish { .. }
+                    | Act::SetBack { .. }
+                    | Act::Restore { .. }
+                    | Act::Alien { .. }
+            )
         };
         self.acts.iter().any(|(_, act)| corrupts(act))
     }
@@ -170,7 +197,11 @@ impl Script {
                 Act::Write { .. }
                     | Act::Open { .. }
                     | Act::Reveal
-                    | Act::Activate
+                    | Act::Rotate
+                    | Act::Steer { .. }
+                    | Act::BackUp
+                    | Act::Accept
+                    | Act::Discard
                     | Act::Promote { .. }
                     | Act::Nudge { .. }
                     | Act::Interval { .. }
@@ -186,6 +217,7 @@ fn changes_of_master(
     machines: u64,
     length: Millis,
     calm: bool,
+    rotates: bool,
     acts: &mut Vec<(Millis, Act)>,
     rng: &mut ChaCha8Rng,
 ) {
@@ -197,19 +229,72 @@ fn changes_of_master(
         let at = rng.below(length);
         let lost = !calm && rng.one_in(2);
         if lost && rng.one_in(2) {
-            let (node, time) = (any(rng), 20_000 + rng.below(300_000));
+            let node = if rng.one_in(2) { 0 } else { any(rng) };
+            let time = 20_000 + rng.below(300_000);
             let gone = [
                 Act::Crash { node, down: time },
                 Act::Cut { node, time },
                 Act::Freeze { node, time },
                 Act::Kill { node, down: time },
             ];
-            acts.push((at.saturating_sub(rng.below(30_000)), pick(rng, &gone)));
+            let lost_at = at.saturating_sub(rng.below(30_000));
+            acts.push((lost_at, pick(rng, &gone)));
+            if rotates && rng.one_in(2) {
+                // In the middle of a step.
+                acts.push((lost_at.saturating_sub(rng.below(5_000)), Act::Rotate));
+            }
         }
-        for _ in 0..if rng.one_in(4) { 2 } else { 1 } {
+        // Two at once, or a moment apart.
+        let apart = pick(rng, &[40, 40, 6_000]);
+        for _ in 0..if rng.one_in(2) { 2 } else { 1 } {
             let node = any(rng);
-            let act = if lost { Act::Force { node } } else { Act::Promote { node } };
-            acts.push((at + rng.below(6_000), act));
+            let act = match lost {
+                true if rng.one_in(6) => Act::ForceFrom { node, backup: rng.below(6) },
+                true => Act::Force { node },
+                false => Act::Promote { node },
+            };
+            acts.push((at + rng.below(apart), act));
+            if lost && rng.one_in(4) {
+                // What the other candidate tells when it has won does not arrive.
+                acts.push((at + 3_000, Act::CutBack { node, time: 5_000 }));
+            }
+        }
+        for _ in 0..rng.below(8) {
+            let act = pick(rng, &[Act::Accept, Act::Accept, Act::Discard, Act::BackUp]);
+            acts.push((length / 2 + rng.below(length), act));
+        }
+    }
+    if !calm && rng.one_in(4) {
+        acts.push((rng.below(length), Act::Restore { node: any(rng), back: 1 + rng.below(12) }));
+    }
+    if rotates && rng.one_in(2) {
+        acts.push((rng.below(length), Act::Rotate));
+    }
+}
+
+/// A rotation or two, some of them paused, resumed or cancelled, or with something that comes in its way.
+fn rotation(machines: u64, length: Millis, calm: bool, acts: &mut Vec<(Millis, Act)>, rng: &mut ChaCha8Rng) {
+    for _ in 0..1 + rng.below(2) {
+        let at = rng.below(length);
+        acts.push((at, Act::Rotate));
+        let node = rng.below(machines) as usize;
+        match rng.below(if calm { 1 } else { 10 }) {
+            1 | 2 => acts.push((at + rng.below(30_000), Act::SetBack { commits: 1 + rng.below(4) })),
+            // The master is lost in the middle of a step, and replaced.
+            3 | 4 => {
+                acts.push((at + rng.below(5_000), Act::Crash { node: 0, down: 60_000 + rng.below(120_000) }));
+                acts.push((at + 10_000 + rng.below(40_000), Act::Force { node }));
+            }
+            5 | 6 => {
+                acts.push((at.saturating_sub(rng.below(9_000)), Act::BackUp));
+                acts.push((at + rng.below(20_000), Act::ForceFrom { node, backup: rng.below(3) }));
+            }
+            _ => {}
+        }
+        if !calm && rng.one_in(3) {
+            for what in [pick(rng, &[0, 2]), 1] {
+                acts.push((at + rng.below(60_000), Act::Steer { what }));
+            }
         }
     }
 }
@@ -257,9 +342,15 @@ impl Act {
             Act::Write { node, record } => ("write", vec![n(node), record.into()]),
             Act::Open { node } => ("open", vec![n(node)]),
             Act::Reveal => ("reveal", vec![]),
-            Act::Activate => ("activate", vec![]),
+            Act::Rotate => ("rotate", vec![]),
+            Act::Steer { what } => ("steer", vec![what.into()]),
+            Act::BackUp => ("back_up", vec![]),
+            Act::Accept => ("accept", vec![]),
+            Act::Discard => ("discard", vec![]),
             Act::Promote { node } => ("promote", vec![n(node)]),
             Act::Force { node } => ("force", vec![n(node)]),
+            Act::ForceFrom { node, backup } => ("force_from", vec![n(node), backup]),
+            Act::Restore { node, back } => ("restore", vec![n(node), back]),
             Act::Revoke { node } => ("revoke", vec![n(node)]),
             Act::Crash { node, down } => ("crash", vec![n(node), down]),
             Act::Torn { node, down } => ("torn", vec![n(node), down]),
@@ -292,7 +383,11 @@ impl Act {
         let small = |number: u64| u32::try_from(number).ok();
         Some(match (word, of) {
             ("reveal", []) => Act::Reveal,
-            ("activate", []) => Act::Activate,
+            ("rotate", []) => Act::Rotate,
+            ("steer", [what]) => Act::Steer { what: u8::try_from(*what).ok()? },
+            ("back_up", []) => Act::BackUp,
+            ("accept", []) => Act::Accept,
+            ("discard", []) => Act::Discard,
             ("set_back", [commits]) => Act::SetBack { commits: *commits },
             (word, [node, rest @ ..]) => {
                 let node = *node as usize;
@@ -301,6 +396,8 @@ impl Act {
                     ("open", []) => Act::Open { node },
                     ("promote", []) => Act::Promote { node },
                     ("force", []) => Act::Force { node },
+                    ("force_from", [backup]) => Act::ForceFrom { node, backup: *backup },
+                    ("restore", [back]) => Act::Restore { node, back: *back },
                     ("revoke", []) => Act::Revoke { node },
                     ("crash", [down]) => Act::Crash { node, down: *down },
                     ("torn", [down]) => Act::Torn { node, down: *down },

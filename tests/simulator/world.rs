@@ -14,12 +14,18 @@ use sealport_core::{
 
 use crate::{
     chance::Chance,
-    data::{Db, Disk, Members, Op, Own, Records, Replica, Row, V1},
+    data::{Db, Disk, Op, Own, Replica},
     follow::Follower,
+    keys::V1,
     machines::{Clock, Machine, Power, Reach},
     master::Host,
+    promote::Campaign,
+    restore::{Backup, Stored},
+    rotate::Anew,
+    rows::{Common, Records, Row},
+    sabotage::Sabotage,
     script::{Act, Millis, Script},
-    truth::{Broken, Check, Sabotage, Truth, comes_to_rest},
+    truth::{Broken, Check, Truth, comes_to_rest},
 };
 
 /// What comes to a machine.
@@ -41,6 +47,8 @@ pub enum Input {
         poll: PollId,
         head: Head,
         body: std::rc::Rc<Vec<Op>>,
+        /// Where the master is, as only the simulator knows it.
+        tip: Option<usize>,
     },
     Failed {
         poll: PollId,
@@ -88,6 +96,23 @@ pub enum Input {
     },
     /// A candidate's time for one question is over.
     Campaign,
+    /// The backup of a rotation was read back.
+    Proven,
+    /// Parts were sealed anew, beside everything else.
+    SealedAnew {
+        parts: Vec<Anew>,
+    },
+    /// What a node kept of a history that ended.
+    Spool {
+        from: usize,
+        entries: Vec<(u64, Row)>,
+    },
+    SpoolTaken {
+        upto: u64,
+        at: Marks,
+    },
+    /// A spool that was not answered is sent again.
+    SpoolAgain,
     /// The body of an answer broke off.
     Broke {
         poll: PollId,
@@ -149,7 +174,11 @@ pub struct World<'s> {
     pub disks: Vec<Disk>,
     /// What it has while it is, by its own knowledge. There can be two: one does not know yet.
     pub dbs: Vec<Option<Db>>,
-    pub former: Vec<Vec<Db>>,
+    /// What each had before, where something is put back.
+    pub former: Vec<Vec<Stored>>,
+    /// Who is to be the master. Lost with the process.
+    pub campaigns: Vec<Option<Campaign>>,
+    pub backups: Vec<Backup>,
     pub hosts: Vec<Option<Host>>,
     /// What each was when the system was made.
     pub roles: Vec<Role>,
@@ -192,16 +221,19 @@ impl<'s> World<'s> {
         };
         let machines: Vec<_> = (0..script.machines).map(|_| machine(&mut rng)).collect();
         let role = |rng: &mut ChaCha8Rng| if rng.one_in(2) { Role::Standby } else { Role::Processing };
-        let mut members: Members = (0..script.machines).map(|_| (role(&mut rng), Standing::Member)).collect();
-        members[0].0 = Role::Standby;
+        let mut roles: Vec<Role> = (0..script.machines).map(|_| role(&mut rng)).collect();
+        roles[0] = Role::Standby;
+        let members = roles.iter().map(|role| (*role, Standing::Member, 0)).enumerate().collect();
+        let common = Common { members, ..Common::default() };
         let start = Marks { epoch: Epoch::FIRST, generation: Generation(0) };
         let db = Db {
             at: start,
             active: V1,
             records: Records::default(),
             trail: Vec::new(),
-            members: members.clone(),
-            own: Own { top: Some(V1), ..Own::default() },
+            tip: None,
+            common: common.clone(),
+            own: Own::joined(),
             superseded: false,
         };
         let mut dbs = vec![None; machines.len()];
@@ -216,12 +248,14 @@ impl<'s> World<'s> {
             reach: vec![Reach::default(); machines.len()],
             followers: (0..machines.len()).map(|_| None).collect(),
             disks: (0..machines.len())
-                .map(|_| Disk { durable: Replica::joined(members.clone()), unsynced: VecDeque::new() })
+                .map(|_| Disk { durable: Replica::joined(common.clone()), unsynced: VecDeque::new() })
                 .collect(),
             dbs,
             former: vec![Vec::new(); machines.len()],
+            campaigns: (0..machines.len()).map(|_| None).collect(),
+            backups: Vec::new(),
             hosts: (0..machines.len()).map(|_| None).collect(),
-            roles: members.iter().map(|(role, _)| *role).collect(),
+            roles,
             machines,
             truth: Truth::default(),
             figures: Figures::new(),
@@ -443,7 +477,9 @@ impl<'s> World<'s> {
         let many = self.machines.len();
         let there = |node: usize| node < many;
         match act {
-            Act::Reveal | Act::Activate => self.at_the_master(act),
+            Act::Reveal | Act::Rotate | Act::Steer { .. } | Act::BackUp | Act::Accept | Act::Discard => {
+                self.at_the_master(act)
+            }
             Act::Revoke { node } if there(node) && self.seated() != Some(node) => self.at_the_master(act),
             Act::Write { node, .. }
             | Act::Open { node }
@@ -452,6 +488,7 @@ impl<'s> World<'s> {
             | Act::Interval { node, .. }
             | Act::Promote { node }
             | Act::Force { node }
+            | Act::ForceFrom { node, .. }
                 if there(node) =>
             {
                 self.arrive(node, None, Input::Act(act))
@@ -503,6 +540,7 @@ impl<'s> World<'s> {
                 self.damage(node, row, matches!(act, Act::Vanish { .. }));
                 Ok(())
             }
+            Act::Restore { node, back } if there(node) => self.restore(node, back),
             Act::SetBack { commits } => match self.seated() {
                 Some(m) => self.set_back(m, commits),
                 None => Ok(()),
