@@ -320,27 +320,22 @@ impl World<'_> {
         let standby = by_backup || self.registered(node) == (Role::Standby, Standing::Member);
         let own = self.own(node);
         let disk = &self.disks[node].durable;
-        let (at, seen, records, common) = match &self.dbs[node] {
-            Some(db) => (db.at, db.at, &db.records, &db.common),
-            None => (disk.at, disk.seen.max(disk.at), &disk.records, &disk.common),
+        let (at, seen, records) = match &self.dbs[node] {
+            Some(db) => (db.at, db.at, &db.records),
+            None => (disk.at, disk.seen.max(disk.at), &disk.records),
         };
-        let mut needs = records.all().chain(common.waiting());
         BecomeFacts {
             node: node_id(node),
             at,
             seen: seen.epoch,
             known: own.highest(),
             promised: own.promised,
-            // A list that came from elsewhere may have what opens nowhere.
-            holds_all: needs.all(|row| own.custody.holds(row.version) || !self.held_anywhere(row)),
+            // What is stranded may have come from where another version was made: then only who brought it opens it.
+            holds_all: records.all().all(|row| own.custody.holds(row.version)),
             standby,
             // A candidate opens every record, and counts them.
             damaged: self.dbs[node].is_none() && (disk.damaged || self.truth.hurt.contains(&node)),
         }
-    }
-
-    fn held_anywhere(&self, row: &Row) -> bool {
-        (0..self.dbs.len()).any(|m| self.own(m).custody.holds(row.version))
     }
 
     /// The transaction that makes a node the master.
@@ -400,6 +395,7 @@ impl World<'_> {
         let fit = facts.standby && facts.holds_all && !facts.damaged && member;
         if !fit || self.campaigns[node].is_some() || (!emergency && state != Some(State::Synced)) {
             self.count("promotions not begun");
+            self.say(|| format!("node {node} begins no promotion: {facts:?}, {state:?}"));
             return Ok(());
         }
         if emergency {
