@@ -154,7 +154,7 @@ fn a_database_that_was_set_back_is_accepted_by_name() {
     assert!(shown.contains("ftp://new.example/2"), "{shown}");
 }
 
-/// Sabotage, still to be tried: let `custody_check` take a backup of another authority.
+/// Sabotage: leave the comparison of systems out of `custody_check`.
 #[test]
 fn a_backup_makes_a_processing_node_the_master() {
     let fleet = fleet_of(&[PROCESSING, PROCESSING]);
@@ -174,6 +174,16 @@ fn a_backup_makes_a_processing_node_the_master() {
     let other = fleet.desk.file("other words", "another passphrase of words");
     let wrong = ["--from-backup", backup, "--passphrase-file", &other];
     assert_eq!(fleet.ask(1, "promote self --emergency --yes", &wrong).0, 6, "the wrong passphrase");
+    // Nor does a backup of another system make a master of this one.
+    let init = "init --name Other --custody passphrase --custody-passphrase-file custody --backup-later";
+    fleet.desk.json("other", init, &[]);
+    let foreign = fleet.desk.path("other.sealport");
+    let foreign = foreign.to_str().unwrap();
+    fleet.desk.json("other", "backup create", &[foreign, "--passphrase-file", &words]);
+    let foreign = ["--from-backup", foreign, "--passphrase-file", &words];
+    let (code, answer) = fleet.ask(1, "promote self --emergency --yes", &foreign);
+    assert_eq!((code, answer["error"]["code"].as_str()), (6, Some("integrity")), "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("Other"), "{answer}");
     let promoted = fleet.json(1, "promote self --emergency --yes", &with);
     assert_eq!((promoted["epoch"].as_u64(), promoted["votes"].as_u64()), (Some(2), Some(1)), "{promoted}");
     until_role(&fleet, 1, "master", 2);

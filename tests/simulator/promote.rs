@@ -87,11 +87,13 @@ impl World<'_> {
     /// Whether a node has a row durably, as a record or as a stranded change, and can open it.
     pub fn holds(&self, m: usize, row: &Row) -> bool {
         let disk = &self.disks[m].durable;
-        let records = self.dbs[m].as_ref().map_or(&disk.records, |db| &db.records);
+        let (records, common) =
+            self.dbs[m].as_ref().map_or((&disk.records, &disk.common), |db| (&db.records, &db.common));
         let own = self.own(m);
-        let held = records.get(row.record, row.revision).into_iter().chain(own.spool.values());
-        let opens = |held: &Row| held.write == row.write && held.opens(&own.custody);
-        held.into_iter().any(opens)
+        let listed = common.stranded.values().map(|stranded| &stranded.row);
+        let mut held =
+            records.get(row.record, row.revision).into_iter().chain(own.spool.values()).chain(listed);
+        held.any(|held| held.write == row.write && held.opens(&own.custody))
     }
 
     /// Every write that is in some database, or kept as stranded.

@@ -354,6 +354,10 @@ impl World<'_> {
 
     /// A member that is on line and does not hold a version.
     fn missing(&mut self, m: usize, to: KeyVersion) -> Option<usize> {
+        // One that stood still takes all for away until it hears them again.
+        if self.machines[m].clock.ran(self.now) - self.reach[m].runs < ONLINE_FOR {
+            return None;
+        }
         let now = self.local(m);
         let members = self.db(m).common.members.clone();
         let recent: BTreeSet<usize> = {
