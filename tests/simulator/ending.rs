@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sealport_core::machine::{CustodyFact, Facts, State, derive_state, may_seal};
+use sealport_core::machine::{CustodyFact, Facts, Standing, State, derive_state, may_seal};
 
 use crate::{
     machines::{Power, Reach},
@@ -32,6 +32,49 @@ impl World<'_> {
         let follower = self.followers[node].as_ref().filter(|_| self.machines[node].power == Power::Up)?;
         let version = self.disks[node].durable.version;
         Some(follower.core.facts(self.local(node), CustodyFact::Open, version))
+    }
+
+    /// Once faults have stopped, somebody sees that there is no master, and makes the best standby one.
+    pub fn heal(&mut self) -> Check {
+        if let Some(crown) = self.crown() {
+            self.look_after_rotation(crown)?;
+            if self.script.seed.is_multiple_of(3) {
+                self.arrive(crown, None, Input::Act(Act::Accept))?;
+            }
+            if self.accepts() && self.somebody_doubts(crown) {
+                self.count("databases accepted by name");
+                self.arrive(crown, None, Input::Act(Act::Force { node: crown }))?;
+            }
+            return Ok(());
+        }
+        let Some(node) = self.best_standby() else { return Ok(()) };
+        self.count("masters missed");
+        self.arrive(node, None, Input::Act(Act::Force { node }))
+    }
+
+    /// Whether a database that was put back is accepted in the end; in the other cases nodes that saw more go on refusing.
+    pub fn accepts(&self) -> bool {
+        self.truth.set_back && self.script.seed.is_multiple_of(2) && self.script.promotes()
+    }
+
+    fn somebody_doubts(&self, crown: usize) -> bool {
+        let follows = |node: &usize| *node != crown && self.follows(*node) == crown;
+        let doubts = |node: usize| self.facts(node).is_some_and(|facts| facts.contradiction.is_some());
+        (0..self.machines.len()).filter(follows).any(doubts)
+    }
+
+    /// A node that could be the master, with the most of the history.
+    pub fn best_standby(&self) -> Option<usize> {
+        let fit = |node: &usize| {
+            let up = self.followers[*node].is_some() && self.machines[*node].power == Power::Up;
+            let facts = self.become_facts(*node, false);
+            let member = self.disks[*node].durable.standing == Standing::Member;
+            up && self.dbs[*node].is_none() && facts.standby && facts.holds_all && !facts.damaged && member
+        };
+        (0..self.machines.len()).filter(fit).max_by_key(|node| {
+            let disk = &self.disks[*node].durable;
+            (disk.seen, disk.at)
+        })
     }
 
     /// Faults have stopped long enough for the longest back-off: there is one master, and who is not damaged is synced with

@@ -368,8 +368,9 @@ impl World<'_> {
             Kept::ByStandby(node) => Some(machine_of(node)),
             _ => None,
         };
-        // A replica that was damaged on purpose since it took the write is no fault of the protocol.
-        let standby = standby.filter(|node| !self.truth.hurt.contains(node));
+        // A replica that was damaged or put back on purpose since it took the write is no fault of the protocol.
+        let meddled = |node: &usize| self.truth.hurt.contains(node) || self.truth.put_back.contains(node);
+        let standby = standby.filter(|node| !meddled(node));
         let held = standby.map(|node| (node, self.holds(node, row)));
         let db = self.dbs[m].as_ref().expect("a master");
         self.truth.acknowledge(db, row, held)?;

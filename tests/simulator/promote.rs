@@ -16,11 +16,9 @@ use crate::{
     data::{Db, Disk, Own},
     grants::{member, prove, sign},
     keys::Custody,
-    machines::Power,
     restore::Stored,
     rows::Row,
     sabotage::Sabotage,
-    script::Act,
     strand::writes_of,
     truth::{Change, Check},
     world::{Input, World, machine_of, node_id},
@@ -318,7 +316,7 @@ impl World<'_> {
         self.seat(node, grant)
     }
 
-    fn become_facts(&self, node: usize, by_backup: bool) -> BecomeFacts {
+    pub fn become_facts(&self, node: usize, by_backup: bool) -> BecomeFacts {
         let standby = by_backup || self.registered(node) == (Role::Standby, Standing::Member);
         let own = self.own(node);
         let disk = &self.disks[node].durable;
@@ -553,35 +551,6 @@ impl World<'_> {
         }
     }
 
-    /// Once faults have stopped, somebody sees that there is no master, and makes the best standby one.
-    pub fn heal(&mut self) -> Check {
-        if let Some(crown) = self.crown() {
-            self.look_after_rotation(crown)?;
-            if self.script.seed.is_multiple_of(3) {
-                self.arrive(crown, None, Input::Act(Act::Accept))?;
-            }
-            if self.accepts() && self.somebody_doubts(crown) {
-                self.count("databases accepted by name");
-                self.arrive(crown, None, Input::Act(Act::Force { node: crown }))?;
-            }
-            return Ok(());
-        }
-        let Some(node) = self.best_standby() else { return Ok(()) };
-        self.count("masters missed");
-        self.arrive(node, None, Input::Act(Act::Force { node }))
-    }
-
-    /// Whether a database that was put back is accepted in the end; in the other cases nodes that saw more go on refusing.
-    pub fn accepts(&self) -> bool {
-        self.truth.set_back && self.script.seed.is_multiple_of(2) && self.script.promotes()
-    }
-
-    fn somebody_doubts(&self, crown: usize) -> bool {
-        let follows = |node: &usize| *node != crown && self.follows(*node) == crown;
-        let doubts = |node: usize| self.facts(node).is_some_and(|facts| facts.contradiction.is_some());
-        (0..self.machines.len()).filter(follows).any(doubts)
-    }
-
     /// The bundle of a backup goes into custody, as one that a master gives.
     fn take_bundle(&mut self, node: usize, mut brought: Custody) {
         for key in self.own(node).custody.keys().collect::<Vec<_>>() {
@@ -595,19 +564,5 @@ impl World<'_> {
         }
         self.count("backups that make a master");
         self.disks[node].durable.commit(crate::data::Op::Secret(brought));
-    }
-
-    /// A node that could be the master, with the most of the history.
-    pub fn best_standby(&self) -> Option<usize> {
-        let fit = |node: &usize| {
-            let up = self.followers[*node].is_some() && self.machines[*node].power == Power::Up;
-            let facts = self.become_facts(*node, false);
-            let member = self.disks[*node].durable.standing == Standing::Member;
-            up && self.dbs[*node].is_none() && facts.standby && facts.holds_all && !facts.damaged && member
-        };
-        (0..self.machines.len()).filter(fit).max_by_key(|node| {
-            let disk = &self.disks[*node].durable;
-            (disk.seen, disk.at)
-        })
     }
 }

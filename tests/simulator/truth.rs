@@ -92,6 +92,8 @@ pub struct Truth {
     pub hurt: BTreeSet<usize>,
     /// Which were at any time.
     pub once_hurt: BTreeSet<usize>,
+    /// Which machines were put back to an older copy.
+    pub put_back: BTreeSet<usize>,
     /// Whether the database of a master was set back.
     pub set_back: bool,
     /// Epochs that somebody forgot whose database was set back.
@@ -254,6 +256,7 @@ impl Truth {
 
     /// What a node is has no past any more: an older copy of it was put in its place.
     pub fn begins_anew(&mut self, node: usize, follows: bool) {
+        self.put_back.insert(node);
         self.highest.remove(&node);
         self.followed.remove(&node);
         self.hurt.remove(&node);
