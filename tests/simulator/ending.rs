@@ -68,7 +68,9 @@ impl World<'_> {
         let fit = |node: &usize| {
             let up = self.followers[*node].is_some() && self.machines[*node].power == Power::Up;
             let facts = self.become_facts(*node, false);
-            let member = self.disks[*node].durable.standing == Standing::Member;
+            // Who was revoked may not know yet; those who do would not agree.
+            let member = self.disks[*node].durable.standing == Standing::Member
+                && !self.truth.revoked.contains_key(node);
             up && self.dbs[*node].is_none() && facts.standby && facts.holds_all && !facts.damaged && member
         };
         (0..self.machines.len()).filter(fit).max_by_key(|node| {

@@ -237,7 +237,7 @@ impl Truth {
 
     /// Every acknowledged write is among these: what any node has or keeps as stranded, or what the master has in the end.
     /// Checked when a master starts, when a replica is made anew, and at the end.
-    /// Sabotage: `AcknowledgesBeforeSync`, `LetsGo`, `HandsOverEarly`.
+    /// Sabotage: `AcknowledgesBeforeSync`, `LetsGo`, `ForgetsSpool`, `HandsOverEarly`.
     pub fn nothing_acknowledged_is_lost(&self, there: &BTreeSet<u64>) -> Check {
         for row in &self.acknowledged {
             let kept = there.contains(&row.write) || self.let_go.contains(&row.write);

@@ -249,7 +249,7 @@ mod tests {
     use std::sync::{Arc, atomic::AtomicBool};
 
     use sealport_core::{
-        api::{Assignment, Request, Response, RotationPhase, VersionState},
+        api::{Assignment, Request, Response, RotationAct, RotationPhase, VersionState},
         backup::RecordLine,
         machine,
         secret::SecretText,
@@ -399,6 +399,24 @@ mod tests {
         assert_eq!(list.versions.last().unwrap().state, VersionState::Opens);
     }
 
+    /// A pause holds for what was sealed anew before it too.
+    /// Sabotage: let `Store::reseal` not look whether it is paused.
+    #[test]
+    fn a_batch_that_was_read_before_a_pause_does_not_take_its_place() {
+        let (engine, _folder) = begun();
+        let system = engine.system().unwrap();
+        until(&engine, RotationPhase::Resealing);
+        let keys = &system.unlocked().unwrap().keys;
+        let store = system.read(|store| store.again()).unwrap();
+        let epoch = system.position().borrow().at.epoch;
+        let batch = seal_next(&store, keys, keys.active(), epoch, Cursor::default(), 4).unwrap().parts;
+        let steer = |steer| ask(&engine, Request::SecretSteer { steer }).unwrap();
+        steer(RotationAct::Pause);
+        assert_eq!(system.place(keys.active(), &batch).unwrap_err().code, Code::Refused);
+        steer(RotationAct::Resume);
+        assert_eq!(system.place(keys.active(), &batch).unwrap().1, batch.len() as u64);
+    }
+
     fn opened(engine: &Engine) -> crate::engine::system::Opened {
         let filter = sealport_core::api::PortFilter::default();
         let Response::Ports(list) =
@@ -440,7 +458,7 @@ mod tests {
 
     /// A history of a later epoch takes the place of what is here. What is here under a newer version is the same where it
     /// says the same, and no stranded change; another write in its place is one, whatever versions say, and its version stays.
-    /// Sabotage: let `says_the_same` compare versions instead of opening; leave the spool out of `count_under`.
+    /// Sabotage: leave the spool out of `count_under`; leave `keep_parted` out of `arrive`.
     #[test]
     fn what_was_sealed_anew_is_no_stranded_change_and_another_write_is_one() {
         let (engine, _folder) = begun();

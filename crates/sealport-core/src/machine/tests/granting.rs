@@ -97,7 +97,7 @@ fn who_is_granted_the_epoch_and_slept_says_that_it_is_alone() {
     assert!(matches!(effects.notify[..], [Notify::Unreachable { .. }]), "{effects:?}");
 }
 
-/// Sabotage, still to be tried: leave `around_apart` as it is after each time; or ask only when a poll is due.
+/// Sabotage: leave `around_apart` as it is after each time. Still to be tried: ask only when a poll is due.
 #[test]
 fn a_silent_master_is_asked_for_around_again_and_again_but_ever_less() {
     let mut bench = Bench::calm();
