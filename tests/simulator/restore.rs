@@ -19,7 +19,7 @@ use crate::{
     machines::Power,
     sabotage::Sabotage,
     truth::Check,
-    world::World,
+    world::{World, node_id},
 };
 
 /// What a machine has in its data directory.
@@ -102,7 +102,9 @@ impl World<'_> {
         let before = self.kept();
         let custody = self.own(machine).custody.clone();
         (had.own().custody, had.own().extra) = (custody, BTreeSet::new());
-        self.truth.set_back |= was_master || matches!(had, Stored::Db(_));
+        // One that is put back to before it took its seat takes it again.
+        let seated = had.own().grants.iter().any(|grant| grant.rank().node == node_id(machine));
+        self.truth.set_back |= was_master || seated || matches!(had, Stored::Db(_));
         match had {
             Stored::Db(db) => self.dbs[machine] = Some(*db),
             Stored::Replica(replica) => {
