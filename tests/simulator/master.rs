@@ -8,9 +8,8 @@ use std::{
 use sealport_core::{
     id::Revision,
     machine::{
-        Admitted, Answer, Ask, Body, Caller, Failure, Head, Kept, Master, MasterFacts, Member, Moment,
-        PollId, ProvenGrant, Rank, Right, Standing, State, WriteFacts, WriteHead, WriteRefusal, admit,
-        admit_write, answer,
+        Admitted, Answer, Ask, Body, Caller, Failure, Head, Kept, Master, Member, Moment, PollId,
+        ProvenGrant, Rank, Right, State, WriteFacts, WriteHead, WriteRefusal, admit, admit_write, answer,
         master::{MasterEffects, MasterEvent, WriteId},
     },
 };

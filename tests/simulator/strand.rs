@@ -1,7 +1,7 @@
 //! Writes that the present history lacks: a node keeps them in its spool, sends them to its master, who takes each once into the
 //! list; and an administrator decides upon them.
 
-use sealport_core::machine::{Marks, Right, Standing, admit};
+use sealport_core::machine::{Caller, Marks, Right, Standing, admit};
 
 use crate::{
     commits::{Job, Writing},
@@ -56,7 +56,7 @@ impl World<'_> {
 
     /// A node brings what it kept.
     pub fn spool_came(&mut self, m: usize, from: usize, entries: Vec<(u64, Row)>) -> Check {
-        if self.host(m).superseded() || admit(Some(&self.member(m, from)), Right::Sync).is_err() {
+        if self.host(m).superseded() || admit(Caller::Known(&self.member(m, from)), Right::Sync).is_err() {
             return Ok(());
         }
         let upto = entries.last().map_or(0, |(n, _)| *n);

@@ -417,7 +417,7 @@ mod tests {
         assert_eq!(system.place(keys.active(), &batch).unwrap().1, batch.len() as u64);
     }
 
-    fn opened(engine: &Engine) -> crate::engine::system::Opened {
+    fn opened(engine: &Engine) -> crate::engine::opened::Opened {
         let filter = sealport_core::api::PortFilter::default();
         let Response::Ports(list) =
             ask(engine, Request::PortList { filter, offset: 0, limit: None }).unwrap()
@@ -444,7 +444,7 @@ mod tests {
         let epoch = system.position().borrow().at.epoch;
         let write = |put: &crate::store::Put| {
             let puts = vec![RecordLine::from(put)];
-            engine.write_for(&node, WriteAsk { epoch, puts, acts: Vec::new() })
+            engine.write_for(&node, WriteAsk { epoch, puts, read: Vec::new(), acts: Vec::new() })
         };
         write(&put).map_err(|e| e.to_string()).map(drop).unwrap();
         until(&engine, RotationPhase::Done);

@@ -14,8 +14,8 @@ use sealport_core::{
     backup::hex,
     id::{Epoch, Generation, KeyVersion, NodeId},
     machine::{
-        CustodyFact, Effects, Event, Facts, Marks, Node, Notify, Persist, ProvenGrant, Send, Settings, Standing,
-        event::PollId,
+        CustodyFact, Effects, Event, Facts, Marks, Node, Notify, Persist, ProvenGrant, Send, Settings,
+        Standing, event::PollId,
     },
 };
 use tokio::{
