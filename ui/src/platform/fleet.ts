@@ -1,6 +1,10 @@
 // The nodes of the mock twin: a fleet with one master, and the switch for what befalls this node.
 
-import type { Code, Error as Fault, InviteView, MasterView, NodeEntryView, NodeListView, NodeRole, NodeState, NodeView, SealingView, SeparatedView, SettingView, SyncView, SystemView } from './bindings';
+import type { Code, Error as Fault, InviteView, MasterView, NodeEntryView, NodeListView, NodeRole, NodeState, NodeView, Request, SealingView, SeparatedView, SettingView, SyncView, SystemView } from './bindings';
+
+export const OWN_NAME = 'admin-ws-07';
+/** Acts that seal, or that only the master does. */
+export const SEALS: ReadonlySet<Request['act']> = new Set<Request['act']>(['port_set', 'port_import', 'port_mark', 'port_fill', 'port_revert', 'port_delete', 'port_undelete', 'node_invite', 'node_revoke', 'node_rename']);
 
 const FINGERPRINT = '7F2A-91C4-D05E-B83A';
 const ADDRESS = 'hub-2.halden.example:7410';

@@ -21,13 +21,13 @@ import type {
   Response,
   StatusView,
 } from './bindings';
-import { MOCK_FINGERPRINT, MockFleet } from './fleet';
+import { MOCK_FINGERPRINT, MockFleet, OWN_NAME, SEALS } from './fleet';
 import type { Chosen, Platform, Unsubscribe } from './index';
 import { MockPromotion } from './promotion';
 import { MockRotation } from './rotation';
 import * as views from './rows';
 import type { Row } from './rows';
-import { importedPorts, manyPorts, samplePorts } from './sample';
+import { copy, importedPorts, manyPorts, samplePorts } from './sample';
 import type { MockPort, MockProperty } from './sample';
 import { MockStranded } from './stranded';
 
@@ -44,10 +44,6 @@ interface Kept {
 
 const KCV = 'b1e5a47c90d2f3186ac4570e88213f9d';
 const fault = (code: Code, message: string, hint = ''): Fault => ({ code, message, hint });
-/** Acts that seal, or that only the master does. */
-const SEALS: ReadonlySet<Request['act']> = new Set<Request['act']>(['port_set', 'port_import', 'port_mark', 'port_fill', 'port_revert', 'port_delete', 'port_undelete', 'node_invite', 'node_revoke', 'node_rename']);
-const OWN_NAME = 'admin-ws-07';
-const copy = (port: MockPort): MockPort => structuredClone(port);
 
 export class Mock implements Platform {
   readonly mark = MOCK_MARK;

@@ -134,6 +134,8 @@ function build(seed: Seed, document: string): MockPort {
   };
 }
 
+export const copy = (port: MockPort): MockPort => structuredClone(port);
+
 export function samplePorts(): MockPort[] {
   return seeds.map((seed) => build(seed, `Halden.${seed.application}.BindingInfo.xml`));
 }
