@@ -145,7 +145,7 @@ export const screens = [
       await page.getByLabel('RetryCount', { exact: true }).fill('5');
       await page.evaluate(async () => {
         const answer = await window.sealportMock.call({ act: 'port_show', port: 'SendOrders_SAP', revision: null });
-        await window.sealportMock.call({ act: 'port_set', port: answer.id, changes: [{ path: 'Description', value: 'by another' }], if_revision: null, note: null, dry_run: false });
+        await window.sealportMock.call({ act: 'port_set', port: answer.id, changes: [{ path: 'Description', value: 'by another' }], if_revision: null, if_imprint: null, note: null, dry_run: false });
       });
       await page.getByText('on an older revision').waitFor();
       await button(page, 'Review 1 change').click();
