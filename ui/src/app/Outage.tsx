@@ -22,7 +22,7 @@ interface Outage {
 
 /** What each state means to whoever works here; null where nothing is amiss, or another line says it. */
 export function outageOf(state: NodeState, master: string, copy = false): Outage | null {
-  if (state === 'fenced' && copy) return { tone: 'bad', Icon: Copy, title: 'Another machine is this node, and was at work before it: this one is a copy', stops: 'Saving stops here, and this node leads nothing.', goesOn: 'Opening goes on. The other one goes on.' };
+  if (state === 'fenced' && copy) return { tone: 'bad', Icon: Copy, title: 'Another machine is this node, and was at work before it: this one is a copy', stops: 'Saving stops here, and this node leads nothing.', goesOn: 'The other one goes on.' };
   switch (state) {
     case 'degraded':
       return { tone: 'warn', Icon: Unplug, title: `The master ${master} does not answer`, stops: 'Saving, importing and filling in stop.', goesOn: 'Opening goes on, also after a restart. Drafts are kept.' };

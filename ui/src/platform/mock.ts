@@ -362,7 +362,7 @@ export class Mock implements Platform {
           if (property.secret) Object.assign(property, { hidden: value, secret: 'set' });
           else property.value = value;
         }
-        views.expect(row, this.history, request.if_imprint);
+        views.expect(row, this.history, request);
         return this.save(row, next.port, request.if_revision, 'edited', request.note, request.dry_run);
       }
       case 'port_mark': {
@@ -397,7 +397,7 @@ export class Mock implements Platform {
       }
       case 'port_revert': {
         const row = this.find(request.port);
-        views.expect(row, this.history, request.if_imprint);
+        views.expect(row, this.history, request);
         return this.save(row, copy(row.revisions[request.to - 1]!.port), request.if_revision, `reverted to ${request.to}`, null, false);
       }
       case 'port_delete':
