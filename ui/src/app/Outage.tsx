@@ -1,7 +1,6 @@
 // The line on every screen while this node can't do all it should: what stops, what goes on, since when, what to do.
 
 import { CircleSlash, Copy, Hourglass, TriangleAlert, Unplug } from 'lucide-react';
-
 import { useState } from 'react';
 
 import { SeparateDialog } from '../features/nodes/SeparateDialog';

@@ -64,7 +64,8 @@ use preflight::How;
 pub(crate) use rotation::Pace;
 pub(crate) use system::System;
 
-/// Whether a write is refused because another version of the master secret is active by now.
+/// Whether a write is refused because another version of the master secret is active by now, or because what it was made on is
+/// sealed otherwise where it was to be written: it is to be read and sealed again.
 pub(crate) fn needs_sealing(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(|cause| cause.is::<SealAnew>())
 }

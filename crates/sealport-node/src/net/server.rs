@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use sealport_core::{
     Code, Error,
     api::NodeState,
-    machine::{Answer, Caller, Certificate, Denial, Life, Member, Right, Role, Standing, master::admit},
+    machine::{Answer, Caller, Certificate, Denial, Life, Member, Role, Standing, master::admit},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
@@ -280,12 +280,12 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
     if endpoint.path == "/v1/join" {
         return blocking(move || engine.join_from(&read(&body)?)).await;
     }
-    // Every other endpoint but one has a right that only a member has.
-    let Some(node) = node else {
+    if endpoint.path == "/v1/grant" {
         // Who is master is for every node of the system to hear, also where this one has not heard of it yet.
-        if endpoint.right == Right::Tell {
-            return blocking(move || engine.grant_for(&read(&body)?)).await;
-        }
+        return blocking(move || engine.grant_for(&read(&body)?)).await;
+    }
+    // Every other endpoint has a right that only a member has.
+    let Some(node) = node else {
         return problem(&Error::new(Code::NotPermitted, "Who asks?"), Some("unknown"));
     };
     match endpoint.path {
@@ -303,7 +303,6 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
             blocking(move || engine.nodes_here(&system).map(sealport_core::api::Response::Nodes)).await
         }
         "/v1/about" => blocking(move || engine.about_for(&system, &node, &read(&body)?)).await,
-        "/v1/grant" => blocking(move || engine.grant_for(&read(&body)?)).await,
         "/v1/vote" => blocking(move || engine.vote_for(&node, &read(&body)?)).await,
         "/v1/handover" => blocking(move || engine.handover_for(&node, &read(&body)?)).await,
         "/v1/promote" => blocking(move || engine.promote_for(&node, read(&body)?)).await,
