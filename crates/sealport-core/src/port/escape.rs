@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use memchr::memchr;
 use zeroize::Zeroizing;
 
 use super::xml::is_char;
@@ -88,7 +89,7 @@ impl Unescaped {
 
 /// The value of well-formed raw text; borrowed where nothing is escaped. A caller that may meet a secret wipes it.
 pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
-    if !raw.as_bytes().contains(&b'&') {
+    if memchr(b'&', raw.as_bytes()).is_none() {
         return Cow::Borrowed(raw);
     }
     let mut value = String::with_capacity(raw.len());
@@ -123,9 +124,11 @@ pub(super) fn resolve(name: &str) -> Result<char, &'static str> {
 /// Checks the references of an attribute value; gives the reason and the offset of the first bad one.
 pub(super) fn check(raw: &str) -> Result<(), (&'static str, usize)> {
     let mut at = 0;
-    while let Some(amp) = raw[at..].find('&') {
+    while let Some(amp) = memchr(b'&', &raw.as_bytes()[at..]) {
         let start = at + amp;
-        let end = raw[start..].find(';').ok_or(("a `&` does not start a reference", start))? + start;
+        let end = memchr(b';', &raw.as_bytes()[start..])
+            .ok_or(("a `&` does not start a reference", start))?
+            + start;
         resolve(&raw[start + 1..end]).map_err(|why| (why, start))?;
         at = end + 1;
     }
@@ -134,11 +137,11 @@ pub(super) fn check(raw: &str) -> Result<(), (&'static str, usize)> {
 
 fn unescape_into(raw: &str, value: &mut String, mut step: impl FnMut(usize, usize)) {
     let mut at = 0;
-    while let Some(amp) = raw[at..].find('&') {
+    while let Some(amp) = memchr(b'&', &raw.as_bytes()[at..]) {
         let start = at + amp;
         value.push_str(&raw[at..start]);
         // The longest allowed reference is `&#x10FFFF;`, leading zeros apart.
-        let end = raw[start..].find(';').map(|semicolon| start + semicolon);
+        let end = memchr(b';', &raw.as_bytes()[start..]).map(|semicolon| start + semicolon);
         match end.and_then(|end| resolve(&raw[start + 1..end]).ok().map(|c| (c, end))) {
             Some((c, end)) => {
                 value.push(c);

@@ -162,6 +162,40 @@ impl Slots {
         slot.transport.is_some_and(|index| self.transports[index].uri == Some(slot.node))
     }
 
+    /// Each slot beside the one of another port that has the same path, where both have the same ones in the same order
+    /// and receive locations by the same names: as after most edits. No path is built.
+    pub fn beside<'s>(
+        &'s self,
+        tree: &Tree<'_>,
+        other: &'s Slots,
+        other_tree: &Tree<'_>,
+    ) -> Option<impl Iterator<Item = (&'s Slot, &'s Slot)>> {
+        let mut twins = Twins { trees: (tree, other_tree), known: vec![NodeId::MAX; tree.len()] };
+        let name = |tree: &Tree<'_>, of: &Transport| {
+            tree.child_value(of.node, "@Name").as_deref().map(str::to_owned)
+        };
+        let alike = self.slots.len() == other.slots.len()
+            && self.transports.len() == other.transports.len()
+            && self.transports.iter().zip(&other.transports).all(|(one, another)| {
+                twins.are(one.node, another.node) && name(tree, one) == name(other_tree, another)
+            })
+            && self.slots.iter().zip(&other.slots).all(|(one, another)| {
+                let step = match (&one.place, &another.place) {
+                    (Place::Whole, Place::Whole) => true,
+                    (Place::Part { part, index }, Place::Part { part: p, index: i }) => {
+                        part.name == p.name && index == i
+                    }
+                    (Place::Absent, Place::Absent) => {
+                        one.property.map(|property| &property.name)
+                            == another.property.map(|property| &property.name)
+                    }
+                    _ => false,
+                };
+                step && one.transport == another.transport && twins.are(one.node, another.node)
+            });
+        alike.then(|| self.slots.iter().zip(&other.slots))
+    }
+
     /// What is secret as a whole in an address is so in the `uri` that repeats it, and the other way round.
     fn link_secrets(&mut self, tree: &Tree<'_>) {
         let secret: BTreeSet<NodeId> = (self.slots.iter())
@@ -176,6 +210,36 @@ impl Slots {
         {
             slot.secret = Some(state(&tree.value(slot.node), Vt::Absent, false));
         }
+    }
+}
+
+/// Nodes of two trees that have the same path.
+struct Twins<'a, 't> {
+    trees: (&'a Tree<'t>, &'a Tree<'t>),
+    /// For each node of the first tree its twin, once it is known.
+    known: Vec<NodeId>,
+}
+
+impl Twins<'_, '_> {
+    fn are(&mut self, one: NodeId, other: NodeId) -> bool {
+        if self.known[one as usize] != NodeId::MAX {
+            return self.known[one as usize] == other;
+        }
+        let (tree, other_tree) = self.trees;
+        let parents = match (tree.parent(one), other_tree.parent(other)) {
+            (None, None) => true,
+            (Some(parent), Some(other_parent)) => {
+                tree.node(one).is_attribute == other_tree.node(other).is_attribute
+                    && tree.ordinal(one) == other_tree.ordinal(other)
+                    && tree.name(one) == other_tree.name(other)
+                    && self.are(parent, other_parent)
+            }
+            _ => false,
+        };
+        if parents {
+            self.known[one as usize] = other;
+        }
+        parents
     }
 }
 

@@ -299,3 +299,51 @@ fn the_deepest_port_is_read() {
     assert!(port.resolve(&deepest.path).is_ok());
     let _ = (port.summary(), port.masked());
 }
+
+/// Ports that differ in values alone are compared side by side, others by path: both tell the same.
+/// Sabotage: leave out of `Slots::beside` the names of locations, the names of parts, or the ordinals of `Twins`.
+#[test]
+fn what_differs_is_the_same_side_by_side_and_by_path() {
+    let location = |name: &str, address: &str| {
+        format!(
+            "<ReceiveLocation Name='{name}'><Address>{address}</Address>\
+             <ReceiveLocationTransportType Name='FTP'/></ReceiveLocation>"
+        )
+    };
+    let receive = |locations: &[String]| {
+        let all = locations.concat();
+        port(&format!("<ReceivePort Name='R'><ReceiveLocations>{all}</ReceiveLocations></ReceivePort>"))
+    };
+    let (a, b) = (location("a", "ftp://u:p@one/?sig=s"), location("b", "ftp://two"));
+    let twins = |first: &str, second: &str| {
+        bag(
+            "WCF-Custom",
+            &format!("<X vt='8'>{first}</X><X vt='8'>{second}</X><Password vt='8'>s1</Password>"),
+        )
+    };
+    let sides = [
+        receive(&[a.clone(), b.clone()]),
+        receive(&[b.clone(), a.clone()]),
+        receive(std::slice::from_ref(&a)),
+        receive(&[location("c", "ftp://u:p@one/?sig=s"), b.clone()]),
+        receive(&[location("a", "ftp://u:q@one/?code=s"), b.clone()]),
+        receive(&[location("a", "ftp://u:q@other/?sig=t"), location("b", "ftp://three")]),
+        twins("1", "2"),
+        twins("2", "1"),
+        bag("WCF-Custom", "<X vt='8'>1</X><Y vt='8'>2</Y><Password vt='8'>s2</Password>"),
+        bag("WCF-Custom", "<X vt='8'>1</X><Password vt='8'>s2</Password>"),
+        bag("WCF-Custom", "<X vt='8'>1</X><Password vt='1'/>"),
+        bag("WCF-Custom", "<a><x>1</x></a><a><y>2</y></a><a><z>3</z></a>"),
+        bag("WCF-Custom", "<a><x>1</x><y>2</y></a><a><z>3</z></a>"),
+    ];
+    let mut beside = 0;
+    for from in &sides {
+        for to in &sides {
+            let (old, new) = (from.open(), to.open());
+            beside += usize::from(old.slots.beside(old.tree, new.slots, new.tree).is_some());
+            assert_eq!(Port::changes(from, to), Port::changes_by_path(from, to), "{from:?} {to:?}");
+        }
+    }
+    // Each with itself, and those that differ in values alone.
+    assert!(beside > sides.len() && beside < sides.len() * 3, "{beside}");
+}

@@ -366,11 +366,16 @@ impl<'a> Tree<'a> {
             return path;
         }
         path.push_str(name);
-        match self.ordinals.get_or_init(|| self.count_siblings())[node as usize] {
+        match self.ordinal(node) {
             0 => {}
             ordinal => path.push_str(&format!("[{ordinal}]")),
         }
         path
+    }
+
+    /// The place of a node among siblings of its name, from 1; 0 where it is the only one, and for attributes.
+    pub fn ordinal(&self, node: NodeId) -> u32 {
+        self.ordinals.get_or_init(|| self.count_siblings())[node as usize]
     }
 
     fn count_siblings(&self) -> Vec<u32> {

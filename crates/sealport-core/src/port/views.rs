@@ -92,6 +92,17 @@ impl Port {
 
     /// What differs between two states of a port, property by property; receive locations are told apart by name.
     pub fn changes(from: &Port, to: &Port) -> Vec<ChangeView> {
+        let (old, new) = (from.open(), to.open());
+        match old.slots.beside(old.tree, new.slots, new.tree) {
+            Some(pairs) => pairs
+                .filter_map(|(one, other)| change((from, &old, Some(one)), (to, &new, Some(other))))
+                .collect(),
+            None => Self::changes_by_path(from, to),
+        }
+    }
+
+    /// The same where properties came or went: each is looked for by its path.
+    pub(super) fn changes_by_path(from: &Port, to: &Port) -> Vec<ChangeView> {
         let (from_read, to_read) = (from.open(), to.open());
         let (old, new) = (from_read.keyed(), to_read.keyed());
         let before: BTreeMap<&str, &Slot> = old.iter().map(|(key, slot)| (key.as_str(), *slot)).collect();

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use memchr::{memchr, memchr2};
 use quick_xml::{Reader, events::Event};
 
 use super::Limits;
@@ -110,7 +111,7 @@ pub(super) fn scan(
                 if depth == 0 && !is_white(&chars) {
                     return Err(Fault::new("there is text outside the root element", start));
                 }
-                if chars.as_bytes().contains(&b'>') && chars.contains("]]>") {
+                if memchr(b'>', chars.as_bytes()).is_some() && chars.contains("]]>") {
                     return Err(Fault::new("`]]>` stands in text", start));
                 }
                 sink(Token::Text { span })?;
@@ -231,7 +232,7 @@ fn read_tag(
         if !matches!(text.as_bytes()[name.start - 1], b' ' | b'\t' | b'\r' | b'\n') {
             return Err(Fault::new("there is no space before an attribute", name.start));
         }
-        if value.bytes().any(|b| matches!(b, b'<' | b'&')) {
+        if memchr2(b'<', b'&', value.as_bytes()).is_some() {
             if value.contains('<') {
                 return Err(Fault::new("`<` stands in an attribute value", inner.start));
             }
