@@ -49,7 +49,7 @@ async fn how_quick_the_window_is() {
 
     let window = open(&data).await;
     window.sees("Bench seals").await;
-    println!("memory with {ports} ports, Overview: {} MiB PSS", memory(&data));
+    println!("memory with {ports} ports, Overview: {}", memory(&data));
     let began = Instant::now();
     window.go("Ports").await;
     window.sees("B0.0").await;
@@ -63,7 +63,7 @@ async fn how_quick_the_window_is() {
         let long = took.iter().filter(|ms| **ms > 34.0).count();
         println!("{what}: {}, {long} of {} frames above 34 ms", spread(&mut took), took.len());
     }
-    println!("memory with {ports} ports, after scrolling: {} MiB PSS", memory(&data));
+    println!("memory with {ports} ports, after scrolling: {}", memory(&data));
     window.close().await;
 }
 
@@ -123,14 +123,18 @@ async fn first_paint(window: &Window, data: &Path) -> f64 {
 }
 
 /// MiB of the application and all processes that it started, shared pages counted by their share.
-fn memory(data: &Path) -> u64 {
+fn memory(data: &Path) -> String {
     let (own, children) = processes(data);
     let of = |pid: &u32| -> u64 {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
     };
-    (of(&own) + children.iter().map(of).sum::<u64>()) / 1024
+    let name =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
+    let all: Vec<u32> = [own].into_iter().chain(children).collect();
+    let each: Vec<String> = all.iter().map(|pid| format!("{} {}", name(pid), of(pid))).collect();
+    format!("{} MiB PSS ({})", all.iter().map(of).sum::<u64>(), each.join(", "))
 }
 
 /// The application on this data directory, and what it started.

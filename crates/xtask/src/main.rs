@@ -19,7 +19,8 @@ usage: cargo xtask COMMAND
 
   run [--release] [-- ARGS]   build and open the Sealport window; with no display, under Xvfb with a screenshot
   test [--fast]               every check there is; --fast leaves out the real window
-  bench [-- local | net]      ratios against the bare libraries, measured in one run
+  bench [-- local | net | window]
+                              ratios against the bare libraries, measured in one run; how quick the window is
   campaign [NAME]             a long fault campaign; without NAME lists them
   bundle                      a .deb and an .rpm (Linux)";
 
@@ -112,6 +113,11 @@ fn flag(given: &[&str], known: &str) -> Result<bool, Stop> {
 }
 
 fn bench(passed_on: &[impl AsRef<std::ffi::OsStr>]) -> Done {
+    if let [word] = passed_on
+        && word.as_ref() == "window"
+    {
+        return prove::window_speed();
+    }
     // A restart is measured with the secret in a real keyring.
     setup::system(&[setup::Part::Build, setup::Part::Headless])?;
     tool::run(

@@ -130,6 +130,23 @@ fn window(steps: &mut Steps) -> Done {
     steps.run("end to end in the real window", hint, &mut [command])
 }
 
+/// Measures the window of a release build, as people have it, in a session of its own.
+pub fn window_speed() -> Done {
+    setup::system(&[Part::Build, Part::Headless, Part::Tests])?;
+    setup::page()?;
+    tool::run(&mut tool::cargo(&["build", "--locked", "--release", "--workspace", "--bins"]))?;
+    let mut build = workspace("test", &["--test", "e2e", "--no-run"]);
+    tool::run(&mut build)?;
+    let session = Session::start(1400, 1000)?;
+    let mut command = workspace("test", &["--test", "e2e"]);
+    session.enter(&mut command);
+    command
+        .env("SEALPORT_BIN_DIR", tool::target().join("release"))
+        .env("SEALPORT_ARTIFACTS", tool::artifacts()?)
+        .args(["--", "--ignored", "--nocapture", "speed"]);
+    tool::run(&mut command)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
