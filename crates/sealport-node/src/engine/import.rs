@@ -22,13 +22,14 @@ use zeroize::Zeroizing;
 use super::{
     Engine, Progress,
     beside::{Coming, Sink, beside},
+    opened::Opened,
     ports::missing_views,
     system::{System, act, head_of, written},
     system_rng,
 };
 use crate::{
     call::Call,
-    store::{Change, Put, digest},
+    store::{Change, Put},
 };
 
 impl Engine {
@@ -159,19 +160,9 @@ struct Import<'a> {
     /// The ports of all files, in their order.
     ports: Coming<Read, ()>,
     change: Change,
-    /// Ports that this import already wrote or kept, in their latest state.
-    present: BTreeMap<PortIdentity, Present>,
+    /// For the ports that this import already writes, where their latest state stands in the change.
+    present: BTreeMap<PortIdentity, usize>,
     view: ImportView,
-}
-
-/// The state of a port that something may be imported over.
-struct Present {
-    id: RecordId,
-    revision: Revision,
-    /// What names it as it is sealed.
-    digest: [u8; 32],
-    head: PortHead,
-    element: SecretText,
 }
 
 impl Import<'_> {
@@ -233,7 +224,7 @@ impl Import<'_> {
         };
         let identity = identity(element);
         let present = self.present(&identity)?;
-        let known = present.as_ref().map(|present| present.id.to_string()).unwrap_or_default();
+        let known = present.as_ref().map(|present| present.row.id.to_string()).unwrap_or_default();
         let (outcome, changes, port) = match present {
             None => {
                 let head = PortHead {
@@ -251,25 +242,22 @@ impl Import<'_> {
                 (ImportOutcome::Created, Vec::new(), port)
             }
             Some(present) => {
-                let marks =
-                    Marks { marked: present.head.marked.clone(), filled: present.head.filled.clone() };
-                // The element is opened to be compared with what came in.
-                let current = Port::read(SecretText::new(present.element.expose().to_owned()), marks)?;
+                let Opened { row, head: before, port: current, .. } = present;
                 let (port, said) = Port::adopt(port, &current)?;
                 warnings.extend(said);
-                let same = port.element() == current.element() && !present.head.deleted;
-                if same && present.head.bases.contains(&base) {
+                let same = port.element() == current.element() && !before.deleted;
+                if same && before.bases.contains(&base) {
                     self.view.unchanged += 1;
                     (ImportOutcome::Unchanged, Vec::new(), port)
                 } else {
                     let changes = Port::changes(&current, &port);
-                    let mut bases = if same { present.head.bases.clone() } else { Default::default() };
+                    let mut bases = if same { before.bases.clone() } else { Default::default() };
                     bases.insert(base);
                     let mut said = written(self.call, "imported again");
                     said.changed = changes.iter().map(|change| change.label.clone()).collect();
-                    let head = PortHead { bases, document, deleted: false, ..present.head };
+                    let head = PortHead { bases, document, deleted: false, ..before };
                     let head = head_of(&port, head, said);
-                    let place = (present.id, present.revision.next(), Some(present.digest));
+                    let place = (row.id, row.revision.next(), Some(row.digest()));
                     self.put(&identity, place, head, &port)?;
                     if same {
                         self.view.unchanged += 1;
@@ -299,23 +287,12 @@ impl Import<'_> {
     }
 
     /// The port as it is now, or as this import has made it already.
-    fn present(&mut self, identity: &PortIdentity) -> Result<Option<Present>, Error> {
-        if let Some(present) = self.present.get(identity) {
-            return Ok(Some(Present {
-                id: present.id,
-                revision: present.revision,
-                digest: present.digest,
-                head: present.head.clone(),
-                element: SecretText::new(present.element.expose().to_owned()),
-            }));
+    fn present(&self, identity: &PortIdentity) -> Result<Option<Opened>, Error> {
+        if let Some(at) = self.present.get(identity) {
+            return self.system.planned(&self.change.puts[*at]).map(Some);
         }
-        let Some(id) = self.system.index(|index| index.port(identity).map(|view| view.id))? else {
-            return Ok(None);
-        };
-        let opened = self.system.port(id)?;
-        let element = SecretText::new(opened.port.element().to_owned());
-        let digest = opened.row.digest();
-        Ok(Some(Present { id, revision: opened.row.revision, digest, head: opened.head, element }))
+        let id = self.system.index(|index| index.port(identity).map(|view| view.id))?;
+        id.map(|id| self.system.port(id)).transpose()
     }
 
     fn put(
@@ -326,10 +303,8 @@ impl Import<'_> {
         port: &Port,
     ) -> Result<(), Error> {
         let put = Put { read, ..self.system.seal_port(id, revision, &head, port)? };
-        let digest = digest(id, revision, &put.envelope);
+        self.present.insert(identity.clone(), self.change.puts.len());
         self.change.puts.push(put);
-        let element = SecretText::new(port.element().to_owned());
-        self.present.insert(identity.clone(), Present { id, revision, digest, head, element });
         Ok(())
     }
 

@@ -55,17 +55,7 @@ impl Index {
 
     /// Takes in what was just written here.
     pub fn put(&mut self, keys: &Keys, put: &Put) -> Result<(), Error> {
-        let row = Row {
-            id: put.id,
-            kind: put.kind,
-            application: put.application.clone(),
-            name: put.name.clone(),
-            revision: put.revision,
-            key_version: put.key_version,
-            generation: sealport_core::id::Generation(0),
-            summary: Vec::new(),
-            envelope: Vec::new(),
-        };
+        let row = Row::without_content_of(put);
         self.take(keys, row, &put.summary)
     }
 

@@ -64,6 +64,14 @@ impl System {
         Ok(Opened { row, head, port, plain })
     }
 
+    /// The port that a write which is not carried out yet would leave.
+    pub(super) fn planned(&self, put: &Put) -> Result<Opened, Error> {
+        let row = Row { envelope: put.envelope.clone(), ..Row::without_content_of(put) };
+        let plain = self.open_plain(&row, row.revision, &row.envelope)?;
+        let (head, port) = read_port(&row, &plain)?;
+        Ok(Opened { row, head, port, plain })
+    }
+
     /// A former or the present revision of a port.
     pub fn port_at(&self, row: &Row, revision: Revision) -> Result<(PortHead, Port), Error> {
         let former = self.read(|store| store.revision(row, revision))?.ok_or_else(|| {

@@ -73,6 +73,21 @@ pub struct Row {
 }
 
 impl Row {
+    /// What the row of a write will say of itself in the clear; its generation comes with the write.
+    pub fn without_content_of(put: &Put) -> Self {
+        Self {
+            id: put.id,
+            kind: put.kind,
+            application: put.application.clone(),
+            name: put.name.clone(),
+            revision: put.revision,
+            key_version: put.key_version,
+            generation: Generation(0),
+            summary: Vec::new(),
+            envelope: Vec::new(),
+        }
+    }
+
     /// What it says of itself in the clear.
     pub fn without_content(&self) -> Self {
         Self {
