@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what Sealport's work costs beside the bare libraries under it, measured in one run.
 //!
-//! `-- local` measures one node, `-- net` the network, `-- fleet NODES SECONDS OUTAGE` a fleet of that size at its real pace;
-//! without a word all but the last. `docs/performance.md` says how it measures, where the goals come from, and what is missed
+//! `-- local` measures one node, `-- net` the network, `-- net PART` a part of that, `-- fleet NODES SECONDS OUTAGE` a fleet of
+//! that size at its real pace; without a word all but the last. `docs/performance.md` says how it measures, where the goals come from, and what is missed
 //! and why.
 
 #![allow(missing_docs, reason = "a program")]
@@ -41,10 +41,11 @@ fn main() -> ExitCode {
     match words.as_slice() {
         [] => {
             local(&mut table, folder.path());
-            net::measure(&mut table, folder.path());
+            net::measure(&mut table, folder.path(), None);
         }
         ["local"] => local(&mut table, folder.path()),
-        ["net"] => net::measure(&mut table, folder.path()),
+        ["net"] => net::measure(&mut table, folder.path(), None),
+        ["net", part] if net::PARTS.contains(part) => net::measure(&mut table, folder.path(), Some(part)),
         ["fleet", nodes, seconds, outage] => {
             let number = |word: &str| word.parse().unwrap_or_else(|_| panic!("{word} is not a number"));
             let size = net::fleet::Size {
@@ -55,7 +56,11 @@ fn main() -> ExitCode {
             net::fleet::measure(&mut table, folder.path(), &size);
         }
         _ => {
-            eprintln!("nothing is called {}: local, net, or fleet NODES SECONDS OUTAGE", words.join(" "));
+            eprintln!(
+                "nothing is called {}: local, net [{}], or fleet NODES SECONDS OUTAGE",
+                words.join(" "),
+                net::PARTS.join("|")
+            );
             return ExitCode::from(2);
         }
     }

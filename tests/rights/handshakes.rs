@@ -327,6 +327,37 @@ fn silent_callers_take_no_place_from_those_who_speak() {
     panic!("in {rounds} rounds nobody was served while silent callers were there");
 }
 
+/// Enough callers to fill all places say a byte, or all of their first record, and nothing more: a node is answered all the same,
+/// long before they are let go.
+/// Sabotage: take the first byte for the first record; let nobody give way.
+#[test]
+fn callers_that_stall_in_their_handshake_keep_nobody_out() {
+    const STALLED: usize = 400;
+    let master = Master::start();
+    let good = master.node("standby", false, false, now());
+    let hello = hello(&master);
+    for (what, said) in [("a byte", &hello[..1]), ("a ClientHello", &hello[..])] {
+        let stall = |_| {
+            let mut tcp = TcpStream::connect(master.at).unwrap();
+            tcp.write_all(said).unwrap();
+            tcp
+        };
+        let first = Instant::now();
+        let stalled: Vec<_> = (0..STALLED).map(stall).collect();
+        let begun = Instant::now();
+        let mut line = master.line(Some(&good.who));
+        assert_eq!(line.post("/v1/sync", &master.ask(0)).unwrap().0, 200);
+        let took = begun.elapsed();
+        println!("{STALLED} callers that say {what} and stall: a node is answered after {took:?}");
+        assert!(took < Duration::from_secs(5), "{what}: {took:?}");
+        // For them to be let go for their silence is another thing.
+        if said.len() == 1 && first.elapsed() < Duration::from_secs(9) {
+            let held = stalled.iter().filter(|tcp| is_held(tcp)).count();
+            assert_eq!(held, STALLED, "who has not said a record has no place to give");
+        }
+    }
+}
+
 /// A server that shows this chain and answers everything with a join that would be taken.
 fn rogue(shown: &Identity, tls12: bool) -> SocketAddr {
     let versions = if tls12 { [&TLS12] } else { [&TLS13] };

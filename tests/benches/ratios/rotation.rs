@@ -44,9 +44,10 @@ pub fn measure(table: &mut Table, folder: &Path) {
     }
     let copy = folder.join("copy.db");
     connect(&place.join("sealport.db")).execute("VACUUM INTO ?", [copy.to_str()]).expect("room");
-    let Response::Ports(list) =
-        ask(&engine, Request::PortList { filter: PortFilter::default(), offset: 0, limit: Some(500) })
-    else {
+    let Response::Ports(list) = ask(
+        engine.as_ref(),
+        Request::PortList { filter: PortFilter::default(), offset: 0, limit: Some(500) },
+    ) else {
         panic!("a list answers with ports")
     };
     let ids: Vec<String> = list.ports.iter().map(|port| port.id.to_string()).collect();
@@ -65,7 +66,7 @@ pub fn measure(table: &mut Table, folder: &Path) {
         })
     };
     let file = LocalPath(folder.join("rotation.sealport").display().to_string());
-    ask(&engine, Request::SecretRotate { file, passphrase: passphrase(), reminder: None });
+    ask(engine.as_ref(), Request::SecretRotate { file, passphrase: passphrase(), reminder: None });
     let database = connect(&place.join("sealport.db"));
     let until = |wanted: &[&str]| {
         while !wanted.contains(&phase(&database).as_str()) {

@@ -5,6 +5,7 @@ use std::{fs, path::Path, sync::atomic::AtomicBool};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealport_core::{
+    Error,
     api::{CustodyChoice, FirstBackup, ImportFile, ImportView, Request, Response},
     secret::SecretText,
 };
@@ -33,11 +34,15 @@ pub fn open(folder: &Path) -> Engine {
 }
 
 /// Carries out a request that must succeed.
-pub fn ask(engine: &Engine, request: Request) -> Response {
+pub fn ask(door: &dyn Handle, request: Request) -> Response {
+    try_ask(door, request).unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub fn try_ask(door: &dyn Handle, request: Request) -> Result<Response, Error> {
     let cancel = AtomicBool::new(false);
     let actor = "bench".to_owned();
     let call = Call { actor, origin: Origin::CommandLine, notify: &|_| {}, cancel: &cancel };
-    engine.handle(request, &call).unwrap_or_else(|error| panic!("{error}"))
+    door.handle(request, &call)
 }
 
 pub fn init(engine: &Engine, custody: CustodyChoice) {

@@ -8,6 +8,7 @@ pub mod endpoints;
 mod lives;
 pub mod openapi;
 pub mod ops;
+mod places;
 pub mod server;
 pub mod tls;
 pub mod wire;

@@ -1,11 +1,12 @@
 //! The service: one TLS port for nodes. Who may do what is read from the registry on each request.
 //!
 //! An unauthenticated caller costs little: handshakes have a deadline and a bound in number, bodies a limit, and a peer that
-//! neither reads nor writes is let go. Callers that are not known yet never fill the places of those who are.
+//! neither reads nor writes is let go. Callers that are not known yet never fill the places of those who are, and none of
+//! them keeps the others out by doing nothing.
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -34,10 +35,11 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{
     authority::{CLOCK_SLACK, Said},
     bodies::Bodies,
-    crowd::{Crowd, PutOut},
+    crowd::Crowd,
     endpoints::{BODY_LIMIT, DESCRIPTION, ENDPOINTS, Endpoint, Verb, anywhere},
     lives::{cloned, spoke},
     openapi,
+    places::{Place, Places, has_spoken},
     tls::{self, Shown},
     wire::{Problem, SEAL_ANEW, SyncAsk, SyncLine},
 };
@@ -53,8 +55,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a node may keep a connection without a request on it.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Connections whose caller has begun to speak and is not known yet: in a handshake, or without a certificate.
-const UNKNOWN_LIMIT: usize = 256;
 /// Connections in all, where the system lets this process open as many files.
 pub(super) const CONNECTION_LIMIT: usize = 20_000;
 /// Files that are no connections: databases, the local socket, backups.
@@ -133,14 +133,14 @@ fn connection_limit() -> usize {
 }
 
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, all: Arc<Semaphore>) {
-    let unknown = Arc::new(Semaphore::new(UNKNOWN_LIMIT));
+    let places = Arc::new(Places::default());
     let mut crowd = Crowd::default();
     // Ends with this task: connections are let go when the server is.
     let mut connections = tokio::task::JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
             // Out of file descriptors, most often: a pause, else this would spin.
             Err(_) => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -148,63 +148,60 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, router: Router, al
             }
         };
         let Ok(place) = all.clone().try_acquire_owned() else { continue };
-        let (acceptor, router, unknown) = (acceptor.clone(), router.clone(), unknown.clone());
-        let put_out = crowd.enter();
+        let (acceptor, router, places) = (acceptor.clone(), router.clone(), places.clone());
+        let mut put_out = crowd.enter();
         connections.spawn(async move {
-            serve(stream, acceptor, router, unknown, put_out).await;
+            let known = tokio::select! {
+                known = introduce(stream, from.ip(), acceptor, &router, places) => known,
+                _ = &mut put_out => None,
+            };
+            drop(put_out);
+            if let Some((stream, peer)) = known {
+                talk(stream, peer, None, router, SILENCE).await;
+            }
             drop(place);
         });
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-    router: Router,
-    unknown: Arc<Semaphore>,
-    mut put_out: PutOut,
-) {
-    let introduced = tokio::select! {
-        introduced = introduce(stream, acceptor, unknown) => introduced,
-        _ = &mut put_out => return,
-    };
-    let Some((stream, peer, waiting)) = introduced else { return };
-    if peer.0.is_some() {
-        drop(put_out);
-        return talk(stream, peer, router, SILENCE).await;
-    }
-    // One without a certificate stays among the unknown ones until it is gone, so it may not be silent for long.
-    tokio::select! {
-        () = talk(stream, peer, router, PATIENCE) => {}
-        _ = put_out => {}
-    }
-    drop(waiting);
-}
-
-/// The handshake. Whoever shows no certificate keeps a place of those who are not known.
+/// The handshake, until the caller is known. One that shows no certificate is answered here, and is never known.
 async fn introduce(
     stream: TcpStream,
+    from: IpAddr,
     acceptor: TlsAcceptor,
-    unknown: Arc<Semaphore>,
-) -> Option<(TlsStream<TcpStream>, Peer, Option<OwnedSemaphorePermit>)> {
+    router: &Router,
+    places: Arc<Places>,
+) -> Option<(TlsStream<TcpStream>, Peer)> {
     let _ = stream.set_nodelay(true);
-    // Whoever says nothing at all takes no place from those who do.
-    // A look at its first byte, as a socket may seem readable without one.
-    let spoken = tokio::time::timeout(PATIENCE, stream.peek(&mut [0])).await.ok()?.ok()?;
-    if spoken == 0 {
-        return None;
+    tokio::time::timeout(PATIENCE, has_spoken(&stream)).await.ok()??;
+    let (place, put_out) = tokio::time::timeout(PATIENCE, places.enter(from)).await.ok()?;
+    let shake_hands = async {
+        let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await.ok()?.ok()?;
+        let peer = Peer(tls::peer(stream.get_ref().1.peer_certificates()));
+        if peer.0.is_some() {
+            return Some((stream, peer));
+        }
+        // It keeps its place until it is gone, so it may not be silent for long.
+        talk(stream, peer, Some(Arc::new(place)), router.clone(), PATIENCE).await;
+        None
+    };
+    tokio::select! {
+        known = shake_hands => known,
+        _ = put_out => None,
     }
-    let waiting = unknown.acquire_owned().await.ok()?;
-    let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await.ok()?.ok()?;
-    let peer = Peer(tls::peer(stream.get_ref().1.peer_certificates()));
-    let waiting = peer.0.is_none().then_some(waiting);
-    Some((stream, peer, waiting))
 }
 
 /// Answers requests until the peer has said nothing for `silence`.
-async fn talk(stream: TlsStream<TcpStream>, peer: Peer, router: Router, silence: Duration) {
+async fn talk(
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+    place: Option<Arc<Place>>,
+    router: Router,
+    silence: Duration,
+) {
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(place.clone());
         let router = router.clone();
         async move { Ok::<_, Infallible>(tower::ServiceExt::oneshot(router, request).await.into_response()) }
     });
@@ -248,6 +245,7 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
     let Some(engine) = shared.engine.upgrade() else { return gone() };
     let Ok(system) = engine.system() else { return gone() };
     let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer(None));
+    let place = request.extensions().get::<Option<Arc<Place>>>().cloned().flatten();
     let node = match admitted(&system, peer, &endpoint) {
         Ok(node) => node,
         Err(refused) => return *refused,
@@ -274,6 +272,7 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
             return answer_with(StatusCode::REQUEST_TIMEOUT, &error, None);
         }
     };
+    let _works = place.map(Place::works);
     if endpoint.path == DESCRIPTION {
         return openapi::answer();
     }
