@@ -258,8 +258,8 @@ mod tests {
     use super::*;
     use crate::{
         call::{Call, Handle, Origin},
-        engine::{Engine, Pace},
-        net::wire::WriteAsk,
+        engine::{Engine, Pace, system::own_act},
+        net::wire::{ActLine, WriteAsk},
     };
 
     fn ask(engine: &Engine, request: Request) -> Result<Response, Error> {
@@ -444,7 +444,8 @@ mod tests {
         let epoch = system.position().borrow().at.epoch;
         let write = |put: &crate::store::Put| {
             let puts = vec![RecordLine::from(put)];
-            engine.write_for(&node, WriteAsk { epoch, puts, read: Vec::new(), acts: Vec::new() })
+            let acts = vec![ActLine::from(&own_act("port.edit", "a port", ""))];
+            engine.write_for(&node, WriteAsk { epoch, puts, read: Vec::new(), acts })
         };
         write(&put).map_err(|e| e.to_string()).map(drop).unwrap();
         until(&engine, RotationPhase::Done);
@@ -511,6 +512,7 @@ mod tests {
         let bundle = system.bundle().unwrap();
         system
             .write_alone(&crate::store::Change {
+                acts: vec![own_act("secret.prepare", "version 2", "")],
                 rotation: Some(crate::store::RotationMove::Prepare {
                     to: KeyVersion(2),
                     highest: bundle.highest(),

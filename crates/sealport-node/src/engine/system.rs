@@ -31,7 +31,7 @@ use super::{
     now, separate,
 };
 use crate::{
-    call::Call,
+    call::{Call, Origin},
     clock,
     config::{Config, Settings},
     custody::Custody,
@@ -449,6 +449,18 @@ pub(super) fn act(
         who: call.actor.clone(),
         origin: call.origin.to_string(),
         act: act.into(),
+        object: object.into(),
+        detail: detail.into(),
+    }
+}
+
+/// An audit entry of what this node does of its own accord.
+pub(super) fn own_act(word: &'static str, object: impl Into<String>, detail: impl Into<String>) -> Act {
+    Act {
+        at: now(),
+        who: "sealport".to_owned(),
+        origin: Origin::Service.to_string(),
+        act: word.into(),
         object: object.into(),
         detail: detail.into(),
     }
