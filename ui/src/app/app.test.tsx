@@ -15,16 +15,16 @@ test('routes survive the way through the address', () => {
 // Sabotage: show the line on Overview only.
 test('a backup that was put off stays red until it is done', async () => {
   const { user, mock } = openApp('state=later');
-  expect(await screen.findByText('Backup put off.')).toBeVisible();
+  expect(await screen.findByText('No proven backup.')).toBeVisible();
   await user.click(screen.getAllByRole('button', { name: 'Back up now' })[0]!);
   const dialog = await screen.findByRole('dialog', { name: 'Back up now' });
-  expect(screen.getByText('Backup put off.')).toBeInTheDocument();
+  expect(screen.getByText('No proven backup.')).toBeInTheDocument();
   await user.click(within(dialog).getByRole('button', { name: 'Choose backup file…' }));
   await user.type(within(dialog).getByLabelText('Backup passphrase'), 'long river stone');
   await user.type(within(dialog).getByLabelText('Backup passphrase again'), 'long river stone');
   await user.click(within(dialog).getByRole('button', { name: 'Back up and prove' }));
   expect(await within(dialog).findByText(/Backed up and proven: \d+ records opened/)).toBeVisible();
-  await waitFor(() => expect(screen.queryByText('Backup put off.')).toBeNull());
+  await waitFor(() => expect(screen.queryByText('No proven backup.')).toBeNull());
   expect(mock.calls.find((request) => request.act === 'backup_create')).toMatchObject({ file: 't-1', passphrase: 'long river stone' });
 });
 
@@ -111,7 +111,7 @@ test('the sample system says that nothing is kept, and can be left', async () =>
   const { user } = openApp('state=empty');
   await user.click(await screen.findByRole('button', { name: 'Explore with sample data' }));
   const banner = (await screen.findByText('Sample system:')).closest('.banner') as HTMLElement;
-  expect(screen.queryByText('Backup put off.')).toBeNull();
+  expect(screen.queryByText('No proven backup.')).toBeNull();
   await user.click(within(banner).getByRole('button', { name: 'Leave' }));
   expect(await screen.findByText('Welcome to Sealport')).toBeVisible();
 });
