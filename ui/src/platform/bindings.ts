@@ -401,6 +401,19 @@ address: string | null, };
 
 export type MissingListView = { missing: Array<MissingView>, };
 
+/**
+ * A version of the master secret that something on the candidate is sealed under, and that the candidate does not hold.
+ */
+export type MissingVersionView = { version: KeyVersion, 
+/**
+ * Records, former revisions and stranded changes under it.
+ */
+parts: number, 
+/**
+ * A proven backup that brings it, where one is known.
+ */
+backup: string | null, };
+
 export type MissingView = { 
 /**
  * Id of the port; in the plan of an import, empty for a port that is not there yet.
@@ -481,6 +494,11 @@ administrator: boolean, };
  * What the service says of its own accord.
  */
 export type Notice = { "notice": "progress", doing: string, done: number, total: number, seconds_left: number | null, } | { "notice": "changed", generation: Generation, } | { "notice": "state", state: NodeState, } | { "notice": "alert", raised: boolean, alert: AlertView, notify: boolean, };
+
+/**
+ * A standby that answers and opens what the candidate can't.
+ */
+export type OpensMoreView = { name: string, parts: number, };
 
 /**
  * A place in a document: line and column, both from 1, the column in characters.
@@ -579,6 +597,18 @@ voters: number, reachable_voters: number,
  * Records that the candidate has, and those that opened (emergency only).
  */
 records: number, records_opened: number | null, 
+/**
+ * What the candidate has and could not open as the master.
+ */
+missing_versions: Array<MissingVersionView>, 
+/**
+ * Who would open the most of that. In an emergency it goes on beside such a one only with `leave_unreadable`.
+ */
+opens_more: OpensMoreView | null, 
+/**
+ * Whether the checks were made with that consent.
+ */
+leave_unreadable: boolean, 
 /**
  * The passphrase reminder of the backup, where one was named.
  */

@@ -458,12 +458,12 @@ export class Mock implements Platform {
         return { answer: 'joined', system: this.status().system!.id, system_name: 'Halden Trading', node: this.fleet.node()!, fingerprint: MOCK_FINGERPRINT, ports: this.rows.length };
       }
       case 'promote_preflight':
-        return { answer: 'preflight', ...this.promotion.preflight(request.node, request.mode, request.from_backup?.passphrase ?? null) };
+        return { answer: 'preflight', ...this.promotion.preflight(request.node, request.mode, request.from_backup?.passphrase ?? null, request.leave_unreadable) };
       case 'promote': {
         await this.work(request.mode === 'planned' ? 'Waiting for the last write' : 'Opening every record', this.rows.length);
-        const { node, mode, expect_epoch, from_backup } = request;
+        const { node, mode, expect_epoch, from_backup, leave_unreadable } = request;
         try {
-          const done = this.promotion.promote(node, mode, expect_epoch, from_backup?.passphrase ?? null);
+          const done = this.promotion.promote(node, mode, expect_epoch, from_backup?.passphrase ?? null, leave_unreadable);
           this.note('master.promote', done.master_name, `epoch ${done.epoch}, ${mode}`);
           return { answer: 'promoted', ...done };
         } finally {

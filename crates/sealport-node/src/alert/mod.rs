@@ -39,6 +39,7 @@ pub const ALERTS: &[(&str, Severity)] = &[
     ("rotation_due", Severity::Warning),
     ("secret_missing", Severity::Critical),
     ("key_check_mismatch", Severity::Critical),
+    ("records_unreadable", Severity::Critical),
     ("clock_differs", Severity::Warning),
     ("certificate_expires", Severity::Critical),
     ("disk_nearly_full", Severity::Critical),

@@ -26,6 +26,8 @@ pub(super) struct Facts<'a> {
     /// Days after which that is old.
     pub backup_days: u64,
     pub missing_secrets: u64,
+    /// The first record that does not open, if one does not.
+    pub unreadable: Option<&'a Error>,
     /// Why a rotation is due, if it is.
     pub rotation_due: Option<String>,
     pub last_error: Option<String>,
@@ -136,6 +138,10 @@ pub(super) fn of(facts: &Facts<'_>) -> Vec<AlertView> {
             None,
         );
     }
+    if let Some(error) = facts.unreadable {
+        let words = format!("{} Ports can't be listed here until it does.", error.message);
+        raise("records_unreadable", Severity::Critical, &words, &error.hint, None);
+    }
     if let Some((what, cure)) = &facts.stuck {
         raise("master_change_stuck", Severity::Critical, what, cure, None);
     }
@@ -221,6 +227,7 @@ mod tests {
             backup_age: Some(10),
             backup_days: 35,
             missing_secrets: 0,
+            unreadable: None,
             rotation_due: None,
             last_error: None,
             certificate_left: Some(6 * 86_400_000),
@@ -248,6 +255,7 @@ mod tests {
             ("backup_old", Facts { backup_age: Some(36 * 86_400), ..good() }),
             ("rotation_due", Facts { rotation_due: Some("It is old.".to_owned()), ..good() }),
             ("key_check_mismatch", Facts { mismatch: Some(KeyVersion(1)), ..good() }),
+            ("records_unreadable", Facts { unreadable: Some(&locked), ..good() }),
             ("canary_failed", Facts { canary: Some("It died.".to_owned()), ..good() }),
             ("clock_differs", Facts { clock_offset: Some(-2_001), ..good() }),
             ("clock_differs", Facts { clock_offset: Some(60_000), ..good() }),

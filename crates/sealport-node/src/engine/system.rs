@@ -400,6 +400,11 @@ impl System {
 
     /// What does not open is damaged here; on a node the master has a good copy.
     pub(super) fn suspect(&self, error: &Error) {
+        // What needs a version that custody lacks is whole: another copy of it opens no better.
+        let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+        if matches!(cause, Some(OpenError::UnknownVersion(_))) {
+            return;
+        }
         if let (Code::Integrity, Some(follower)) = (error.code, self.follower()) {
             follower.damaged();
         }
