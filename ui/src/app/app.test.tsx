@@ -150,3 +150,31 @@ test('Alt and the arrows step through the places visited, and a draft is asked a
   await user.click(within(await screen.findByRole('alertdialog')).getByRole('button', { name: 'Stay' }));
   expect(screen.getByLabelText('Description')).toHaveValue('x');
 });
+
+// Sabotage: leave `hearUnsaved` out of `Closing`; or close where the question was answered with "Keep open".
+test('the window is not closed over what is not saved without a word', async () => {
+  const { user, mock } = openApp('node=degraded');
+  await user.click(await screen.findByRole('link', { name: /Missing secrets/ }));
+  const field = await screen.findByLabelText('Password of SendPayroll');
+  await user.type(field, 'only here');
+  await user.keyboard('{Control>}q{/Control}');
+  const dialog = await screen.findByRole('alertdialog', { name: 'Close Sealport with unsaved changes?' });
+  expect(within(dialog).getByText('1 secret typed here would be lost.')).toBeVisible();
+  expect(within(dialog).getByText(/Nothing can be sealed now/)).toBeVisible();
+  expect(within(dialog).getByRole('button', { name: 'Keep open' })).toHaveFocus();
+  await user.keyboard('{Enter}');
+  expect(mock.closed).toBe(false);
+  expect(field).toHaveValue('only here');
+  // The native button comes as the same question, each time.
+  await act(() => mock.close());
+  await user.click(within(await screen.findByRole('alertdialog')).getByRole('button', { name: 'Close without saving' }));
+  await waitFor(() => expect(mock.closed).toBe(true));
+});
+
+test('with nothing to lose the window is closed at once', async () => {
+  const { user, mock } = openApp('');
+  await screen.findByRole('heading', { level: 1 });
+  await user.keyboard('{Control>}q{/Control}');
+  await waitFor(() => expect(mock.closed).toBe(true));
+  expect(screen.queryByRole('alertdialog')).toBeNull();
+});

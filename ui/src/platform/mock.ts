@@ -30,6 +30,7 @@ import type { Row } from './rows';
 import { copy, importedPorts, manyPorts, samplePorts } from './sample';
 import type { MockPort, MockProperty } from './sample';
 import { MockStranded } from './stranded';
+import { MockWindow } from './window';
 
 export const MOCK_MARK = 'sealport-mock-platform';
 
@@ -45,7 +46,7 @@ interface Kept {
 const KCV = 'b1e5a47c90d2f3186ac4570e88213f9d';
 const fault = (code: Code, message: string, hint = ''): Fault => ({ code, message, hint });
 
-export class Mock implements Platform {
+export class Mock extends MockWindow implements Platform {
   readonly mark = MOCK_MARK;
   /** Requests that fail once each with the fault given: for tests of refusals. */
   readonly failures = new Map<Request['act'], Fault>();
@@ -74,6 +75,7 @@ export class Mock implements Platform {
   private readonly onDrag = new Set<(over: boolean) => void>();
 
   constructor(params: URLSearchParams) {
+    super();
     this.delay = Number(params.get('delay') ?? 0);
     const state = params.get('state');
     const befallen = params.get('node') as NodeState | 'cloned' | null;
@@ -558,9 +560,7 @@ export class Mock implements Platform {
   dropped = (handler: (files: Chosen[]) => void): Unsubscribe => subscribe(this.onDrop, handler);
   dragging = (handler: (over: boolean) => void): Unsubscribe => subscribe(this.onDrag, handler);
   notices = (handler: (notice: Notice) => void): Unsubscribe => subscribe(this.onNotice, handler);
-  cancel = async (): Promise<void> => {
-    this.cancelled = true;
-  };
+  cancel = async (): Promise<void> => void (this.cancelled = true);
 
   explore = async (): Promise<void> => {
     this.kept = this.keep();
@@ -582,9 +582,7 @@ export class Mock implements Platform {
 
   openFolder = async (): Promise<void> => {};
   about: Platform['about'] = async () => ({ version: '0.1.0', sample: this.sample, dataDir: '/home/ana/.local/share/sealport' });
-  copySecret = async (port: string, path: string): Promise<void> => {
-    this.note('port.reveal', this.find(port).port.name, path);
-  };
+  copySecret = async (port: string, path: string): Promise<void> => this.note('port.reveal', this.find(port).port.name, path);
 }
 
 function subscribe<T>(handlers: Set<T>, handler: T): Unsubscribe {
