@@ -106,13 +106,19 @@ fn acts(home: &Home, document: Option<RecordId>) -> Vec<Request> {
     let port = || "P".to_owned();
     vec![
         set("P", "Password", "v4lue-set", None),
-        Request::PortMark { port: port(), path: "Address".to_owned(), secret: true },
+        Request::PortMark {
+            port: port(),
+            path: "Address".to_owned(),
+            secret: true,
+            if_revision: None,
+            if_imprint: None,
+        },
         reveal("P", "Password"),
         fill(&[("Q", "", "v4lue-filled")]),
         export(&home.path("out"), ExportSecrets::Include, document),
         Request::PortRevert { port: port(), to: Revision(1), if_revision: None, if_imprint: None },
-        Request::PortDelete { port: port() },
-        Request::PortUndelete { port: port() },
+        Request::PortDelete { port: port(), if_revision: None, if_imprint: None },
+        Request::PortUndelete { port: port(), if_revision: None, if_imprint: None },
     ]
 }
 

@@ -74,6 +74,16 @@ fn a_lost_master_is_replaced_and_stands_down_when_it_returns() {
     let (code, answer) = fleet.ask(0, "port set", &edit);
     assert_eq!((code, answer["error"]["code"].as_str()), (7, Some("revision_conflict")), "{answer}");
     assert!(answer["error"]["message"].as_str().unwrap().contains("another revision 2"), "{answer}");
+    // Nor does a mark, a deletion or a revert that was decided upon then.
+    let read = ["--if-revision", "2", "--if-imprint", &read];
+    for line in ["port mark Work.P3 Address", "port delete --yes Work.P3", "port revert --yes Work.P3 1"] {
+        let (code, answer) = fleet.ask(0, line, &read);
+        assert_eq!(
+            (code, answer["error"]["code"].as_str()),
+            (7, Some("revision_conflict")),
+            "{line} {answer}"
+        );
+    }
     wait("three changes are stranded", PATIENCE, || {
         let here = list(&fleet, 1);
         if here.len() == 3 { Ok(()) } else { Err(format!("{here:?}")) }

@@ -693,7 +693,19 @@ export type Request = { "act": "status" } | { "act": "unlock", passphrase: strin
 /**
  * As [`PortView::imprint`] told it: another change of master may have put another revision of that number there.
  */
-if_imprint: Imprint | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, if_imprint: Imprint | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, } | { "act": "node_invite", name: string, role: NodeRole, administrator: boolean, } | { "act": "join", 
+if_imprint: Imprint | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, if_revision: Revision | null, 
+/**
+ * See [`Request::PortSet`].
+ */
+if_imprint: Imprint | null, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, if_imprint: Imprint | null, } | { "act": "port_delete", port: string, if_revision: Revision | null, 
+/**
+ * See [`Request::PortSet`].
+ */
+if_imprint: Imprint | null, } | { "act": "port_undelete", port: string, if_revision: Revision | null, 
+/**
+ * See [`Request::PortSet`].
+ */
+if_imprint: Imprint | null, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, } | { "act": "node_invite", name: string, role: NodeRole, administrator: boolean, } | { "act": "join", 
 /**
  * `https://host:port` of the master.
  */

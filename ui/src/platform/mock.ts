@@ -373,7 +373,8 @@ export class Mock extends MockWindow implements Platform {
         const property = port.properties.find((property) => property.path === request.path)!;
         if (request.secret) Object.assign(property, { hidden: property.value, value: null, secret: 'set', marked: true });
         else Object.assign(property, { value: property.hidden, hidden: null, secret: null, marked: false });
-        return this.save(row, port, null, request.secret ? 'marked secret' : 'mark removed', null, false);
+        views.expect(row, this.history, request);
+        return this.save(row, port, request.if_revision, request.secret ? 'marked secret' : 'mark removed', null, false);
       }
       case 'port_reveal': {
         const row = this.find(request.port);
@@ -405,6 +406,7 @@ export class Mock extends MockWindow implements Platform {
       case 'port_delete':
       case 'port_undelete': {
         const row = this.find(request.port);
+        views.expect(row, this.history, request);
         row.deleted = request.act === 'port_delete';
         this.revise(row, row.deleted ? 'deleted' : 'brought back', null, []);
         this.note(row.deleted ? 'port.delete' : 'port.undelete', row.port.name);

@@ -359,7 +359,15 @@ mod tests {
         let read: usize = batches.iter().map(Vec::len).sum();
         // All is read and sealed anew; now somebody edits one, and deletes another.
         set(&engine, PORT, 9);
-        ask(&engine, Request::PortDelete { port: "Freight.Invoice.ToErp".to_owned() }).unwrap();
+        ask(
+            &engine,
+            Request::PortDelete {
+                port: "Freight.Invoice.ToErp".to_owned(),
+                if_revision: None,
+                if_imprint: None,
+            },
+        )
+        .unwrap();
         let entries = || system.position().borrow().audit.line;
         let before = entries();
         let placed: u64 = batches.iter().map(|batch| system.place(to, batch).unwrap().1).sum();
