@@ -34,6 +34,7 @@ pub const ALERTS: &[(&str, Severity)] = &[
     ("node_stale", Severity::Critical),
     ("node_revoked", Severity::Critical),
     ("node_cloned", Severity::Critical),
+    ("copy_seen", Severity::Warning),
     ("no_proven_backup", Severity::Critical),
     ("backup_old", Severity::Warning),
     ("rotation_due", Severity::Warning),

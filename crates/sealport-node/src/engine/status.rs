@@ -131,6 +131,17 @@ fn fill(
             let seconds = now().seconds_since(grant.at);
             (name(grant.node).unwrap_or_else(|| grant.node.to_string()), grant.epoch, grant.kind, seconds)
         }),
+        copies: system
+            .seat
+            .as_ref()
+            .map(|seat| seat.copies())
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(id, copy)| {
+                let name = nodes.iter().find(|node| node.id == id).map(|node| node.name.clone());
+                (name.unwrap_or_else(|| id.to_string()), copy.at, now().seconds_since(copy.at), copy.from)
+            })
+            .collect(),
         stuck,
         data_dir: &system.data_dir,
     });
