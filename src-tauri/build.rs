@@ -7,12 +7,14 @@ const COMMANDS: &[&str] = &[
     "call",
     "cancel",
     "choose",
+    "close",
     "copy_secret",
     "explore",
     "fill_csv",
     "import_files",
     "leave_sample",
     "open_folder",
+    "unsaved",
 ];
 
 fn main() {

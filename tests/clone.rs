@@ -118,6 +118,23 @@ fn is_fenced(fleet: &Fleet, number: usize, like: usize) {
     assert_eq!(revealed["value"], "marked value");
 }
 
+/// The master says that a copy came, and the trail has it once. Sabotage: leave `copy_came` out of `cloned`; or let it write each time.
+fn seen_by_the_master(fleet: &Fleet, name: &str) {
+    wait("the master tells of the copy", SOON, || {
+        let status = fleet.status(0);
+        let told =
+            status["alerts"].as_array().unwrap().iter().find(|alert| alert["id"] == "copy_seen").cloned();
+        let Some(told) = told else { return Err(status.to_string()) };
+        let words = told["message"].as_str().unwrap();
+        assert!(words.contains(&format!("A copy of {name} came from 127.0.0.1")), "{told}");
+        assert!(told["since"].is_string() && told["severity"] == "warning", "{told}");
+        Ok(())
+    });
+    let trail = fleet.json(0, "audit list", &[]);
+    let of_it = |entry: &&Value| entry["act"] == "node.cloned" && entry["object"] == name;
+    assert_eq!(trail["entries"].as_array().unwrap().iter().filter(of_it).count(), 1, "{trail}");
+}
+
 /// Sabotage: don't wake a poll that waits (`Seat::spoke`): it takes as long as a poll waits. Leave `fence` out of the follower's
 /// `carry_out`: the copy is a member again when it starts. Leave `not_cloned` out of `promote`: it gets as far as the checks.
 #[test]
@@ -128,6 +145,7 @@ fn a_copy_of_a_node_is_fenced_in_seconds_and_its_original_goes_on() {
     fleet.start(copy);
     let took = fleet.until(copy, "fenced", SOON);
     println!("a copy of a node is fenced {took:?} after its service said that it is ready");
+    seen_by_the_master(&fleet, "N1");
     edit(&fleet, 1, 12);
     fleet.until_equal(&[1]);
     assert_eq!(fleet.status(1)["state"], "synced");
@@ -162,6 +180,8 @@ fn a_copy_of_the_master_is_fenced_before_it_writes() {
     fleet.start(copy);
     let took = fleet.until(copy, "fenced", SOON);
     println!("a copy of the master is fenced {took:?} after its service said that it is ready");
+    let master = fleet.status(0)["node"]["name"].as_str().unwrap().to_owned();
+    seen_by_the_master(&fleet, &master);
     assert!(fleet.held(copy) == before, "it has written");
     is_fenced(&fleet, copy, 0);
     edit(&fleet, 1, 12);
@@ -191,6 +211,11 @@ fn a_directory_that_was_moved_goes_on() {
     fleet.start(1);
     fleet.until(1, "fenced", SOON);
     edit(&fleet, node, 13);
+    // Where the fenced one is the right one after all: the other ends, and it joins again in a new data directory.
+    fleet.kill(1);
+    let again = fleet.join(PROCESSING, "", &fleet.master());
+    fleet.until_equal(&[again]);
+    edit(&fleet, again, 13);
 
     fleet.kill(0);
     let master = copied(&mut fleet, 0, "127.0.0.1:0");

@@ -19,6 +19,8 @@ use sealport_tests::window::{Screen, Window};
 
 #[path = "e2e/around.rs"]
 mod around;
+#[path = "e2e/closing.rs"]
+mod closing;
 #[path = "e2e/failed.rs"]
 mod failed;
 #[path = "e2e/joined.rs"]

@@ -294,8 +294,9 @@ fn every_revision_is_kept_and_a_diff_names_secrets_without_their_values() {
     assert_eq!(view!(Saved, &engine, revert).revision, Revision(4));
     assert_eq!(view!(Revealed, &engine, reveal("Second", "Password")).value.expose(), "p4ss-of-second");
     assert!(view!(Diff, &engine, diff(1, 4)).changes.is_empty());
-    let delete = || Request::PortDelete { port: "Second".to_owned() };
-    let undelete = || Request::PortUndelete { port: "Second".to_owned() };
+    let delete = || Request::PortDelete { port: "Second".to_owned(), if_revision: None, if_imprint: None };
+    let undelete =
+        || Request::PortUndelete { port: "Second".to_owned(), if_revision: None, if_imprint: None };
     view!(Saved, &engine, delete());
     let names = |deleted| {
         let ports = view!(Ports, &engine, list(PortFilter { deleted, ..PortFilter::default() })).ports;
@@ -499,10 +500,20 @@ fn restored_from_the_file_and_its_passphrase_alone_everything_is_there() {
     view!(Imported, &engine, import(&[("a.xml", two_ports().as_bytes())]));
     view!(Filled, &engine, fill(&[("First", "", "right-one")]));
     view!(Saved, &engine, set("Second", "Address", "ftp://elsewhere/", None));
-    let mark = Request::PortMark { port: "Second".to_owned(), path: "Address".to_owned(), secret: true };
+    let mark = Request::PortMark {
+        port: "Second".to_owned(),
+        path: "Address".to_owned(),
+        secret: true,
+        if_revision: None,
+        if_imprint: None,
+    };
     view!(Saved, &engine, mark);
     view!(Saved, &engine, revert_to("First", 1, None));
-    view!(Saved, &engine, Request::PortDelete { port: "First".to_owned() });
+    view!(
+        Saved,
+        &engine,
+        Request::PortDelete { port: "First".to_owned(), if_revision: None, if_imprint: None }
+    );
     let (before, secrets) = (everything(&engine), revealed(&engine));
     let trail = || Request::AuditList { before: None, limit: Some(10_000) };
     let entries = |engine: &Engine| {

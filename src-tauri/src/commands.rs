@@ -15,6 +15,7 @@ use tauri::{AppHandle, Manager, State, WebviewWindow, async_runtime};
 use crate::{
     chosen::{Chosen, Table, Use},
     clipboard::Clipboard,
+    closing::Unsaved,
     dialogs::{self, Choice},
     door::Door,
     engine, events,
@@ -89,6 +90,18 @@ pub async fn fill_csv(app: AppHandle, token: String, dry_run: bool) -> Result<Re
 #[tauri::command]
 pub fn cancel(door: State<'_, Arc<Door>>) {
     door.cancel();
+}
+
+/// Closes the window as its own button does: the page is asked first where something would be lost.
+#[tauri::command]
+pub fn close(window: WebviewWindow) -> Result<(), Error> {
+    window.close().map_err(|e| Error::new(Code::Internal, "the window can't be closed").because(e))
+}
+
+/// The page says whether anything typed in it would be lost with it.
+#[tauri::command]
+pub fn unsaved(unsaved: State<'_, Unsaved>, any: bool) {
+    unsaved.told(any);
 }
 
 /// Opens the sample system, in memory only.

@@ -2,7 +2,7 @@
 //! requests and answers.
 //!
 //! Promises: the window paints before the engine opens; where no window can open, a sentence says why; a data directory
-//! has one window.
+//! has one window, which is not closed over what was typed and not saved without a word.
 
 #![cfg_attr(all(windows, not(debug_assertions)), windows_subsystem = "windows")]
 
@@ -19,6 +19,7 @@ use tauri::{Manager, RunEvent};
 mod alerts;
 mod chosen;
 mod clipboard;
+mod closing;
 mod commands;
 mod dialogs;
 mod door;
@@ -115,18 +116,21 @@ fn open_window(data_dir: Option<PathBuf>) -> Result<(), Error> {
         .manage(door)
         .manage(chosen::Table::default())
         .manage(clipboard::Clipboard::default())
+        .manage(closing::Unsaved::default())
         .manage(tray::Tray::start(page.clone()))
         .invoke_handler(tauri::generate_handler![
             commands::about,
             commands::call,
             commands::cancel,
             commands::choose,
+            commands::close,
             commands::copy_secret,
             commands::explore,
             commands::fill_csv,
             commands::import_files,
             commands::leave_sample,
             commands::open_folder,
+            commands::unsaved,
         ])
         .on_page_load(move |_, _| {
             // The engine opens once the page is on its way; an error comes again with the page's first request.
@@ -134,7 +138,7 @@ fn open_window(data_dir: Option<PathBuf>) -> Result<(), Error> {
             let early = early.clone();
             std::thread::spawn(move || early.engine().map(drop));
         })
-        .on_window_event(events::dragged)
+        .on_window_event(events::window)
         .build(tauri::generate_context!())
         .map_err(|e| Error::new(Code::Internal, format!("the window can't be made: {e}")).because(e))?;
     let _ = page.set(app.handle().clone());

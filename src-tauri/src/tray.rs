@@ -12,7 +12,7 @@ use sealport_core::{
     Error,
     api::{NodeState, Response, Severity, StatusView},
 };
-use tauri::{AppHandle, image::Image};
+use tauri::{AppHandle, Manager, image::Image};
 
 use crate::single;
 
@@ -143,10 +143,12 @@ fn open(app: &App) {
     }
 }
 
-/// Ends the application as closing its window does.
+/// Ends the application as closing its window does, which asks first where something would be lost.
 fn quit(app: &App) {
-    if let Some(app) = app.get() {
-        app.exit(0);
+    let Some(app) = app.get() else { return };
+    match app.get_webview_window("main") {
+        Some(window) => drop(window.close()),
+        None => app.exit(0),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{answer, command};
 const PORT: &str = "Ticketing.Events.ToServiceBus";
 
 /// A system that is kept in this keyring, with ports, and a backup.
-fn system(keyring: &Keyring, place: &Path) -> PathBuf {
+pub(crate) fn system(keyring: &Keyring, place: &Path) -> PathBuf {
     let data = place.join("data");
     let passphrase = place.join("passphrase");
     std::fs::write(&passphrase, "lighthouse barge copper seven\n").unwrap();

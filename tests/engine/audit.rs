@@ -1,10 +1,16 @@
 //! The trail: one table over every request of the contract says what each leaves in it.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use sealport_core::{
     api::{AuditView, ImportFile, NodeRole, RotationAct},
     backup::AuditLine,
     time::Timestamp,
 };
+use sealport_node::store::{Act, Change, InviteRow, NodeChange, Store};
 
 use super::*;
 
@@ -100,13 +106,19 @@ fn acts(home: &Home, document: Option<RecordId>) -> Vec<Request> {
     let port = || "P".to_owned();
     vec![
         set("P", "Password", "v4lue-set", None),
-        Request::PortMark { port: port(), path: "Address".to_owned(), secret: true },
+        Request::PortMark {
+            port: port(),
+            path: "Address".to_owned(),
+            secret: true,
+            if_revision: None,
+            if_imprint: None,
+        },
         reveal("P", "Password"),
         fill(&[("Q", "", "v4lue-filled")]),
         export(&home.path("out"), ExportSecrets::Include, document),
         Request::PortRevert { port: port(), to: Revision(1), if_revision: None, if_imprint: None },
-        Request::PortDelete { port: port() },
-        Request::PortUndelete { port: port() },
+        Request::PortDelete { port: port(), if_revision: None, if_imprint: None },
+        Request::PortUndelete { port: port(), if_revision: None, if_imprint: None },
     ]
 }
 
@@ -219,6 +231,97 @@ fn without_its_entry_nothing_is_done_and_nothing_gets_out() {
     }
     database.execute_batch("DROP TRIGGER no").unwrap();
     view!(Revealed, &engine, reveal("P", "Password"));
+}
+
+/// What a master tells of itself when it begins to listen is an act too. Sabotage: write the address without its entry
+/// (`begin_listening_as`), or take that in `Store::write`.
+#[test]
+fn where_a_master_listens_stands_in_the_trail_with_the_change() {
+    let home = Home::new();
+    drop(home.init());
+    let told = |home: &Home| -> (Option<String>, u64) {
+        let database = rusqlite::Connection::open(home.data_dir().join("sealport.db")).unwrap();
+        let read = "SELECT address, (SELECT generation FROM system) FROM node";
+        database.query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let listen = |at: &str| {
+        let custody_passphrase = Some(secret(CUSTODY));
+        let config = Config { data_dir: home.data_dir(), custody_passphrase, interactive: false };
+        let engine = Engine::shared(config).unwrap();
+        let begun = Instant::now();
+        let listening = loop {
+            // The engine before may still hold the port.
+            match engine.listen(Some(at.to_owned())) {
+                Err(error) if error.message.starts_with("Can't listen") && begun.elapsed().as_secs() < 20 => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                listening => break listening,
+            }
+        };
+        let entries = trail(&engine).into_iter().filter(|entry| entry.act == "node.listen");
+        let entries: Vec<_> = entries.map(|entry| (entry.origin, entry.detail)).collect();
+        (listening, entries)
+    };
+    let database = rusqlite::Connection::open(home.data_dir().join("sealport.db")).unwrap();
+    let (_, before) = told(&home);
+    database
+        .execute_batch("CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .unwrap();
+    assert!(listen("127.0.0.1:0").0.is_err());
+    assert_eq!(told(&home), (None, before), "without its entry");
+    database.execute_batch("DROP TRIGGER no").unwrap();
+
+    let (listening, entries) = listen("127.0.0.1:0");
+    listening.unwrap();
+    let (Some(address), after) = told(&home) else { panic!("nothing is told") };
+    let version = env!("CARGO_PKG_VERSION");
+    let first = ("service".to_owned(), format!("at {address}, with Sealport {version}"));
+    assert_eq!((entries, after), (vec![first.clone()], before + 1));
+    // The same place again is nothing new.
+    let (listening, entries) = listen(&address);
+    listening.unwrap();
+    assert_eq!((entries, told(&home).1), (vec![first], after));
+}
+
+/// Sabotage: ask for entries only where the generation is raised (`Change::changes`).
+#[test]
+fn a_change_without_an_entry_is_not_written() {
+    let home = Home::new();
+    drop(home.init());
+    let mut store = Store::open(&home.data_dir().join("sealport.db")).unwrap();
+    let node = store.nodes().unwrap().remove(0);
+    let generation = store.position().unwrap().at.generation;
+    let rename = || vec![NodeChange::Rename(node.id, "ANOTHER".to_owned())];
+    let invite = InviteRow {
+        token_hash: [1; 32],
+        name: "SECOND".to_owned(),
+        standby: true,
+        administrator: false,
+        expires: Timestamp::from_millis(2),
+    };
+    let at = Timestamp::from_millis(1);
+    let bare = [
+        Change { nodes: rename(), ..Change::default() },
+        Change { nodes: vec![NodeChange::Spooled(node.id, 7)], ..Change::default() },
+        Change { invite: Some((invite, at)), ..Change::default() },
+        Change { ended: vec![(1, "accepted")], ..Change::default() },
+    ];
+    for change in bare {
+        let refused = store.write(&change).unwrap_err();
+        assert_eq!(refused.code, Code::Internal, "{change:?}: {refused}");
+    }
+    assert_eq!(store.position().unwrap().at.generation, generation);
+    let words = || "x".to_owned();
+    let entry = Act {
+        at,
+        who: words(),
+        origin: words(),
+        act: "node.rename".into(),
+        object: words(),
+        detail: words(),
+    };
+    store.write(&Change { nodes: rename(), acts: vec![entry], ..Change::default() }).unwrap();
+    assert_eq!(store.nodes().unwrap()[0].name, "ANOTHER");
 }
 
 #[test]

@@ -47,11 +47,15 @@ fn a_deleted_port_is_in_no_file_that_goes_out() {
     );
     view!(Imported, &engine, import(&[("both.xml", both.as_bytes())]));
     view!(Imported, &engine, import(&[("p.xml", one("P", "ftp://new/").as_bytes())]));
-    view!(Saved, &engine, Request::PortDelete { port: "P".to_owned() });
+    view!(Saved, &engine, Request::PortDelete { port: "P".to_owned(), if_revision: None, if_imprint: None });
     let files = exported(&engine, &home, "deleted");
     assert!(files["both.xml"].contains("ftp://q/"));
     assert!(files.values().all(|text| !text.contains("\"P\"")), "{files:?}");
-    view!(Saved, &engine, Request::PortUndelete { port: "P".to_owned() });
+    view!(
+        Saved,
+        &engine,
+        Request::PortUndelete { port: "P".to_owned(), if_revision: None, if_imprint: None }
+    );
     let files = exported(&engine, &home, "back");
     assert!(files["both.xml"] == both && files["p.xml"].contains("ftp://new/"));
 }

@@ -13,6 +13,7 @@ use std::{
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
+use x11rb::protocol::xproto::{ClientMessageEvent, ConnectionExt as _, EventMask};
 
 use crate::drag;
 
@@ -328,6 +329,30 @@ impl Window {
             assert!(Instant::now() < end, "the window does not come to the front");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Asks the window to close as its own button does.
+    pub fn press_close() {
+        let (screen, _) = x11rb::connect(None).expect("a screen");
+        let atom = |name: &str| {
+            let asked = screen.intern_atom(false, name.as_bytes()).expect("the screen is asked");
+            asked.reply().expect("a number").atom
+        };
+        let words = [atom("WM_DELETE_WINDOW"), x11rb::CURRENT_TIME, 0, 0, 0];
+        for id in Self::ids() {
+            let id = id.parse().expect("a number");
+            let event = ClientMessageEvent::new(32, id, atom("WM_PROTOCOLS"), words);
+            let sent = screen.send_event(false, id, EventMask::NO_EVENT, event).expect("a message");
+            sent.check().expect("the window is there");
+        }
+    }
+
+    /// Presses keys, wherever in the window the focus is.
+    pub fn press_keys(keys: &str) {
+        if let Some(id) = Self::ids().last() {
+            xdotool(&["windowfocus", "--sync", id]);
+        }
+        xdotool(&["key", keys]);
     }
 
     /// The middle of the window on the screen.

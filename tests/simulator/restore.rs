@@ -206,6 +206,7 @@ impl World<'_> {
             address: Some(String::new()),
             custody,
             version,
+            lacks_active: None,
             at,
             seen,
             // A candidate opens every record, and counts them.

@@ -51,6 +51,16 @@ export const turning = [
   { name: 'A-promote-narrow', query: lost, size: narrow, walk: toPromote },
   { name: 'A-promote-behind', query: `${lost}&ahead=2&promotion=old_backup,damaged`, size: [1440, 1000], walk: toPromote },
   { name: 'A-promote-forced', query: `${lost}&promotion=forced`, size: [1440, 1000], walk: toPromote },
+  { name: 'A-promote-unreadable', query: `${lost}&ahead=0&promotion=unreadable`, size: [1440, 1000], walk: async (page) => { await toPromote(page); await page.getByText('14 parts would open nowhere').waitFor(); } },
+  {
+    name: 'A-promote-unreadable-agreed',
+    query: `${lost}&ahead=0&promotion=unreadable`,
+    walk: async (page) => {
+      await toPromote(page);
+      await page.getByText('Leave what is under version 1 unreadable').click();
+      await page.getByLabel('Type HUB-1 to promote it').fill('HUB-1');
+    },
+  },
   { name: 'A-promote-failed', query: `${lost}&role=standby&promotion=no_secret`, walk: async (page) => { await toPromote(page); await page.getByText('can come from a backup').waitFor(); } },
   { name: 'A-promote-looking', query: `${lost}&delay=4000`, walk: async (page) => { await page.getByRole('alert').getByRole('button', { name: 'Promote…' }).click(); await page.getByText('Asking every node…').waitFor(); } },
   { name: 'A-promote-not-allowed', query: `${lost}&plain=1#/nodes?promote=`, walk: async (page) => page.getByText('This node may not promote').waitFor() },

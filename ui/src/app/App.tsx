@@ -24,6 +24,7 @@ import { ShortcutSheet } from '../shared/ShortcutSheet';
 import { Banners } from './Banners';
 import { Palette } from './Palette';
 import { useKeys } from './keys';
+import { Closing } from './Closing';
 import { TITLES } from './routes';
 import { SessionProvider } from './store';
 import type { Shell } from './store';
@@ -54,7 +55,14 @@ const SCREEN: Record<Screen, ComponentType> = {
 export function App({ platform }: { platform: Platform }) {
   return (
     <Fence>
-      <SessionProvider platform={platform}>{(shell) => <Frame shell={shell} />}</SessionProvider>
+      <SessionProvider platform={platform}>
+        {(shell) => (
+          <>
+            <Frame shell={shell} />
+            <Closing session={shell.session} />
+          </>
+        )}
+      </SessionProvider>
     </Fence>
   );
 }

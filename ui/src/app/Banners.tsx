@@ -72,7 +72,7 @@ export function Banners() {
         <div className="banner bad" role="status">
           <ShieldAlert size={16} aria-hidden />
           <p className="grow">
-            <strong>Backup put off.</strong> If this machine is lost, everything sealed on it is lost.
+            <strong>No proven backup.</strong> If this machine is lost, everything sealed on it is lost.
           </p>
           <Button small onPress={() => session.go('master', { do: 'backup' })}>
             Back up now

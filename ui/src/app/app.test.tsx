@@ -15,16 +15,16 @@ test('routes survive the way through the address', () => {
 // Sabotage: show the line on Overview only.
 test('a backup that was put off stays red until it is done', async () => {
   const { user, mock } = openApp('state=later');
-  expect(await screen.findByText('Backup put off.')).toBeVisible();
+  expect(await screen.findByText('No proven backup.')).toBeVisible();
   await user.click(screen.getAllByRole('button', { name: 'Back up now' })[0]!);
   const dialog = await screen.findByRole('dialog', { name: 'Back up now' });
-  expect(screen.getByText('Backup put off.')).toBeInTheDocument();
+  expect(screen.getByText('No proven backup.')).toBeInTheDocument();
   await user.click(within(dialog).getByRole('button', { name: 'Choose backup file…' }));
   await user.type(within(dialog).getByLabelText('Backup passphrase'), 'long river stone');
   await user.type(within(dialog).getByLabelText('Backup passphrase again'), 'long river stone');
   await user.click(within(dialog).getByRole('button', { name: 'Back up and prove' }));
   expect(await within(dialog).findByText(/Backed up and proven: \d+ records opened/)).toBeVisible();
-  await waitFor(() => expect(screen.queryByText('Backup put off.')).toBeNull());
+  await waitFor(() => expect(screen.queryByText('No proven backup.')).toBeNull());
   expect(mock.calls.find((request) => request.act === 'backup_create')).toMatchObject({ file: 't-1', passphrase: 'long river stone' });
 });
 
@@ -111,7 +111,7 @@ test('the sample system says that nothing is kept, and can be left', async () =>
   const { user } = openApp('state=empty');
   await user.click(await screen.findByRole('button', { name: 'Explore with sample data' }));
   const banner = (await screen.findByText('Sample system:')).closest('.banner') as HTMLElement;
-  expect(screen.queryByText('Backup put off.')).toBeNull();
+  expect(screen.queryByText('No proven backup.')).toBeNull();
   await user.click(within(banner).getByRole('button', { name: 'Leave' }));
   expect(await screen.findByText('Welcome to Sealport')).toBeVisible();
 });
@@ -149,4 +149,32 @@ test('Alt and the arrows step through the places visited, and a draft is asked a
   await user.keyboard('{Alt>}{ArrowLeft}{/Alt}');
   await user.click(within(await screen.findByRole('alertdialog')).getByRole('button', { name: 'Stay' }));
   expect(screen.getByLabelText('Description')).toHaveValue('x');
+});
+
+// Sabotage: leave `hearUnsaved` out of `Closing`; or close where the question was answered with "Keep open".
+test('the window is not closed over what is not saved without a word', async () => {
+  const { user, mock } = openApp('node=degraded');
+  await user.click(await screen.findByRole('link', { name: /Missing secrets/ }));
+  const field = await screen.findByLabelText('Password of SendPayroll');
+  await user.type(field, 'only here');
+  await user.keyboard('{Control>}q{/Control}');
+  const dialog = await screen.findByRole('alertdialog', { name: 'Close Sealport with unsaved changes?' });
+  expect(within(dialog).getByText('1 secret typed here would be lost.')).toBeVisible();
+  expect(within(dialog).getByText(/Nothing can be sealed now/)).toBeVisible();
+  expect(within(dialog).getByRole('button', { name: 'Keep open' })).toHaveFocus();
+  await user.keyboard('{Enter}');
+  expect(mock.closed).toBe(false);
+  expect(field).toHaveValue('only here');
+  // The native button comes as the same question, each time.
+  await act(() => mock.close());
+  await user.click(within(await screen.findByRole('alertdialog')).getByRole('button', { name: 'Close without saving' }));
+  await waitFor(() => expect(mock.closed).toBe(true));
+});
+
+test('with nothing to lose the window is closed at once', async () => {
+  const { user, mock } = openApp('');
+  await screen.findByRole('heading', { level: 1 });
+  await user.keyboard('{Control>}q{/Control}');
+  await waitFor(() => expect(mock.closed).toBe(true));
+  expect(screen.queryByRole('alertdialog')).toBeNull();
 });

@@ -401,6 +401,19 @@ address: string | null, };
 
 export type MissingListView = { missing: Array<MissingView>, };
 
+/**
+ * A version of the master secret that something on the candidate is sealed under, and that the candidate does not hold.
+ */
+export type MissingVersionView = { version: KeyVersion, 
+/**
+ * Records, former revisions and stranded changes under it.
+ */
+parts: number, 
+/**
+ * A proven backup that brings it, where one is known.
+ */
+backup: string | null, };
+
 export type MissingView = { 
 /**
  * Id of the port; in the plan of an import, empty for a port that is not there yet.
@@ -481,6 +494,11 @@ administrator: boolean, };
  * What the service says of its own accord.
  */
 export type Notice = { "notice": "progress", doing: string, done: number, total: number, seconds_left: number | null, } | { "notice": "changed", generation: Generation, } | { "notice": "state", state: NodeState, } | { "notice": "alert", raised: boolean, alert: AlertView, notify: boolean, };
+
+/**
+ * A standby that answers and opens what the candidate can't.
+ */
+export type OpensMoreView = { name: string, parts: number, };
 
 /**
  * A place in a document: line and column, both from 1, the column in characters.
@@ -580,6 +598,18 @@ voters: number, reachable_voters: number,
  */
 records: number, records_opened: number | null, 
 /**
+ * What the candidate has and could not open as the master.
+ */
+missing_versions: Array<MissingVersionView>, 
+/**
+ * Who would open the most of that. In an emergency it goes on beside such a one only with `leave_unreadable`.
+ */
+opens_more: OpensMoreView | null, 
+/**
+ * Whether the checks were made with that consent.
+ */
+leave_unreadable: boolean, 
+/**
  * The passphrase reminder of the backup, where one was named.
  */
 reminder: string | null, 
@@ -663,7 +693,19 @@ export type Request = { "act": "status" } | { "act": "unlock", passphrase: strin
 /**
  * As [`PortView::imprint`] told it: another change of master may have put another revision of that number there.
  */
-if_imprint: Imprint | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, if_imprint: Imprint | null, } | { "act": "port_delete", port: string, } | { "act": "port_undelete", port: string, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, } | { "act": "node_invite", name: string, role: NodeRole, administrator: boolean, } | { "act": "join", 
+if_imprint: Imprint | null, note: string | null, dry_run: boolean, } | { "act": "port_mark", port: string, path: string, secret: boolean, if_revision: Revision | null, 
+/**
+ * See [`Request::PortSet`].
+ */
+if_imprint: Imprint | null, } | { "act": "port_reveal", port: string, path: string, } | { "act": "port_missing" } | { "act": "port_fill", rows: Array<FillRow>, dry_run: boolean, } | { "act": "port_export", out: LocalPath, secrets: ExportSecrets, document: RecordId | null, } | { "act": "port_history", port: string, } | { "act": "port_diff", port: string, from: Revision, to: Revision, } | { "act": "port_revert", port: string, to: Revision, if_revision: Revision | null, if_imprint: Imprint | null, } | { "act": "port_delete", port: string, if_revision: Revision | null, 
+/**
+ * See [`Request::PortSet`].
+ */
+if_imprint: Imprint | null, } | { "act": "port_undelete", port: string, if_revision: Revision | null, 
+/**
+ * See [`Request::PortSet`].
+ */
+if_imprint: Imprint | null, } | { "act": "backup_create", file: LocalPath, passphrase: string, reminder: string | null, secret_only: boolean, } | { "act": "backup_inspect", file: LocalPath, } | { "act": "backup_drill", file: LocalPath, passphrase: string, } | { "act": "backup_restore", file: LocalPath, passphrase: string, custody: CustodyChoice, } | { "act": "audit_list", before: number | null, limit: number | null, } | { "act": "node_invite", name: string, role: NodeRole, administrator: boolean, } | { "act": "join", 
 /**
  * `https://host:port` of the master.
  */

@@ -46,6 +46,12 @@ export interface Platform {
   leaveSample(): Promise<void>;
   openFolder(which: 'data' | 'export'): Promise<void>;
   about(): Promise<About>;
+  /** Says whether anything that was typed would be lost with the window. */
+  unsaved(any: boolean): Promise<void>;
+  /** The window is to be closed, and stays open: somebody said that something would be lost. */
+  closing(handler: () => void): Unsubscribe;
+  /** Closes the window as its own button does. */
+  close(): Promise<void>;
   /** Puts a secret on the clipboard without showing it to the page; it is cleared after 30 s. */
   copySecret(port: string, path: string): Promise<void>;
 }

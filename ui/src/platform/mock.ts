@@ -30,6 +30,7 @@ import type { Row } from './rows';
 import { copy, importedPorts, manyPorts, samplePorts } from './sample';
 import type { MockPort, MockProperty } from './sample';
 import { MockStranded } from './stranded';
+import { MockWindow } from './window';
 
 export const MOCK_MARK = 'sealport-mock-platform';
 
@@ -45,7 +46,7 @@ interface Kept {
 const KCV = 'b1e5a47c90d2f3186ac4570e88213f9d';
 const fault = (code: Code, message: string, hint = ''): Fault => ({ code, message, hint });
 
-export class Mock implements Platform {
+export class Mock extends MockWindow implements Platform {
   readonly mark = MOCK_MARK;
   /** Requests that fail once each with the fault given: for tests of refusals. */
   readonly failures = new Map<Request['act'], Fault>();
@@ -74,6 +75,7 @@ export class Mock implements Platform {
   private readonly onDrag = new Set<(over: boolean) => void>();
 
   constructor(params: URLSearchParams) {
+    super();
     this.delay = Number(params.get('delay') ?? 0);
     const state = params.get('state');
     const befallen = params.get('node') as NodeState | 'cloned' | null;
@@ -371,7 +373,8 @@ export class Mock implements Platform {
         const property = port.properties.find((property) => property.path === request.path)!;
         if (request.secret) Object.assign(property, { hidden: property.value, value: null, secret: 'set', marked: true });
         else Object.assign(property, { value: property.hidden, hidden: null, secret: null, marked: false });
-        return this.save(row, port, null, request.secret ? 'marked secret' : 'mark removed', null, false);
+        views.expect(row, this.history, request);
+        return this.save(row, port, request.if_revision, request.secret ? 'marked secret' : 'mark removed', null, false);
       }
       case 'port_reveal': {
         const row = this.find(request.port);
@@ -403,6 +406,7 @@ export class Mock implements Platform {
       case 'port_delete':
       case 'port_undelete': {
         const row = this.find(request.port);
+        views.expect(row, this.history, request);
         row.deleted = request.act === 'port_delete';
         this.revise(row, row.deleted ? 'deleted' : 'brought back', null, []);
         this.note(row.deleted ? 'port.delete' : 'port.undelete', row.port.name);
@@ -458,12 +462,12 @@ export class Mock implements Platform {
         return { answer: 'joined', system: this.status().system!.id, system_name: 'Halden Trading', node: this.fleet.node()!, fingerprint: MOCK_FINGERPRINT, ports: this.rows.length };
       }
       case 'promote_preflight':
-        return { answer: 'preflight', ...this.promotion.preflight(request.node, request.mode, request.from_backup?.passphrase ?? null) };
+        return { answer: 'preflight', ...this.promotion.preflight(request.node, request.mode, request.from_backup?.passphrase ?? null, request.leave_unreadable) };
       case 'promote': {
         await this.work(request.mode === 'planned' ? 'Waiting for the last write' : 'Opening every record', this.rows.length);
-        const { node, mode, expect_epoch, from_backup } = request;
+        const { node, mode, expect_epoch, from_backup, leave_unreadable } = request;
         try {
-          const done = this.promotion.promote(node, mode, expect_epoch, from_backup?.passphrase ?? null);
+          const done = this.promotion.promote(node, mode, expect_epoch, from_backup?.passphrase ?? null, leave_unreadable);
           this.note('master.promote', done.master_name, `epoch ${done.epoch}, ${mode}`);
           return { answer: 'promoted', ...done };
         } finally {
@@ -558,9 +562,7 @@ export class Mock implements Platform {
   dropped = (handler: (files: Chosen[]) => void): Unsubscribe => subscribe(this.onDrop, handler);
   dragging = (handler: (over: boolean) => void): Unsubscribe => subscribe(this.onDrag, handler);
   notices = (handler: (notice: Notice) => void): Unsubscribe => subscribe(this.onNotice, handler);
-  cancel = async (): Promise<void> => {
-    this.cancelled = true;
-  };
+  cancel = async (): Promise<void> => void (this.cancelled = true);
 
   explore = async (): Promise<void> => {
     this.kept = this.keep();
@@ -582,9 +584,7 @@ export class Mock implements Platform {
 
   openFolder = async (): Promise<void> => {};
   about: Platform['about'] = async () => ({ version: '0.1.0', sample: this.sample, dataDir: '/home/ana/.local/share/sealport' });
-  copySecret = async (port: string, path: string): Promise<void> => {
-    this.note('port.reveal', this.find(port).port.name, path);
-  };
+  copySecret = async (port: string, path: string): Promise<void> => this.note('port.reveal', this.find(port).port.name, path);
 }
 
 function subscribe<T>(handlers: Set<T>, handler: T): Unsubscribe {

@@ -7,7 +7,7 @@ const fault = (code: Code, message: string, hint = ''): Fault => ({ code, messag
 const check = (id: string, outcome: CheckOutcome, message: string, hint = ''): CheckView => ({ id, outcome, message, hint });
 
 /** What is amiss when a promotion is looked at: `?promotion=forced,behind`. */
-export type Amiss = 'forced' | 'behind' | 'no_secret' | 'old_backup' | 'damaged';
+export type Amiss = 'forced' | 'behind' | 'no_secret' | 'old_backup' | 'damaged' | 'unreadable';
 
 export class MockPromotion {
   readonly amiss: Set<Amiss>;
@@ -51,7 +51,7 @@ export class MockPromotion {
       });
   }
 
-  preflight(node: string, mode: PromotionMode, passphrase: string | null): PreflightView {
+  preflight(node: string, mode: PromotionMode, passphrase: string | null, leave_unreadable = false): PreflightView {
     const candidate = this.candidate(node);
     if (passphrase === 'wrong') throw fault('wrong_passphrase', 'The passphrase does not open this backup.', 'The reminder is: The one in the red binder.');
     const { lost } = this.fleet;
@@ -63,6 +63,11 @@ export class MockPromotion {
     const furthest = [...evidence].filter((one) => one.node !== candidate.id).sort((a, b) => (b.ahead ?? 0) - (a.ahead ?? 0))[0];
     const able = candidate.role !== 'processing' || passphrase !== null;
     const opened = this.records();
+    // The other standby holds a version that the candidate lacks; a backup brings it.
+    const fuller = this.fleet.nodes.find((one) => one.role === 'standby' && one !== candidate);
+    const lacks = this.amiss.has('unreadable') && !planned && passphrase === null && fuller !== undefined;
+    const missing_versions = lacks ? [{ version: 1, parts: 14, backup: '/media/safe/tidewater-2025.sealport' }] : [];
+    const lacking = `${candidate.name} does not hold version 1 (14 parts are sealed under it; the backup /media/safe/tidewater-2025.sealport brings it).`;
     const checks: CheckView[] = [
       able
         ? check('candidate', 'passed', `${candidate.name} answers and is ${candidate.role === 'processing' ? 'restored from the backup first' : 'a standby'}.`)
@@ -79,10 +84,17 @@ export class MockPromotion {
       ...(planned
         ? []
         : [
-            this.amiss.has('damaged')
+            lacks
+              ? check('records', 'warning', `${opened - 9} of ${opened} records open on ${candidate.name}.`, 'What does not open needs a version of the master secret that is not here.')
+              : this.amiss.has('damaged')
               ? check('records', 'warning', `${opened - 1} of ${opened} records open on ${candidate.name}.`, 'Run `sealport port list` there: one record is damaged.')
               : check('records', 'passed', `All ${opened} records open on ${candidate.name}.`),
           ]),
+      !lacks
+        ? check('versions', 'passed', 'Every version of the master secret that something here is sealed under is held.')
+        : leave_unreadable
+          ? check('versions', 'warning', `${lacking} What is sealed under it stays as it is, and opens nowhere until its version is back.`, 'A backup that holds it brings it.')
+          : check('versions', 'failed', `${lacking} ${fuller.name} opens 14 of these parts.`, `Promote ${fuller.name} instead. Only where neither is possible: agree to leave it unreadable.`),
       check('clock', 'passed', 'The clocks are 0.1 s apart.'),
       this.amiss.has('old_backup')
         ? check('backup', 'warning', 'The last backup was proven 31 days ago.', 'Back up soon after the promotion.')
@@ -127,13 +139,16 @@ export class MockPromotion {
       voters: voting.length,
       reachable_voters: reachable,
       records: opened,
-      records_opened: planned ? null : this.amiss.has('damaged') ? opened - 1 : opened,
+      records_opened: planned ? null : this.amiss.has('damaged') ? opened - 1 : lacks ? opened - 9 : opened,
+      missing_versions,
+      opens_more: lacks ? { name: fuller.name, parts: 14 } : null,
+      leave_unreadable,
       reminder: passphrase === null ? null : 'The one in the red binder',
       steps,
     };
   }
 
-  promote(node: string, mode: PromotionMode, expected: Epoch | null, passphrase: string | null): PromotedView {
+  promote(node: string, mode: PromotionMode, expected: Epoch | null, passphrase: string | null, leave_unreadable = false): PromotedView {
     if (this.faster) {
       const { node: winner, who } = this.faster;
       this.faster = null;
@@ -143,7 +158,7 @@ export class MockPromotion {
     if (expected !== null && expected !== this.fleet.epoch) {
       throw fault('epoch_conflict' as Code, `Epoch ${expected} is over: epoch ${this.fleet.epoch} stands.`, 'Look again before you promote a node.');
     }
-    const view = this.preflight(node, mode, passphrase);
+    const view = this.preflight(node, mode, passphrase, leave_unreadable);
     const stops = view.checks.find((one) => one.outcome === 'failed');
     if (stops) throw fault('refused', stops.message, stops.hint);
     const candidate = this.candidate(node);

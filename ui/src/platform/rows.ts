@@ -55,9 +55,12 @@ export function view(row: Row, revision: number | null): PortView {
 /** What a revision is known by in a history. */
 export const imprint = (row: Row, history: number): string => `1-${history}.${row.id}.${row.revisions.length}`;
 
-/** Refuses a change that was made on another revision of the same number; one of another number is refused where it is saved. */
+/** Refuses a change that was decided upon another revision than stands, or upon another one of the same number. */
 export function expect(row: Row, history: number, read: { if_revision: number | null; if_imprint: string | null }): void {
-  if (read.if_revision !== null && read.if_revision !== row.revisions.length) return;
+  const now = row.revisions.length;
+  if (read.if_revision !== null && read.if_revision !== now) {
+    throw { code: 'revision_conflict', message: `"${row.port.name}" was changed since you opened it: revision ${now} is newer than ${read.if_revision}.`, hint: 'Read it again and make your changes on top.' } satisfies Fault;
+  }
   if (read.if_imprint === null || read.if_imprint === imprint(row, history)) return;
   const message = `"${row.port.name}" is not as it was read: another revision ${row.revisions.length} stands now than then.`;
   throw { code: 'revision_conflict', message, hint: 'Read it again, and make the change on what it is now.' } satisfies Fault;

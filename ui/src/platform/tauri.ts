@@ -18,6 +18,9 @@ export const tauri: Platform = {
   leaveSample: () => invoke('leave_sample'),
   openFolder: (which) => invoke('open_folder', { which }),
   about: () => invoke('about'),
+  unsaved: (any) => invoke('unsaved', { any }),
+  closing: (handler) => subscribe<null>('closing', () => handler()),
+  close: () => invoke('close'),
   copySecret: (port, path) => invoke('copy_secret', { port, path }),
 };
 

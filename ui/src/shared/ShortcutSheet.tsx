@@ -17,6 +17,7 @@ export const SHORTCUTS: [string, [string, string][]][] = [
       ['Ctrl ,', 'Settings'],
       ['F5', 'Read again'],
       ['F6', 'Next pane'],
+      ['Ctrl Q', 'Close the window'],
       ['?', 'This sheet'],
     ],
   ],

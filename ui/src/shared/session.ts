@@ -3,7 +3,7 @@
 import { createContext, useContext, useEffect } from 'react';
 
 import { asFault, expectAnswer } from '../platform';
-import type { About, Answer, Chosen, Fault, Platform, Request, Response, StatusView } from '../platform';
+import type { About, Answer, Chosen, Fault, Platform, Request, Response, StatusView, Unsubscribe } from '../platform';
 
 export const SCREENS = ['overview', 'ports', 'import', 'missing', 'master', 'nodes', 'activity', 'settings'] as const;
 export type Screen = (typeof SCREENS)[number];
@@ -99,9 +99,18 @@ export function useCommand(command: Command, run: () => void): void {
 
 /** Work that would be lost if the screen were left, in words; the shell asks before it goes. */
 let unsaved: string | null = null;
+const hearers = new Set<(any: boolean) => void>();
 
 export function setUnsaved(words: string | null): void {
   unsaved = words;
+  hearers.forEach((hear) => hear(words !== null));
+}
+
+/** Hears whether there is such work, now and whenever that changes. */
+export function hearUnsaved(hear: (any: boolean) => void): Unsubscribe {
+  hearers.add(hear);
+  hear(unsaved !== null);
+  return () => hearers.delete(hear);
 }
 
 export function readUnsaved(): string | null {

@@ -46,6 +46,29 @@ test('planned where the master answers, whatever this node believed', async () =
   expect(mock.calls.filter((request) => request.act === 'promote_preflight').map((request) => 'mode' in request && request.mode)).toEqual(['planned']);
 });
 
+// Sabotage: send `leave_unreadable: true` without the consent; or keep it when one looks again.
+test('what only another standby opens stops it, until a person consents to what is named', async () => {
+  const { user, mock } = await fromOutage('node=degraded&ahead=0&promotion=unreadable');
+  const consent = within(screen.getByRole('group', { name: '14 parts would open nowhere' }));
+  expect(consent.getByText(/HUB-1 lacks version 1 of the master secret\. DR-1 opens all of it: promote it instead/)).toBeVisible();
+  expect(consent.getByText('Brought back by /media/safe/tidewater-2025.sealport')).toBeVisible();
+  const box = () => screen.getByRole('checkbox', { name: 'Leave what is under version 1 unreadable until its backup is restored' });
+  expect(box()).not.toBeChecked();
+  expect(screen.getByRole('button', { name: 'Promote HUB-1 in an emergency' })).toBeDisabled();
+  expect(screen.queryByLabelText('Type HUB-1 to promote it')).toBeNull();
+  await user.click(box());
+  expect(await screen.findByLabelText('Type HUB-1 to promote it')).toBeVisible();
+  expect(screen.getByText('sealport promote HUB-1 --emergency --leave-unreadable --expect-epoch 1')).toBeVisible();
+  // Whoever looks again consents again: it may be more by now.
+  await user.click(screen.getByRole('button', { name: 'Look again' }));
+  await waitFor(() => expect(screen.queryByLabelText('Type HUB-1 to promote it')).toBeNull());
+  expect(box()).not.toBeChecked();
+  await user.click(box());
+  await user.type(await screen.findByLabelText('Type HUB-1 to promote it'), 'HUB-1{Enter}');
+  expect(await screen.findByText(/HUB-1 is the master\./)).toBeVisible();
+  expect(mock.calls.filter((request) => request.act === 'promote')).toMatchObject([{ mode: 'emergency', leave_unreadable: true }]);
+});
+
 // Sabotage: say votes that are missing like any other check.
 test('missing votes are said loudly, before and after', async () => {
   const { user } = await fromOutage('node=degraded&promotion=forced');
@@ -129,7 +152,7 @@ test('stranded changes are compared, accepted and discarded, and secrets stay hi
 });
 
 const evidence = (name: string, more: Partial<EvidenceView> = {}): EvidenceView => ({ node: name, name, reached: true, state: 'degraded', epoch: 3, generation: 40, master_heard_seconds: 70, standby: true, master: false, ahead: 0, ...more });
-const preflight = (more: Partial<PreflightView> = {}): PreflightView => ({ candidate: 'B', candidate_name: 'B', mode: 'emergency', epoch: 3, master_name: 'A', checks: [], possible: true, evidence: [evidence('A', { master: true, standby: false, reached: false, generation: null, ahead: null, master_heard_seconds: null }), evidence('B')], voters: 2, reachable_voters: 1, records: 9, records_opened: 9, reminder: null, steps: [], ...more });
+const preflight = (more: Partial<PreflightView> = {}): PreflightView => ({ candidate: 'B', candidate_name: 'B', mode: 'emergency', epoch: 3, master_name: 'A', checks: [], possible: true, evidence: [evidence('A', { master: true, standby: false, reached: false, generation: null, ahead: null, master_heard_seconds: null }), evidence('B')], voters: 2, reachable_voters: 1, records: 9, records_opened: 9, reminder: null, missing_versions: [], opens_more: null, leave_unreadable: false, steps: [], ...more });
 
 test('what is decided and told by the evidence alone', () => {
   expect(trueMode(preflight({ mode: 'planned' }))).toBe('emergency');

@@ -103,7 +103,16 @@ pub enum Request {
         dry_run: bool,
     },
     /// Marks a property as secret, or takes an administrator's own mark away.
-    PortMark { port: String, path: String, secret: bool },
+    PortMark {
+        port: String,
+        path: String,
+        secret: bool,
+        #[serde(default)]
+        if_revision: Option<Revision>,
+        /// See [`Request::PortSet`].
+        #[serde(default)]
+        if_imprint: Option<Imprint>,
+    },
     /// One secret value. Leaves an audit entry before it answers.
     PortReveal { port: String, path: String },
     /// Every secret that is still missing.
@@ -119,9 +128,23 @@ pub enum Request {
     /// Writes a former revision again, as a new one.
     PortRevert { port: String, to: Revision, if_revision: Option<Revision>, if_imprint: Option<Imprint> },
     /// Deletes a port; its history stays and it can come back.
-    PortDelete { port: String },
+    PortDelete {
+        port: String,
+        #[serde(default)]
+        if_revision: Option<Revision>,
+        /// See [`Request::PortSet`].
+        #[serde(default)]
+        if_imprint: Option<Imprint>,
+    },
     /// Brings a deleted port back.
-    PortUndelete { port: String },
+    PortUndelete {
+        port: String,
+        #[serde(default)]
+        if_revision: Option<Revision>,
+        /// See [`Request::PortSet`].
+        #[serde(default)]
+        if_imprint: Option<Imprint>,
+    },
     /// Writes a backup, reads it back and drills it before it counts.
     BackupCreate {
         file: LocalPath,

@@ -66,6 +66,25 @@ pub struct EvidenceView {
     pub ahead: Option<u64>,
 }
 
+/// A version of the master secret that something on the candidate is sealed under, and that the candidate does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+pub struct MissingVersionView {
+    pub version: KeyVersion,
+    /// Records, former revisions and stranded changes under it.
+    pub parts: u64,
+    /// A proven backup that brings it, where one is known.
+    pub backup: Option<String>,
+}
+
+/// A standby that answers and opens what the candidate can't.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+pub struct OpensMoreView {
+    pub name: String,
+    pub parts: u64,
+}
+
 /// What a promotion would do, and whether it can.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
@@ -86,6 +105,15 @@ pub struct PreflightView {
     /// Records that the candidate has, and those that opened (emergency only).
     pub records: u64,
     pub records_opened: Option<u64>,
+    /// What the candidate has and could not open as the master.
+    #[serde(default)]
+    pub missing_versions: Vec<MissingVersionView>,
+    /// Who would open the most of that. In an emergency it goes on beside such a one only with `leave_unreadable`.
+    #[serde(default)]
+    pub opens_more: Option<OpensMoreView>,
+    /// Whether the checks were made with that consent.
+    #[serde(default)]
+    pub leave_unreadable: bool,
     /// The passphrase reminder of the backup, where one was named.
     pub reminder: Option<String>,
     /// What will happen, in the order in which it happens.

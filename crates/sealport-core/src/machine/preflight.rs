@@ -94,6 +94,8 @@ pub struct PreflightFacts {
     pub custody: CustodyCheck,
     /// Its active version.
     pub version: Option<KeyVersion>,
+    /// The version that is active by its database, where neither its custody nor the backup that was named holds it.
+    pub lacks_active: Option<KeyVersion>,
     /// What its replica wholly holds, and the highest that it saw.
     pub at: Marks,
     /// See `at`.
@@ -289,6 +291,14 @@ fn secret(facts: &PreflightFacts) -> CheckView {
             format!("{name} does not hold version {version} of the master secret, which is active."),
             "Wait for its next sync.",
         ),
+        // No consent goes on here: nobody could follow a master that has not what it tells them to seal under.
+        _ if let Some(version) = facts.lacks_active => failed(
+            id,
+            format!(
+                "{name} does not hold version {version} of the master secret, which is active: as the master it could seal nothing, and no node would follow it."
+            ),
+            "Choose another node, or name a backup that holds it on that node: --from-backup.",
+        ),
         _ => passed(id, format!("{name} holds the master secret: it was read back, and a canary opened.")),
     }
 }
@@ -386,7 +396,7 @@ fn versions(facts: &PreflightFacts, planned: bool) -> CheckView {
             id,
             format!("{lacks} {other} opens {more} of these parts."),
             &format!(
-                "Promote {other} instead. {bring} Only where neither is possible: `--leave-unreadable` on the command."
+                "Promote {other} instead. {bring} Only where neither is possible, consent to leave it unreadable: `--leave-unreadable`."
             ),
         ),
         // A refusal could leave nobody to promote. It stays sealed as it is, and opens when its version is back.

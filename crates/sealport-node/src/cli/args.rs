@@ -3,7 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sealport_core::api::{ExportSecrets, PortKind};
+use sealport_core::{
+    Error,
+    api::{ExportSecrets, PortKind},
+    id::Revision,
+    seal::Imprint,
+};
 
 use super::{
     nodes::{AlertCommand, ConfigCommand, JoinArgs, NodeCommand, ServeArgs},
@@ -232,12 +237,8 @@ Examples:
         /// Path of a property, or an end of it that fits only one, and its new value
         #[arg(required = true, value_name = "PATH=VALUE")]
         changes: Vec<String>,
-        /// Refuses where the port is no longer at this revision
-        #[arg(long, value_name = "N")]
-        if_revision: Option<u64>,
-        /// Refuses where the port is not what `sealport --json port show` told as its imprint
-        #[arg(long, value_name = "IMPRINT")]
-        if_imprint: Option<String>,
+        #[command(flatten)]
+        read: Read,
         /// Why, for the history
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
@@ -255,6 +256,8 @@ Examples:
         /// Takes the mark away
         #[arg(long)]
         not_secret: bool,
+        #[command(flatten)]
+        read: Read,
     },
     /// Prints one secret value; the audit trail keeps that it was seen
     #[command(after_long_help = "Example:\n  sealport port reveal SendOrders Password")]
@@ -318,25 +321,44 @@ Example:
         port: String,
         /// The revision to go back to
         revision: u64,
-        /// Refuses where the port is no longer at this revision
-        #[arg(long, value_name = "N")]
-        if_revision: Option<u64>,
-        /// Refuses where the port is not what `sealport --json port show` told as its imprint
-        #[arg(long, value_name = "IMPRINT")]
-        if_imprint: Option<String>,
+        #[command(flatten)]
+        read: Read,
     },
     /// Deletes a port; its history stays
     #[command(after_long_help = "Example:\n  sealport port delete SendOrders --yes")]
     Delete {
         #[arg(value_name = "ID|NAME", help = PORT_HELP)]
         port: String,
+        #[command(flatten)]
+        read: Read,
     },
     /// Brings a deleted port back
     #[command(after_long_help = "Example:\n  sealport port undelete SendOrders")]
     Undelete {
         #[arg(value_name = "ID|NAME", help = PORT_HELP)]
         port: String,
+        #[command(flatten)]
+        read: Read,
     },
+}
+
+/// What a change was decided upon: it is refused where that does not stand any more.
+#[derive(Debug, Args)]
+pub struct Read {
+    /// Refuses where the port is no longer at this revision
+    #[arg(long, value_name = "N")]
+    if_revision: Option<u64>,
+    /// Refuses where the port is not what `sealport --json port show` told as its imprint
+    #[arg(long, value_name = "IMPRINT")]
+    if_imprint: Option<String>,
+}
+
+impl Read {
+    /// Revision and imprint, as requests carry them.
+    pub fn seen(self) -> Result<(Option<Revision>, Option<Imprint>), Error> {
+        let imprint = self.if_imprint.map(|text| text.parse()).transpose()?;
+        Ok((self.if_revision.map(Revision), imprint))
+    }
 }
 
 const PORT_HELP: &str = "Id of the port, or a name that only one has";

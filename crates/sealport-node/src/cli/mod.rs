@@ -240,15 +240,15 @@ fn make_port_request(command: PortCommand, input: &mut Input, yes: bool) -> Resu
             limit: None,
         },
         PortCommand::Show { port, revision } => Request::PortShow { port, revision: revision.map(Revision) },
-        PortCommand::Set { port, changes, if_revision, if_imprint, note, dry_run } => Request::PortSet {
-            port,
-            changes: changes.iter().map(|change| assignment(change, input)).collect::<Result<_, _>>()?,
-            if_revision: if_revision.map(Revision),
-            if_imprint: if_imprint.map(|text| text.parse()).transpose()?,
-            note,
-            dry_run,
-        },
-        PortCommand::Mark { port, path, not_secret } => Request::PortMark { port, path, secret: !not_secret },
+        PortCommand::Set { port, changes, read, note, dry_run } => {
+            let changes = changes.iter().map(|change| assignment(change, input)).collect::<Result<_, _>>()?;
+            let (if_revision, if_imprint) = read.seen()?;
+            Request::PortSet { port, changes, if_revision, if_imprint, note, dry_run }
+        }
+        PortCommand::Mark { port, path, not_secret, read } => {
+            let (if_revision, if_imprint) = read.seen()?;
+            Request::PortMark { port, path, secret: !not_secret, if_revision, if_imprint }
+        }
         PortCommand::Reveal { port, path } => Request::PortReveal { port, path },
         PortCommand::Missing => Request::PortMissing,
         PortCommand::Fill { csv, dry_run } => {
@@ -280,20 +280,20 @@ fn make_port_request(command: PortCommand, input: &mut Input, yes: bool) -> Resu
         PortCommand::Diff { port, from, to } => {
             Request::PortDiff { port, from: Revision(from), to: Revision(to) }
         }
-        PortCommand::Revert { port, revision, if_revision, if_imprint } => {
+        PortCommand::Revert { port, revision, read } => {
+            let (if_revision, if_imprint) = read.seen()?;
             input.confirm(&format!("Write revision {revision} of {port} again?"), yes)?;
-            Request::PortRevert {
-                port,
-                to: Revision(revision),
-                if_revision: if_revision.map(Revision),
-                if_imprint: if_imprint.map(|text| text.parse()).transpose()?,
-            }
+            Request::PortRevert { port, to: Revision(revision), if_revision, if_imprint }
         }
-        PortCommand::Delete { port } => {
+        PortCommand::Delete { port, read } => {
+            let (if_revision, if_imprint) = read.seen()?;
             input.confirm(&format!("Delete {port}? Its history stays and it can come back."), yes)?;
-            Request::PortDelete { port }
+            Request::PortDelete { port, if_revision, if_imprint }
         }
-        PortCommand::Undelete { port } => Request::PortUndelete { port },
+        PortCommand::Undelete { port, read } => {
+            let (if_revision, if_imprint) = read.seen()?;
+            Request::PortUndelete { port, if_revision, if_imprint }
+        }
     })
 }
 

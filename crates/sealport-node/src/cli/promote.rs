@@ -215,8 +215,11 @@ fn preflight(view: &PreflightView) -> String {
         text += &format!("  {}. {step}\n", number + 1);
     }
     text += &if view.possible {
-        let flag = if view.mode == PromotionMode::Emergency { " --emergency" } else { "" };
-        format!("\nPossible: sealport promote {}{flag} --expect-epoch {}\n", view.candidate_name, view.epoch)
+        let mut flags = if view.mode == PromotionMode::Emergency { " --emergency" } else { "" }.to_owned();
+        if view.leave_unreadable {
+            flags += " --leave-unreadable";
+        }
+        format!("\nPossible: sealport promote {}{flags} --expect-epoch {}\n", view.candidate_name, view.epoch)
     } else {
         "\nNot possible: see what failed above.\n".to_owned()
     };

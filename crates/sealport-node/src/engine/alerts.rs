@@ -1,6 +1,6 @@
 //! What needs a person, from facts: each alert with a stable id, a severity, and the cure (`docs/alerts.md`).
 
-use std::path::Path;
+use std::{net::IpAddr, path::Path};
 
 use sealport_core::{
     Error,
@@ -26,6 +26,8 @@ pub(super) struct Facts<'a> {
     /// Days after which that is old.
     pub backup_days: u64,
     pub missing_secrets: u64,
+    /// The first record that does not open, if one does not.
+    pub unreadable: Option<&'a Error>,
     /// Why a rotation is due, if it is.
     pub rotation_due: Option<String>,
     pub last_error: Option<String>,
@@ -41,6 +43,8 @@ pub(super) struct Facts<'a> {
     pub stranded: u64,
     /// The last change of master: to whom, in which epoch, how, and seconds ago.
     pub changed: Option<(String, Epoch, GrantKind, u64)>,
+    /// Copies of nodes that came here: of which, when, seconds ago, and from where.
+    pub copies: Vec<(String, Timestamp, u64, Option<IpAddr>)>,
     /// Why a change of master does not come to its end here, and the cure.
     pub stuck: Option<(String, String)>,
     pub data_dir: &'a Path,
@@ -136,6 +140,10 @@ pub(super) fn of(facts: &Facts<'_>) -> Vec<AlertView> {
             None,
         );
     }
+    if let Some(error) = facts.unreadable {
+        let words = format!("{} Ports can't be listed here until it does.", error.message);
+        raise("records_unreadable", Severity::Critical, &words, &error.hint, None);
+    }
     if let Some((what, cure)) = &facts.stuck {
         raise("master_change_stuck", Severity::Critical, what, cure, None);
     }
@@ -161,6 +169,12 @@ pub(super) fn of(facts: &Facts<'_>) -> Vec<AlertView> {
         let words = format!("{name} is the master since epoch {epoch}; it {how}.")
             .replace("it was handed over to it", "the former one handed over");
         raise("master_changed", Severity::Info, &words, "Nothing has to be done, if this was meant.", None);
+    }
+    for (name, at, _, from) in facts.copies.iter().filter(|(_, _, ago, _)| *ago < CHANGE_TOLD) {
+        let from = from.map_or_else(String::new, |from| format!(" from {from}"));
+        let words = format!("A copy of {name} came{from} beside its original, and was fenced.");
+        let hint = "Two machines hold the identity of that node. End the one that is not meant to be, or make it a system of its own there.";
+        raise("copy_seen", Severity::Warning, &words, hint, Some(*at));
     }
     if let Some(what) = &facts.canary {
         raise("canary_failed", Severity::Critical, what, super::alarm::CANARY_CURE, None);
@@ -188,7 +202,7 @@ pub(super) fn of(facts: &Facts<'_>) -> Vec<AlertView> {
 
 /// Less than this is free: nearly full.
 const DISK_LOW: u64 = 512 << 20;
-/// Seconds for which a change of master is told.
+/// Seconds for which a change of master is told, and a copy.
 const CHANGE_TOLD: u64 = 86_400;
 /// Clocks that are further apart than this (milliseconds) are worth a word.
 const CLOCK_APART: u64 = 2_000;
@@ -221,6 +235,7 @@ mod tests {
             backup_age: Some(10),
             backup_days: 35,
             missing_secrets: 0,
+            unreadable: None,
             rotation_due: None,
             last_error: None,
             certificate_left: Some(6 * 86_400_000),
@@ -229,6 +244,7 @@ mod tests {
             mismatch: None,
             stranded: 0,
             changed: None,
+            copies: Vec::new(),
             stuck: None,
             data_dir: &folder,
         };
@@ -248,11 +264,16 @@ mod tests {
             ("backup_old", Facts { backup_age: Some(36 * 86_400), ..good() }),
             ("rotation_due", Facts { rotation_due: Some("It is old.".to_owned()), ..good() }),
             ("key_check_mismatch", Facts { mismatch: Some(KeyVersion(1)), ..good() }),
+            ("records_unreadable", Facts { unreadable: Some(&locked), ..good() }),
             ("canary_failed", Facts { canary: Some("It died.".to_owned()), ..good() }),
             ("clock_differs", Facts { clock_offset: Some(-2_001), ..good() }),
             ("clock_differs", Facts { clock_offset: Some(60_000), ..good() }),
             ("certificate_expires", Facts { certificate_left: Some(-1), ..good() }),
             ("secrets_missing", Facts { missing_secrets: 1, ..good() }),
+            (
+                "copy_seen",
+                Facts { copies: vec![("B".to_owned(), Timestamp::from_millis(0), 5, None)], ..good() },
+            ),
             ("stranded_changes", Facts { stranded: 1, ..good() }),
             (
                 "master_changed",

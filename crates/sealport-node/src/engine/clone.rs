@@ -3,19 +3,24 @@
 //! Nodes that follow are told by their master, whom each of them asks (`machine::clone`). A master asks nobody, so it looks for
 //! itself where the registry has it, when it starts and every few seconds. What answers there must prove this node's own key.
 
-use std::sync::atomic::Ordering;
+use std::{net::IpAddr, sync::atomic::Ordering};
 
 use sealport_core::{
     Error,
     api::NodeState,
-    machine::{Cause, Refusal, Standing, clone::is_copy},
+    machine::{Cause, Life, Refusal, Standing, clone::is_copy},
 };
 
-use super::{Engine, around::EACH, held, now, system::System};
+use super::{
+    Engine,
+    around::EACH,
+    held, now,
+    system::{System, own_act},
+};
 use crate::{
     life,
     net::wire::{AboutAnswer, AboutAsk},
-    store::NodeRow,
+    store::{Change, NodeRow},
 };
 
 impl System {
@@ -25,6 +30,18 @@ impl System {
             own.standing = Standing::Cloned;
             own.cloned_since.get_or_insert_with(now);
         })
+    }
+
+    /// A copy of a node came here and gets nothing: an administrator is told when, and from where. The trail has it once.
+    pub fn copy_came(&self, node: &NodeRow, life: Life, from: Option<IpAddr>) -> Result<(), Error> {
+        if !self.seat.as_ref().is_some_and(|seat| seat.copied(node.id, life, now(), from)) {
+            return Ok(());
+        }
+        let from =
+            from.map_or_else(|| "from an address that is not known".to_owned(), |at| format!("from {at}"));
+        let entry =
+            own_act("node.cloned", node.name.clone(), format!("a copy of it came {from}, and was fenced"));
+        self.write_alone(&Change { acts: vec![entry], ..Change::default() })
     }
 
     /// Refuses what a copy may not do, though it could.
@@ -67,11 +84,17 @@ impl Engine {
         system: &System,
         node: &NodeRow,
         ask: &AboutAsk,
+        from: Option<IpAddr>,
     ) -> Result<AboutAnswer, Error> {
         let mut about = self.about_here(system)?;
         let met = ask.own.filter(|_| node.id == system.row.node);
         match met.and_then(|other| is_copy(other, life::own())) {
-            Some(true) => about.cloned = true,
+            Some(true) => {
+                about.cloned = true;
+                if let Some(other) = met {
+                    system.copy_came(node, other.life, from)?;
+                }
+            }
             Some(false) => self.fenced(system),
             None => {}
         }

@@ -109,7 +109,7 @@ impl System {
                         .map(|at| format!(" since {}", at.at_a_glance(clock::wall())))
                         .unwrap_or_default()
                 ),
-                "Opening goes on. Make this copy a test system of its own with `sealport node separate --name NAME`, or end it and delete its data directory.",
+                "Opening goes on. Make this copy a test system of its own with `sealport node separate --name NAME`, or end it and delete its data directory. If this is the right one, end the other and join again in a new data directory.",
             ),
         };
         Error::new(Code::EncryptionUnavailable, message).hint(hint)

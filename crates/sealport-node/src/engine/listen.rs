@@ -8,7 +8,11 @@ use std::{
 
 use sealport_core::{Code, Error, api::NodeState, secret::SecretBytes};
 
-use super::{Engine, fleet, held, now, setup::host_name, system::System};
+use super::{
+    Engine, fleet, held, now,
+    setup::host_name,
+    system::{System, own_act},
+};
 use crate::{
     net::{
         authority::{self, Leaf},
@@ -16,7 +20,7 @@ use crate::{
         server::Server,
         tls::Shown,
     },
-    store::{Change, NodeChange},
+    store::{Change, NodeChange, NodeRow},
 };
 
 /// How often the master looks whether its own certificate gets short.
@@ -132,9 +136,11 @@ impl Engine {
         }
         self.doubt(&system);
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        if known.is_some_and(|node| node.address.as_ref() != Some(&address) || node.version != version) {
-            let seen = NodeChange::Seen { id: system.row.node, address: Some(address), version };
-            system.write_here(&Change { nodes: vec![seen], ..Change::default() })?;
+        let moved = |node: &NodeRow| node.address.as_ref() != Some(&address) || node.version != version;
+        if let Some(node) = known.filter(moved) {
+            let entry = own_act("node.listen", node.name, format!("at {address}, with Sealport {version}"));
+            let nodes = vec![NodeChange::Seen { id: node.id, address: Some(address), version }];
+            system.write_here(&Change { acts: vec![entry], nodes, ..Change::default() })?;
         }
         Ok(())
     }

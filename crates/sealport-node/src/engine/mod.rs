@@ -331,8 +331,9 @@ impl Handle for Engine {
                 self.sealing_anew(|| self.set(&port, &changes, seen, note.clone(), dry_run, call))
                     .map(Response::Saved)
             }
-            Request::PortMark { port, path, secret } => {
-                self.sealing_anew(|| self.mark(&port, &path, secret, call)).map(Response::Saved)
+            Request::PortMark { port, path, secret, if_revision, if_imprint } => {
+                let seen = Seen { revision: if_revision, imprint: if_imprint };
+                self.sealing_anew(|| self.mark(&port, &path, secret, seen, call)).map(Response::Saved)
             }
             Request::PortReveal { port, path } => self.reveal(&port, &path, call).map(Response::Revealed),
             Request::PortMissing => self.missing().map(Response::Missing),
@@ -348,11 +349,13 @@ impl Handle for Engine {
                 let seen = Seen { revision: if_revision, imprint: if_imprint };
                 self.sealing_anew(|| self.revert(&port, to, seen, call)).map(Response::Saved)
             }
-            Request::PortDelete { port } => {
-                self.sealing_anew(|| self.delete(&port, call)).map(Response::Saved)
+            Request::PortDelete { port, if_revision, if_imprint } => {
+                let seen = Seen { revision: if_revision, imprint: if_imprint };
+                self.sealing_anew(|| self.delete(&port, seen, call)).map(Response::Saved)
             }
-            Request::PortUndelete { port } => {
-                self.sealing_anew(|| self.undelete(&port, call)).map(Response::Saved)
+            Request::PortUndelete { port, if_revision, if_imprint } => {
+                let seen = Seen { revision: if_revision, imprint: if_imprint };
+                self.sealing_anew(|| self.undelete(&port, seen, call)).map(Response::Saved)
             }
             Request::BackupCreate { file: LocalPath(file), passphrase, reminder, secret_only } => {
                 self.backup(file.as_ref(), &passphrase, reminder, secret_only, call).map(Response::Backup)

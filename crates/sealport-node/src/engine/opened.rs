@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::{
         call::{Call, Handle, Origin},
-        engine::Engine,
+        engine::{Engine, system::own_act},
     };
 
     fn ask(engine: &Engine, request: Request) -> Result<Response, Error> {
@@ -249,7 +249,8 @@ mod tests {
         stands(&system.seal_port(id, before.row.revision, &before.head, &before.port).unwrap());
         assert_eq!(show().imprint, read.imprint);
         let late = |put: Put| {
-            let change = crate::store::Change { puts: vec![put], ..Default::default() };
+            let acts = vec![own_act("port.edit", "a port", "")];
+            let change = crate::store::Change { puts: vec![put], acts, ..Default::default() };
             system.write(change).err().map(|error| error.code)
         };
         assert_eq!(late(early), Some(Code::RevisionConflict));

@@ -115,9 +115,17 @@ impl Engine {
         self.save(&system, opened, &changed, "port.edit", what, note, dry_run, call)
     }
 
-    pub(super) fn mark(&self, port: &str, path: &str, secret: bool, call: &Call) -> Result<SaveView, Error> {
+    pub(super) fn mark(
+        &self,
+        port: &str,
+        path: &str,
+        secret: bool,
+        seen: Seen,
+        call: &Call,
+    ) -> Result<SaveView, Error> {
         let system = self.system()?;
         let opened = system.named(port)?;
+        expect_seen(&system, &opened, seen)?;
         expect_present(&opened)?;
         let path = opened.port.resolve(path)?;
         let changed = opened.port.mark(&path, secret)?;
@@ -196,17 +204,18 @@ impl Engine {
         Ok(SaveView { id: opened.row.id, revision, dry_run: false, changes, kept })
     }
 
-    pub(super) fn delete(&self, port: &str, call: &Call) -> Result<SaveView, Error> {
-        self.set_deleted(port, true, call)
+    pub(super) fn delete(&self, port: &str, seen: Seen, call: &Call) -> Result<SaveView, Error> {
+        self.set_deleted(port, true, seen, call)
     }
 
-    pub(super) fn undelete(&self, port: &str, call: &Call) -> Result<SaveView, Error> {
-        self.set_deleted(port, false, call)
+    pub(super) fn undelete(&self, port: &str, seen: Seen, call: &Call) -> Result<SaveView, Error> {
+        self.set_deleted(port, false, seen, call)
     }
 
-    fn set_deleted(&self, port: &str, deleted: bool, call: &Call) -> Result<SaveView, Error> {
+    fn set_deleted(&self, port: &str, deleted: bool, seen: Seen, call: &Call) -> Result<SaveView, Error> {
         let system = self.system()?;
         let opened = system.named(port)?;
+        expect_seen(&system, &opened, seen)?;
         if opened.head.deleted == deleted {
             return Ok(unchanged(&opened, false));
         }

@@ -9,7 +9,8 @@ use std::{
 use sealport_core::{
     Code, Error,
     api::{
-        BackupSource, CheckOutcome, EvidenceView, LocalPath, PreflightView, PromotionMode, Request, Response,
+        BackupSource, CheckOutcome, EvidenceView, LocalPath, MissingVersionView, OpensMoreView,
+        PreflightView, PromotionMode, Request, Response,
     },
     bundle::{Bundle, Kept},
     id::Epoch,
@@ -194,6 +195,14 @@ impl Engine {
             PromotionMode::Planned => (position.counts.records, None),
             PromotionMode::Emergency => self.open_all(system, bundle.as_ref(), call)?,
         };
+        let active = position.active_version;
+        // Where nothing is known of custody, its own check says why.
+        let lacks_active = system
+            .known()
+            .ok()
+            .filter(|unlocked| !unlocked.keys.holds(active))
+            .filter(|_| !bundle.as_ref().is_some_and(|bundle| bundle.holds(active)))
+            .map(|_| active);
         let missing = missing_versions(system, bundle.as_ref(), &backups)?;
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let facts = PreflightFacts {
@@ -203,6 +212,7 @@ impl Engine {
             address: self.address().or_else(|| bundle.as_ref().and_then(|_| self.would_listen())),
             custody,
             version: system.keys_held().0,
+            lacks_active,
             at: position.at,
             seen,
             damaged: system.gate(|store| store.own())?.damaged,
@@ -394,6 +404,12 @@ impl Engine {
             reachable_voters: facts.reachable,
             records: facts.records,
             records_opened: facts.opened,
+            missing_versions: facts.missing.iter().map(missing_view).collect(),
+            opens_more: facts
+                .opens_more
+                .as_ref()
+                .map(|(name, parts)| OpensMoreView { name: name.clone(), parts: *parts }),
+            leave_unreadable: facts.leave_unreadable,
             reminder: found.reminder.clone(),
             steps: steps(facts),
         }
@@ -441,6 +457,11 @@ fn missing_versions(
     let missing = system.read(|store| store.parts())?.into_iter().filter(|(version, _)| !held(*version));
     let missing = missing.map(|(version, parts)| MissingVersion { version, parts, backup: brings(version) });
     Ok(missing.collect())
+}
+
+fn missing_view(missing: &MissingVersion) -> MissingVersionView {
+    let MissingVersion { version, parts, backup } = missing;
+    MissingVersionView { version: *version, parts: *parts, backup: backup.clone() }
 }
 
 /// The standby that answers and holds the most of what is missing, and how many parts here are under that.

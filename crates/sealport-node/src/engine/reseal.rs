@@ -258,8 +258,8 @@ mod tests {
     use super::*;
     use crate::{
         call::{Call, Handle, Origin},
-        engine::{Engine, Pace},
-        net::wire::WriteAsk,
+        engine::{Engine, Pace, system::own_act},
+        net::wire::{ActLine, WriteAsk},
     };
 
     fn ask(engine: &Engine, request: Request) -> Result<Response, Error> {
@@ -359,7 +359,15 @@ mod tests {
         let read: usize = batches.iter().map(Vec::len).sum();
         // All is read and sealed anew; now somebody edits one, and deletes another.
         set(&engine, PORT, 9);
-        ask(&engine, Request::PortDelete { port: "Freight.Invoice.ToErp".to_owned() }).unwrap();
+        ask(
+            &engine,
+            Request::PortDelete {
+                port: "Freight.Invoice.ToErp".to_owned(),
+                if_revision: None,
+                if_imprint: None,
+            },
+        )
+        .unwrap();
         let entries = || system.position().borrow().audit.line;
         let before = entries();
         let placed: u64 = batches.iter().map(|batch| system.place(to, batch).unwrap().1).sum();
@@ -444,7 +452,8 @@ mod tests {
         let epoch = system.position().borrow().at.epoch;
         let write = |put: &crate::store::Put| {
             let puts = vec![RecordLine::from(put)];
-            engine.write_for(&node, WriteAsk { epoch, puts, read: Vec::new(), acts: Vec::new() })
+            let acts = vec![ActLine::from(&own_act("port.edit", "a port", ""))];
+            engine.write_for(&node, WriteAsk { epoch, puts, read: Vec::new(), acts })
         };
         write(&put).map_err(|e| e.to_string()).map(drop).unwrap();
         until(&engine, RotationPhase::Done);
@@ -511,6 +520,7 @@ mod tests {
         let bundle = system.bundle().unwrap();
         system
             .write_alone(&crate::store::Change {
+                acts: vec![own_act("secret.prepare", "version 2", "")],
                 rotation: Some(crate::store::RotationMove::Prepare {
                     to: KeyVersion(2),
                     highest: bundle.highest(),

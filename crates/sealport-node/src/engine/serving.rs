@@ -276,7 +276,8 @@ impl Engine {
             Ok(Put { read, ..Put::from(row) })
         };
         let puts: Vec<Put> = ask.puts.into_iter().map(prove).collect::<Result<_, Error>>()?;
-        if puts.is_empty() {
+        // What it wrote stands in the trail, or is not written.
+        if puts.is_empty() || ask.acts.is_empty() {
             return Err(not_ours());
         }
         let acts = ask.acts.into_iter().map(|act| named(node, act)).collect();
@@ -468,6 +469,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::engine::system::own_act;
 
     fn ask(engine: &Engine, request: Request) -> Response {
         let cancel = std::sync::atomic::AtomicBool::new(false);
@@ -486,7 +488,7 @@ mod tests {
         STANDARD.encode(bytes)
     }
 
-    /// Sabotage: leave `prove_row` out of `write_for`; or the comparison of versions out of it.
+    /// Sabotage: leave `prove_row` out of `write_for`; or the comparison of versions out of it; or take a write without entries.
     #[test]
     fn what_a_node_sends_is_opened_before_it_counts() {
         let engine = Engine::explore().unwrap();
@@ -501,9 +503,11 @@ mod tests {
         let node = system.gate(|store| store.nodes()).unwrap().remove(0);
         let opened = system.port(list()[0].id).unwrap();
         let put = system.seal_edit(&opened.row, &opened.head, &opened.port).unwrap();
-        let write = |line: RecordLine| {
+        let acts = vec![ActLine::from(&own_act("port.edit", "a port", ""))];
+        let write = |line: RecordLine, acts: &Vec<ActLine>| {
             let epoch = system.position().borrow().at.epoch;
-            engine.write_for(&node, WriteAsk { epoch, puts: vec![line], read: Vec::new(), acts: Vec::new() })
+            engine
+                .write_for(&node, WriteAsk { epoch, puts: vec![line], read: Vec::new(), acts: acts.clone() })
         };
         let spoilt: [fn(&mut RecordLine); 6] = [
             |line| line.envelope = flipped(&line.envelope),
@@ -516,11 +520,14 @@ mod tests {
         for (number, spoil) in spoilt.into_iter().enumerate() {
             let mut line = RecordLine::from(&put);
             spoil(&mut line);
-            let refused = write(line).err().unwrap();
+            let refused = write(line, &acts).err().unwrap();
             assert_eq!(refused.code, Code::Integrity, "{number}: {refused}");
             assert_eq!(list()[0].revision, opened.row.revision);
         }
-        write(RecordLine::from(&put)).unwrap();
+        let refused = write(RecordLine::from(&put), &Vec::new()).err().unwrap();
+        assert_eq!(refused.code, Code::Usage, "without an entry: {refused}");
+        assert_eq!(list()[0].revision, opened.row.revision);
+        write(RecordLine::from(&put), &acts).unwrap();
         assert_eq!(list()[0].revision, put.revision);
     }
 }

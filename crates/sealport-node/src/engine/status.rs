@@ -105,7 +105,11 @@ fn fill(
     let sealing = sealing(system);
     let newest = backups.iter().find(|backup| backup.holds(row.active_version));
     let age = newest.map(|backup| now().seconds_since(backup.proven));
-    let counts = if unlocked.is_ok() && system.may_open().is_ok() { counts(system)? } else { no_counts() };
+    // A record that does not open is told, and keeps nobody from knowing how the node is.
+    let (counts, unreadable) = match unlocked.is_ok() && system.may_open().is_ok() {
+        true => counts(system).map_or_else(|error| (no_counts(), Some(error)), |counts| (counts, None)),
+        false => (no_counts(), None),
+    };
     let alerts = alerts::of(&alerts::Facts {
         state,
         cloned: system.cloned.is_some(),
@@ -114,6 +118,7 @@ fn fill(
         backup_age: age,
         backup_days: settings.backup_days(),
         missing_secrets: counts.missing_secrets,
+        unreadable: unreadable.as_ref(),
         rotation_due: engine.rotation_due(system)?,
         last_error: system.follower().and_then(|follower| follower.last_error()),
         certificate_left: certificate_left(system),
@@ -126,6 +131,17 @@ fn fill(
             let seconds = now().seconds_since(grant.at);
             (name(grant.node).unwrap_or_else(|| grant.node.to_string()), grant.epoch, grant.kind, seconds)
         }),
+        copies: system
+            .seat
+            .as_ref()
+            .map(|seat| seat.copies())
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(id, copy)| {
+                let name = nodes.iter().find(|node| node.id == id).map(|node| node.name.clone());
+                (name.unwrap_or_else(|| id.to_string()), copy.at, now().seconds_since(copy.at), copy.from)
+            })
+            .collect(),
         stuck,
         data_dir: &system.data_dir,
     });

@@ -31,7 +31,7 @@ use super::{
     now, separate,
 };
 use crate::{
-    call::Call,
+    call::{Call, Origin},
     clock,
     config::{Config, Settings},
     custody::Custody,
@@ -400,6 +400,11 @@ impl System {
 
     /// What does not open is damaged here; on a node the master has a good copy.
     pub(super) fn suspect(&self, error: &Error) {
+        // What needs a version that custody lacks is whole: another copy of it opens no better.
+        let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+        if matches!(cause, Some(OpenError::UnknownVersion(_))) {
+            return;
+        }
         if let (Code::Integrity, Some(follower)) = (error.code, self.follower()) {
             follower.damaged();
         }
@@ -449,6 +454,18 @@ pub(super) fn act(
         who: call.actor.clone(),
         origin: call.origin.to_string(),
         act: act.into(),
+        object: object.into(),
+        detail: detail.into(),
+    }
+}
+
+/// An audit entry of what this node does of its own accord.
+pub(super) fn own_act(word: &'static str, object: impl Into<String>, detail: impl Into<String>) -> Act {
+    Act {
+        at: now(),
+        who: "sealport".to_owned(),
+        origin: Origin::Service.to_string(),
+        act: word.into(),
         object: object.into(),
         detail: detail.into(),
     }

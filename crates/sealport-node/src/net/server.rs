@@ -62,7 +62,7 @@ const OTHER_FILES: usize = 256;
 
 /// Who is at the other end of a connection, as far as its certificate says.
 #[derive(Clone, Copy, Debug)]
-struct Peer(Option<Said>);
+struct Peer(Option<Said>, Option<IpAddr>);
 
 #[derive(Clone)]
 struct Shared {
@@ -177,7 +177,7 @@ async fn introduce(
     let (place, put_out) = tokio::time::timeout(PATIENCE, places.enter(from)).await.ok()?;
     let shake_hands = async {
         let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await.ok()?.ok()?;
-        let peer = Peer(tls::peer(stream.get_ref().1.peer_certificates()));
+        let peer = Peer(tls::peer(stream.get_ref().1.peer_certificates()), Some(from.to_canonical()));
         if peer.0.is_some() {
             return Some((stream, peer));
         }
@@ -244,15 +244,16 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
     let gone = || problem(&Error::new(Code::Unavailable, "The service is ending."), None);
     let Some(engine) = shared.engine.upgrade() else { return gone() };
     let Ok(system) = engine.system() else { return gone() };
-    let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer(None));
+    let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer(None, None));
     let place = request.extensions().get::<Option<Arc<Place>>>().cloned().flatten();
     let node = match admitted(&system, peer, &endpoint) {
         Ok(node) => node,
         Err(refused) => return *refused,
     };
-    let spoken = match spoke(&system, node.as_ref(), request.headers()) {
-        Ok(spoken) => spoken,
-        Err(cloned) => return *cloned,
+    let spoken = match (spoke(&system, node.as_ref(), request.headers()), &node) {
+        (Ok(spoken), _) => spoken,
+        (Err(life), Some(node)) => return cloned(&system, node, life, peer.1),
+        (Err(_), None) => return problem(&Error::new(Code::NotPermitted, "Who asks?"), Some("unknown")),
     };
     let body = tokio::time::timeout(
         PATIENCE * if endpoint.limit > BODY_LIMIT { 6 } else { 1 },
@@ -291,7 +292,7 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
         "/v1/sync" => {
             // A poll may wait for long: the engine must be able to end meanwhile.
             drop(engine);
-            let answer = sync(system.clone(), node, spoken, &body, &shared.bodies).await;
+            let answer = sync(system.clone(), node, (spoken, peer.1), &body, &shared.bodies).await;
             says_of_itself(&system, answer)
         }
         "/v1/secret" => blocking(move || system.secret_for(&node)).await,
@@ -301,7 +302,7 @@ async fn answer(endpoint: Endpoint, shared: Shared, request: Request) -> Respons
         "/v1/nodes" => {
             blocking(move || engine.nodes_here(&system).map(sealport_core::api::Response::Nodes)).await
         }
-        "/v1/about" => blocking(move || engine.about_for(&system, &node, &read(&body)?)).await,
+        "/v1/about" => blocking(move || engine.about_for(&system, &node, &read(&body)?, peer.1)).await,
         "/v1/vote" => blocking(move || engine.vote_for(&node, &read(&body)?)).await,
         "/v1/handover" => blocking(move || engine.handover_for(&node, &read(&body)?)).await,
         "/v1/promote" => blocking(move || engine.promote_for(&node, read(&body)?)).await,
@@ -396,7 +397,7 @@ fn says_of_itself(system: &System, mut response: Response) -> Response {
 async fn sync(
     system: Arc<System>,
     node: NodeRow,
-    spoken: Option<(Life, u64)>,
+    (spoken, from): (Option<(Life, u64)>, Option<IpAddr>),
     body: &Bytes,
     bodies: &Bodies,
 ) -> Response {
@@ -416,8 +417,8 @@ async fn sync(
         let disturbed = spoken
             .zip(system.seat.as_ref())
             .and_then(|((life, beat), seat)| seat.disturbed(node.id, life, beat));
-        if disturbed == Some(Disturbed::Cloned) {
-            return cloned();
+        if let (Some(Disturbed::Cloned), Some((life, _))) = (disturbed, spoken) {
+            return cloned(&system, &node, life, from);
         }
         let now = position.borrow_and_update().clone();
         if !system.leads() {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,6 +17,7 @@ use sealport_core::{
         Ask, Kept, Life, Lives, Moment, ProvenGrant, Rank, Role, STANDBY_WAIT, Spoke, State,
         master::{Master, MasterEffects, MasterEvent, Seen, WriteId},
     },
+    time::Timestamp,
 };
 
 use tokio::sync::Notify;
@@ -31,12 +33,24 @@ pub enum Disturbed {
     Doubted,
 }
 
+/// A copy of a node that came here and was fenced.
+#[derive(Clone, Debug)]
+pub struct Copied {
+    life: Life,
+    /// When it came first.
+    pub at: Timestamp,
+    /// From where.
+    pub from: Option<IpAddr>,
+}
+
 /// What the master remembers of its nodes between requests.
 pub struct Seat {
     master: Mutex<Master>,
     waiting: Mutex<BTreeMap<WriteId, mpsc::Sender<Kept>>>,
     writes: AtomicU64,
     lives: Mutex<Lives>,
+    /// The last copy of each node.
+    copies: Mutex<BTreeMap<NodeId, Copied>>,
     /// Wakes what a node waits for.
     calls: Mutex<BTreeMap<NodeId, Arc<Notify>>>,
 }
@@ -50,6 +64,7 @@ impl Seat {
             waiting: Mutex::default(),
             writes: AtomicU64::new(0),
             lives: Mutex::new(lives),
+            copies: Mutex::default(),
             calls: Mutex::default(),
         }
     }
@@ -64,6 +79,21 @@ impl Seat {
             call.notify_waiters();
         }
         (!cloned).then_some(beat)
+    }
+
+    /// Remembers a copy that came; whether it is another one than before.
+    pub fn copied(&self, node: NodeId, life: Life, at: Timestamp, from: Option<IpAddr>) -> bool {
+        let mut copies = held(&self.copies);
+        if copies.get(&node).is_some_and(|known| known.life == life) {
+            return false;
+        }
+        copies.insert(node, Copied { life, at, from });
+        true
+    }
+
+    /// The last copy of each node that has come since this master took its seat.
+    pub fn copies(&self) -> BTreeMap<NodeId, Copied> {
+        held(&self.copies).clone()
     }
 
     /// The count that an answer carries.

@@ -191,6 +191,12 @@ impl Change {
         let list = !self.stranded.is_empty() || !self.ended.is_empty();
         !self.puts.is_empty() || list || self.rotation.is_some() || self.nodes.iter().any(told)
     }
+
+    /// Whether there is anything in it that its entries tell of.
+    pub fn changes(&self) -> bool {
+        let beside = self.backup.is_some() || self.invite.is_some() || !self.nodes.is_empty();
+        self.raises_generation() || beside
+    }
 }
 
 /// One thing of a database as a backup carries it.

@@ -125,9 +125,15 @@ impl Store {
     /// Carries out a change, whole or not at all, and gives the generation that it made.
     ///
     /// # Errors
-    /// `revision_conflict` where a record was written since it was read, `already_exists` where a new port has the
+    /// `internal` where it has no audit entry, `revision_conflict` where a record was written since it was read, `already_exists` where a new port has the
     /// identity of another, `encryption_unavailable` where a record is not sealed under the active version.
     pub fn write(&mut self, change: &Change) -> Result<Generation> {
+        if change.acts.is_empty() && change.changes() {
+            return Err(Error::new(
+                Code::Internal,
+                "A change came without its audit entry. Nothing was written.",
+            ));
+        }
         self.transact("Writing", |tx| {
             // Taking the write lock first makes this the truth for the whole transaction.
             let (generation, active, epoch, is_master): (u64, u32, u64, bool) = tx

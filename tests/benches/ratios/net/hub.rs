@@ -21,7 +21,7 @@ use sealport_core::{
 use sealport_node::{
     custody::Custody,
     net::{authority, authority::Leaf, tls},
-    store::{self, Change, NodeChange, NodeRow, Store},
+    store::{self, Act, Change, NodeChange, NodeRow, Store},
 };
 
 use super::super::{
@@ -99,7 +99,17 @@ impl Hub {
             })
             .collect();
         let mut store = self.store();
-        store.write(&Change { nodes, ..Change::default() }).expect("the registry takes them");
+        let entry = Act {
+            at: now,
+            who: "bench".to_owned(),
+            origin: "service".to_owned(),
+            act: "node.join".into(),
+            object: format!("{} nodes", nodes.len()),
+            detail: String::new(),
+        };
+        store
+            .write(&Change { acts: vec![entry], nodes, ..Change::default() })
+            .expect("the registry takes them");
         identities
     }
 

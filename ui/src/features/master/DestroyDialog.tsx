@@ -1,9 +1,8 @@
 // Destroy a retired version: what can't be opened any more is listed before, and the system's name is typed.
 
-import { useState } from 'react';
-
 import type { VersionView } from '../../platform';
-import { Button, Dialog, FaultMessage, Field, Message } from '../../shared/controls';
+import { Ask } from '../../shared/Ask';
+import { Message } from '../../shared/controls';
 import { counted } from '../../shared/format';
 import { ask, useSession } from '../../shared/session';
 import { useDoing } from '../../shared/use';
@@ -11,35 +10,24 @@ import { useDoing } from '../../shared/use';
 export function DestroyDialog({ version, onClose, onDone }: { version: VersionView; onClose: () => void; onDone: () => void }) {
   const session = useSession();
   const system = session.status?.system?.name ?? '';
-  const [typed, setTyped] = useState('');
   const work = useDoing();
-  const ready = typed.trim() === system && system !== '' && !work.busy;
-  const destroy = () =>
-    void work.run(async () => {
-      await ask(session.platform, { act: 'secret_destroy', version: version.version, confirm: typed.trim() }, 'versions');
-      session.say(`Version ${version.version} is destroyed.`);
-      onDone();
-      void session.refresh();
-      onClose();
-    });
+  const destroy = async () => {
+    await ask(session.platform, { act: 'secret_destroy', version: version.version, confirm: system }, 'versions');
+    session.say(`Version ${version.version} is destroyed.`);
+    onDone();
+    void session.refresh();
+    onClose();
+  };
   const { backups } = version;
   return (
-    <Dialog
+    <Ask
       title={`Destroy version ${version.version}?`}
-      open
-      alert
+      act="Destroy it"
+      doing="Destroying…"
+      work={work}
+      typed={{ name: system, label: `Type ${system} to destroy version ${version.version}` }}
+      onAct={destroy}
       onClose={onClose}
-      locked={work.busy}
-      foot={
-        <>
-          <Button onPress={onClose} isDisabled={work.busy}>
-            Cancel
-          </Button>
-          <Button look="danger" onPress={destroy} isDisabled={!ready}>
-            {work.busy ? 'Destroying…' : 'Destroy it'}
-          </Button>
-        </>
-      }
     >
       <p>Version {version.version} is wiped from every node. Nothing here is sealed under it any more; what is sealed under it elsewhere can never be opened again here:</p>
       {backups.length > 0 ? (
@@ -63,8 +51,6 @@ export function DestroyDialog({ version, onClose, onDone }: { version: VersionVi
         <dt>Stays</dt>
         <dd>Every port and its history here. A backup file still has its own copy of the version inside, for whoever has its passphrase.</dd>
       </dl>
-      <Field label={`Type ${system} to destroy version ${version.version}`} value={typed} onChange={setTyped} autoFocus onKeyDown={(event) => event.key === 'Enter' && ready && destroy()} />
-      {work.fault && <FaultMessage fault={work.fault} />}
-    </Dialog>
+    </Ask>
   );
 }

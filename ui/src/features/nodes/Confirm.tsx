@@ -4,8 +4,8 @@ import { useState } from 'react';
 
 import type { Fault, PreflightView, PromotedView, PromotionMode } from '../../platform';
 import { Copied } from '../../shared/Copied';
-import { Button, FaultMessage, Field, Message, ProgressView } from '../../shared/controls';
-import { counted } from '../../shared/format';
+import { Button, CheckBox, FaultMessage, Field, Message, ProgressView, ToneIcon } from '../../shared/controls';
+import { count, counted } from '../../shared/format';
 import { ask, useSession } from '../../shared/session';
 import { useDoing } from '../../shared/use';
 import { Words } from '../../shared/Words';
@@ -17,6 +17,9 @@ interface Props {
   source: Source | null;
   /** The candidate is this node. */
   here: boolean;
+  /** The consent to leave unreadable what another standby would open. */
+  leave: boolean;
+  onLeave: (leave: boolean) => void;
   ready: boolean;
   onWorking: (working: boolean) => void;
   /** Somebody else was faster. */
@@ -26,19 +29,20 @@ interface Props {
   onMode: (mode: PromotionMode | null) => void;
 }
 
-export function Confirm({ view, source, here, ready, onWorking, onConflict, onDone, onLook, onMode }: Props) {
+export function Confirm({ view, source, here, leave, onLeave, ready, onWorking, onConflict, onDone, onLook, onMode }: Props) {
   const session = useSession();
   const [typed, setTyped] = useState('');
   const work = useDoing();
   const { candidate_name: name, master_name: master, mode, possible } = view;
   const emergency = mode === 'emergency';
-  const able = ready && possible && !work.busy && (!emergency || typed.trim() === name);
+  // What was looked at is what is done: with the consent, or without it.
+  const able = ready && possible && view.leave_unreadable === leave && !work.busy && (!emergency || typed.trim() === name);
   const overtaken = isConflict(work.fault);
   const promote = async () => {
     onWorking(true);
     await work.run(async () => {
       const from_backup = source && { file: source.file.token, passphrase: source.passphrase };
-      const done = await ask(session.platform, { act: 'promote', node: here ? 'self' : view.candidate, mode, expect_epoch: view.epoch, from_backup, leave_unreadable: false }, 'promoted').catch((reason: Fault) => {
+      const done = await ask(session.platform, { act: 'promote', node: here ? 'self' : view.candidate, mode, expect_epoch: view.epoch, from_backup, leave_unreadable: leave }, 'promoted').catch((reason: Fault) => {
         if (isConflict(reason)) onConflict();
         throw reason;
       });
@@ -71,6 +75,7 @@ export function Confirm({ view, source, here, ready, onWorking, onConflict, onDo
             {view.records_opened === view.records ? `All ${counted(view.records, 'record')} of ${name} opened.` : `${counted(view.records_opened, 'record')} of ${view.records} opened on ${name}.`}
           </p>
         )}
+        {!work.busy && !overtaken && <Unreadable view={view} leave={leave} onLeave={onLeave} />}
         {source && view.reminder && (
           <p className="muted">
             From {source.file.name}. Reminder: {view.reminder}
@@ -108,6 +113,45 @@ export function Confirm({ view, source, here, ready, onWorking, onConflict, onDo
         {!work.busy && possible && <Copied label="The same as a command" text={commandOf(view, source !== null)} />}
       </div>
     </section>
+  );
+}
+
+/** What would open on another standby only, and the consent that goes on all the same. */
+function Unreadable({ view, leave, onLeave }: { view: PreflightView; leave: boolean; onLeave: (leave: boolean) => void }) {
+  const { candidate_name: name, opens_more: other, missing_versions: missing } = view;
+  // Without what a master needs no consent helps.
+  const lacking = view.checks.some((check) => check.id === 'secret' && check.outcome === 'failed');
+  if (view.mode === 'planned' || lacking || !other || missing.length === 0) return null;
+  const versions = missing.map((one) => one.version);
+  const which = `${versions.length === 1 ? 'version' : 'versions'} ${versions.join(', ')}`;
+  const parts = missing.reduce((sum, one) => sum + one.parts, 0);
+  const noBackup = missing.some((one) => one.backup === null);
+  return (
+    <div className={`unreadable${leave ? ' given' : ''}`} role="group" aria-labelledby="unreadable">
+      <h3 id="unreadable" className="row">
+        <span className="tone-warn">
+          <ToneIcon tone="warn" />
+        </span>
+        {counted(parts, 'part')} would open nowhere
+      </h3>
+      <p className="muted small">
+        {name} lacks {which} of the master secret. {other.name} opens {other.parts === parts ? 'all of it' : `${count(other.parts)} of it`}: promote it instead, if you can.
+      </p>
+      <dl className="unreadable-list">
+        {missing.map((one) => (
+          <div key={one.version}>
+            <dt>Version {one.version}</dt>
+            <dd>
+              <span className="strong">{counted(one.parts, 'part')}</span> <span className="muted">(records, former revisions, stranded changes)</span>
+              <span className="small wrap-any">{one.backup === null ? <span className="tone-bad">No proven backup is known to hold it.</span> : <>Brought back by {one.backup}</>}</span>
+            </dd>
+          </div>
+        ))}
+      </dl>
+      <CheckBox selected={leave} onChange={onLeave}>
+        Leave what is under {which} unreadable until {noBackup ? 'it is found again' : 'its backup is restored'}
+      </CheckBox>
+    </div>
   );
 }
 

@@ -26,6 +26,8 @@ export function PromotePage({ status, fleet, wanted }: { status: StatusView; fle
   const [mode, setMode] = useState<PromotionMode | null>(null);
   const [source, setSource] = useState<Source | null>(null);
   const [restoring, setRestoring] = useState(false);
+  // The consent to leave unreadable what only another standby opens: off until a person gives it, and for what was shown only.
+  const [leave, setLeave] = useState(false);
   const [view, setView] = useState<{ of: PreflightView; at: number } | null>(null);
   const [looking, setLooking] = useState(false);
   const [fault, setFault] = useState<Fault | null>(null);
@@ -43,14 +45,15 @@ export function PromotePage({ status, fleet, wanted }: { status: StatusView; fle
   const backupFirst = candidate !== null && (needsBackup(candidate) || restoring);
   const allowed = isAdministrator(status);
 
-  const look = async (how: PromotionMode | null, from: Source | null) => {
+  const look = async (how: PromotionMode | null, from: Source | null, leave_unreadable = false) => {
     if (!candidate) return;
+    setLeave(leave_unreadable);
     const mine = ++round.current;
     setLooking(true);
     setFault(null);
     setTold(false);
     const node = candidate.here ? 'self' : candidate.id;
-    const read = (mode: PromotionMode) => ask(session.platform, { act: 'promote_preflight', node, mode, from_backup: from && { file: from.file.token, passphrase: from.passphrase }, leave_unreadable: false }, 'preflight');
+    const read = (mode: PromotionMode) => ask(session.platform, { act: 'promote_preflight', node, mode, from_backup: from && { file: from.file.token, passphrase: from.passphrase }, leave_unreadable }, 'preflight');
     const guess: PromotionMode = status.state === 'synced' ? 'planned' : 'emergency';
     try {
       let of = await read(how ?? guess);
@@ -166,6 +169,8 @@ export function PromotePage({ status, fleet, wanted }: { status: StatusView; fle
                 view={now}
                 source={source}
                 here={here}
+                leave={leave}
+                onLeave={(next) => void look(now.mode, source, next)}
                 ready={!looking && !overtaken}
                 onWorking={setPromoting}
                 onConflict={() => setTold(true)}

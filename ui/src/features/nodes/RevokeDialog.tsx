@@ -1,41 +1,28 @@
 // Revoke a node: what stops and what stays is said before, and its name is typed.
 
-import { useState } from 'react';
-
 import type { NodeEntryView } from '../../platform';
-import { Button, Dialog, FaultMessage, Field } from '../../shared/controls';
+import { Ask } from '../../shared/Ask';
 import { ask, useSession } from '../../shared/session';
 import { useDoing } from '../../shared/use';
 
 export function RevokeDialog({ node, onClose, onDone }: { node: NodeEntryView; onClose: () => void; onDone: () => void }) {
   const session = useSession();
-  const [typed, setTyped] = useState('');
   const work = useDoing();
-  const ready = typed.trim() === node.name && !work.busy;
-  const revoke = () =>
-    void work.run(async () => {
-      await ask(session.platform, { act: 'node_revoke', node: node.id }, 'nodes');
-      session.say(`${node.name} is revoked.`);
-      onDone();
-      onClose();
-    });
+  const revoke = async () => {
+    await ask(session.platform, { act: 'node_revoke', node: node.id }, 'nodes');
+    session.say(`${node.name} is revoked.`);
+    onDone();
+    onClose();
+  };
   return (
-    <Dialog
+    <Ask
       title={`Revoke ${node.name}?`}
-      open
-      alert
+      act="Revoke"
+      doing="Revoking…"
+      work={work}
+      typed={{ name: node.name, label: `Type ${node.name} to revoke it` }}
+      onAct={revoke}
       onClose={onClose}
-      locked={work.busy}
-      foot={
-        <>
-          <Button onPress={onClose} isDisabled={work.busy}>
-            Cancel
-          </Button>
-          <Button look="danger" onPress={revoke} isDisabled={!ready}>
-            {work.busy ? 'Revoking…' : 'Revoke'}
-          </Button>
-        </>
-      }
     >
       <dl className="facts consequences">
         <dt>Stops</dt>
@@ -46,8 +33,6 @@ export function RevokeDialog({ node, onClose, onDone }: { node: NodeEntryView; o
         <dd>All other nodes, as before.</dd>
       </dl>
       <p className="muted">It can’t be undone: the node would have to be invited again, with a new data directory.</p>
-      <Field label={`Type ${node.name} to revoke it`} value={typed} onChange={setTyped} autoFocus onKeyDown={(event) => event.key === 'Enter' && ready && revoke()} />
-      {work.fault && <FaultMessage fault={work.fault} />}
-    </Dialog>
+    </Ask>
   );
 }

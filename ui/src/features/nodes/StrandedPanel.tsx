@@ -4,7 +4,8 @@ import { Check, GitCompareArrows } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 
 import type { StrandedView } from '../../platform';
-import { Busy, Button, Dialog, FaultMessage, Message } from '../../shared/controls';
+import { Ask } from '../../shared/Ask';
+import { Busy, Button, FaultMessage, Message } from '../../shared/controls';
 import { KIND, applicationName, counted, when } from '../../shared/format';
 import { ask, useSession } from '../../shared/session';
 import { useDoing, useReading } from '../../shared/use';
@@ -119,33 +120,24 @@ function AllDialog({ act, changes, onClose, onDone }: { act: 'accept' | 'discard
   const many = counted(changes.length, 'stranded change');
   const replacing = changes.filter((change) => change.diverged).map((change) => change.name);
   const back = changes.filter((change) => change.present === null).map((change) => change.name);
-  const settle = () =>
-    void work.run(async () => {
-      // By their numbers: one that came meanwhile has not been read by anybody.
-      const ids = changes.map((change) => change.id);
-      const done = await ask(session.platform, { act: accept ? 'stranded_accept' : 'stranded_discard', ids }, 'stranded_done');
-      session.say(accept ? `${counted(done.accepted, 'change')} accepted.` : `${counted(done.discarded, 'change')} discarded.`);
-      onDone();
-      void session.refresh();
-      onClose();
-    });
+  const settle = async () => {
+    // By their numbers: one that came meanwhile has not been read by anybody.
+    const ids = changes.map((change) => change.id);
+    const done = await ask(session.platform, { act: accept ? 'stranded_accept' : 'stranded_discard', ids }, 'stranded_done');
+    session.say(accept ? `${counted(done.accepted, 'change')} accepted.` : `${counted(done.discarded, 'change')} discarded.`);
+    onDone();
+    void session.refresh();
+    onClose();
+  };
   return (
-    <Dialog
+    <Ask
       title={accept ? `Accept ${many}?` : `Discard ${many}?`}
-      open
-      alert
+      act={accept ? 'Accept all' : 'Discard all'}
+      doing="Working…"
+      look={accept ? 'primary' : 'danger'}
+      work={work}
+      onAct={settle}
       onClose={onClose}
-      locked={work.busy}
-      foot={
-        <>
-          <Button onPress={onClose} isDisabled={work.busy}>
-            Cancel
-          </Button>
-          <Button look={accept ? 'primary' : 'danger'} onPress={settle} isDisabled={work.busy}>
-            {work.busy ? 'Working…' : accept ? 'Accept all' : 'Discard all'}
-          </Button>
-        </>
-      }
     >
       {accept ? (
         <>
@@ -162,7 +154,6 @@ function AllDialog({ act, changes, onClose, onDone }: { act: 'accept' | 'discard
           No node keeps them, and no history shows their values. What stands here now stays as it is.
         </Message>
       )}
-      {work.fault && <FaultMessage fault={work.fault} />}
-    </Dialog>
+    </Ask>
   );
 }

@@ -54,7 +54,7 @@ export function couldBeMissing(view: PreflightView): string[] {
 /** The same as a command. */
 export function commandOf(view: PreflightView, backup: boolean): string {
   const own = backup ? 'self' : view.candidate_name;
-  return `sealport promote ${/^[\w.-]+$/.test(own) ? own : `"${own}"`}${view.mode === 'emergency' ? ' --emergency' : ''}${backup ? ' --from-backup FILE --passphrase-file -' : ''} --expect-epoch ${view.epoch}`;
+  return `sealport promote ${/^[\w.-]+$/.test(own) ? own : `"${own}"`}${view.mode === 'emergency' ? ' --emergency' : ''}${backup ? ' --from-backup FILE --passphrase-file -' : ''}${view.leave_unreadable ? ' --leave-unreadable' : ''} --expect-epoch ${view.epoch}`;
 }
 
 const TITLE: Record<string, string> = {
@@ -63,6 +63,7 @@ const TITLE: Record<string, string> = {
   secret: 'Master secret',
   replica: 'Replica',
   records: 'Records',
+  versions: 'Versions',
   clock: 'Clock',
   backup: 'Backup',
   votes: 'Votes',

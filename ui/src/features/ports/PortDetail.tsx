@@ -55,14 +55,23 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
     },
     [onDraft],
   );
+  // What was decided upon may be older than what stands: it is read again.
+  const onRefused = useCallback(
+    (reason: unknown) => {
+      sayFault(reason);
+      void refresh();
+    },
+    [sayFault, refresh],
+  );
   const onMark = useCallback(
     (property: PropertyView, secret: boolean) => {
-      ask(platform, { act: 'port_mark', port: id, path: property.path, secret }, 'saved').then(
+      const read = latest.current.port;
+      ask(platform, { act: 'port_mark', port: id, path: property.path, secret, if_revision: read?.revision ?? null, if_imprint: read?.imprint ?? null }, 'saved').then(
         () => refresh(),
-        sayFault,
+        onRefused,
       );
     },
-    [platform, id, refresh, sayFault],
+    [platform, id, refresh, onRefused],
   );
 
   const stale = Boolean(draft && port && draft.revision !== port.revision);
@@ -73,22 +82,22 @@ export function PortDetail({ id, draft, onDraft, onClose }: Props) {
   };
   const remove = () => {
     if (!port || port.deleted) return;
-    platform.call({ act: 'port_delete', port: id }).then(
-      async () => {
+    ask(platform, { act: 'port_delete', port: id, if_revision: port.revision, if_imprint: port.imprint }, 'saved').then(
+      async (deleted) => {
         onDraft(undefined);
         session.say(`${port.name} is deleted. Its history stays.`, {
           label: 'Undo',
-          run: () => void platform.call({ act: 'port_undelete', port: id }).then(session.refresh, session.sayFault),
+          run: () => void platform.call({ act: 'port_undelete', port: id, if_revision: deleted.revision, if_imprint: null }).then(session.refresh, session.sayFault),
         });
         await session.refresh();
       },
-      session.sayFault,
+      onRefused,
     );
   };
   const bringBack = () =>
-    void platform.call({ act: 'port_undelete', port: id }).then(
+    void platform.call({ act: 'port_undelete', port: id, if_revision: port?.revision ?? null, if_imprint: port?.imprint ?? null }).then(
       () => session.refresh(),
-      session.sayFault,
+      onRefused,
     );
 
   useCommand('review', () => draft && setReview(true));

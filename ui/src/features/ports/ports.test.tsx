@@ -104,6 +104,23 @@ test('another revision of the same number, after a change of master, is a confli
   expect(await screen.findByText(/is saved as revision 2/)).toBeVisible();
 });
 
+// Sabotage: leave the revision and the imprint out of the deletion, or of the mark.
+test('what is deleted, marked or brought back is what was read', async () => {
+  const { user, mock } = await openPort('SendOrders_SAP');
+  mock.history += 1;
+  await user.click(screen.getByRole('button', { name: 'Delete port' }));
+  expect(await screen.findByText(/is not as it was read: another revision 1 stands now than then/)).toBeVisible();
+  expect(screen.queryByText('This port is deleted. Its history stays.')).toBeNull();
+  // It was read again: now it is what stands.
+  await waitFor(() => expect(mock.calls.at(-1)!.act).not.toBe('port_delete'));
+  await user.click(screen.getByRole('button', { name: 'Delete port' }));
+  expect(await screen.findByText('This port is deleted. Its history stays.')).toBeVisible();
+  expect(mock.calls.filter((request) => request.act === 'port_delete')).toMatchObject([
+    { if_revision: 1, if_imprint: expect.stringMatching(/^1-1\./) },
+    { if_revision: 1, if_imprint: expect.stringMatching(/^1-2\./) },
+  ]);
+});
+
 // Sabotage: leave the sections open, or filter by label only.
 test('what is often edited stands first; the rest is folded, and found by label, path or value', async () => {
   const { user } = await openPort('SendOrders_SAP');
