@@ -241,8 +241,7 @@ fn a_master_hands_over_under_writes_and_nothing_acknowledged_is_lost() {
 }
 
 /// Nothing of the master comes into the candidate's replica for a while: until it does, nothing is handed over.
-/// Sabotage: compare nothing but the epoch in `may_hand_over`, and leave the same look out of `handover_for` and of
-/// `Store::hand_over`, since each of the three is enough.
+/// Sabotage: compare nothing but the epoch in `may_hand_over`, and leave the same look out of `handover_for`, since each is enough.
 #[test]
 fn a_candidate_that_lacks_a_write_is_waited_for() {
     let fleet = fleet_of(&[STANDBY]);
