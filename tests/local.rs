@@ -38,7 +38,7 @@ use sealport_node::{
 #[allow(dead_code, unreachable_pub, reason = "other tests use what is not used here")]
 mod served;
 
-use served::{DEADLINE, Served, a_port, wait_until};
+use served::{DEADLINE, Served, a_port, framed, wait_until};
 
 type Listener = Weak<dyn Fn(Notice) + Send + Sync>;
 
@@ -106,6 +106,7 @@ impl Handle for Fake {
                 drop(self.opened.wait_timeout_while(open, DEADLINE, |open| !*open).unwrap());
                 Ok(Response::Audit(empty_audit()))
             }
+            Request::AlertTest => panic!("as what is not right in an engine may"),
             _ => Err(Error::new(Code::RevisionConflict, "refused by the test").hint("as it should")),
         }
     }
@@ -158,6 +159,7 @@ fn heard(stream: &mut UnixStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Sabotage: name another origin than the socket in `serve`.
 #[test]
 fn requests_answers_notices_and_errors_come_through() {
     let served = serve();
@@ -190,6 +192,7 @@ fn requests_answers_notices_and_errors_come_through() {
     );
 }
 
+/// Sabotage: let `frame` make one of any length; the server refuses it then, in words that help nobody.
 #[test]
 fn a_large_request_comes_through_and_one_over_the_limit_is_refused() {
     // On a machine that is busy with other tests, 64 MiB take their time.
@@ -203,6 +206,7 @@ fn a_large_request_comes_through_and_one_over_the_limit_is_refused() {
     assert!(refused.hint.contains("fewer files"));
 }
 
+/// Sabotage: give the socket the mode 0o666.
 #[test]
 fn the_socket_is_private_and_goes_with_its_server() {
     let mut served = serve();
@@ -266,18 +270,16 @@ fn silence_and_half_a_request_end_at_the_deadline() {
         assert!(said.contains("did not come in time"), "{said}");
         assert!(start.elapsed() < Duration::from_secs(5));
     }
-    // A byte now and then does not win more time.
+    // A byte now and then does not win more time. Sabotage: count the deadline from each byte on; it is heard no end then.
     let mut stream = served.raw();
     let start = Instant::now();
     let mut dripping = stream.try_clone().unwrap();
     thread::scope(|scope| {
         scope.spawn(move || {
-            while start.elapsed() < DEADLINE && dripping.write_all(&[0]).is_ok() {
-                thread::sleep(Duration::from_millis(60));
-                let _ = dripping.flush();
-                if start.elapsed() > Duration::from_millis(150) {
-                    break;
-                }
+            dripping.write_all(&[0, 0, 16, 0]).unwrap();
+            // Until the server hangs up.
+            while start.elapsed() < DEADLINE && dripping.write_all(b" ").is_ok() {
+                thread::sleep(Duration::from_millis(40));
             }
         });
         assert!(!heard(&mut stream).is_empty());
@@ -285,6 +287,7 @@ fn silence_and_half_a_request_end_at_the_deadline() {
     assert!(start.elapsed() < Duration::from_secs(5));
 }
 
+/// Sabotage: say why JSON is none in its own words, which repeat it; take any length.
 #[test]
 fn nonsense_is_refused_without_saying_it_again() {
     let served = serve();
@@ -303,6 +306,7 @@ fn nonsense_is_refused_without_saying_it_again() {
     assert!(ask(&served.client(), Request::PortMissing).is_ok());
 }
 
+/// Sabotage: keep a connection in the list when it is over.
 #[test]
 fn connections_are_bounded_and_come_free_again() {
     let served = serve();
@@ -330,6 +334,7 @@ fn connections_are_bounded_and_come_free_again() {
     wait_until("one comes free", || ask(&served.client(), Request::PortMissing).is_ok());
 }
 
+/// Sabotage: cancel nothing when the server goes; let it keep its handle.
 #[test]
 fn dropping_the_server_cancels_what_is_under_way_and_lets_go_of_the_handle() {
     let mut served = serve();
@@ -347,6 +352,18 @@ fn dropping_the_server_cancels_what_is_under_way_and_lets_go_of_the_handle() {
     assert_eq!(Arc::strong_count(&served.fake), 1);
 }
 
+/// Who asked for it would wait for ever. Sabotage: hang up behind `serve` alone, and not where it panics.
+#[test]
+fn a_request_that_breaks_is_an_error_to_who_asked() {
+    let served = serve();
+    let client = served.client();
+    let (say, said) = mpsc::channel();
+    thread::spawn(move || say.send(ask(&client, Request::AlertTest).unwrap_err().code));
+    assert_eq!(said.recv_timeout(DEADLINE), Ok(Code::Unavailable));
+    assert!(ask(&served.client(), Request::PortMissing).is_ok());
+}
+
+/// Sabotage: let the door try once; let it open the directory whether it is served or not.
 #[test]
 fn the_door_leads_to_the_server_or_opens_here() {
     fn opener(config: Config) -> Result<Arc<dyn Handle>, Error> {
@@ -485,8 +502,7 @@ fn listener() -> (Hear, mpsc::Receiver<Notice>) {
 }
 
 /// A window beside a service hears at once what happens there, and again after the service was started anew.
-/// Sabotage: end the client's thread where the server goes; say nothing to who begins to listen; keep a listener that is
-/// gone.
+/// Sabotage: end the client's thread where the server goes; keep a listener that is gone, in the server or in the client.
 #[test]
 fn who_listens_hears_what_happens_and_finds_a_server_that_was_away() {
     let mut served = serve();
@@ -542,7 +558,7 @@ fn a_listener_that_takes_nothing_holds_nobody_up_and_is_hung_up_on() {
 }
 
 /// The real engine behind the real socket: a write by one command is heard by a window of another process.
-/// Sabotage: let `Service::subscribe` hear nothing.
+/// Sabotage: let `Engine::subscribe` keep nobody, or say nothing to who begins to listen.
 #[test]
 fn a_write_by_a_command_is_heard_by_a_listener_at_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -575,11 +591,6 @@ fn a_write_by_a_command_is_heard_by_a_listener_at_once() {
         }
     }
     drop(service);
-}
-
-fn framed(content: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(content.len()).unwrap();
-    [&length.to_be_bytes(), content].concat()
 }
 
 fn slow_import() -> Vec<u8> {

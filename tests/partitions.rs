@@ -351,8 +351,9 @@ fn ways_are_cut_and_nothing_is_lost() {
     println!("4 cuts; set up in {set:?}, all in {:?}", begun.elapsed());
 }
 
-/// Sabotage: leave `take_own_spool` out of `Engine::doubt`: what stranded on the first master stays on it, since it is the
-/// master again.
+/// That a node which is the master again takes what stranded on it before is seen here by chance alone, and for certain in
+/// `promotion/emergency.rs`. Sabotage: leave `keep_parted` out of `arrive`: what was acknowledged is lost. Let `Engine::granted`
+/// not stand the old master down: there are two.
 #[test]
 fn the_master_changes_while_ways_are_cut_and_nothing_is_lost() {
     let Some(masters) = masters::Masters::make() else { return };

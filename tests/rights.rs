@@ -398,7 +398,7 @@ fn revocation_holds_from_the_next_request_and_ends_a_held_poll() {
     assert!(took < Duration::from_secs(10));
 }
 
-/// Sabotage: the time left out of the check of a token and of its use.
+/// Sabotage: the time left out of the check of a token and of its use, since each is enough; leave a used token in its table.
 #[test]
 fn a_token_lets_one_node_in_once_within_its_time() {
     let master = Master::start();
@@ -499,8 +499,8 @@ fn a_spool_that_is_sent_twice_at_once_is_in_the_trail_once() {
     assert_eq!(counts, (100, 100));
 }
 
-/// A grant counts by its signature alone, whoever brings it; a lower one changes nothing. Sabotage, still to be tried: let
-/// `prove_grant` take any signature.
+/// A grant counts by its signature alone, whoever brings it; a lower one changes nothing.
+/// Sabotage: let `prove_grant` take any signature.
 #[test]
 fn a_forged_grant_is_refused_and_a_true_one_ends_the_master() {
     let master = Master::start();

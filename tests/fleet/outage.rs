@@ -59,7 +59,7 @@ fn status_shape(status: &Value, state: &str, possible: bool) {
     assert_eq!(status["sealing"]["possible"], possible, "{status}");
 }
 
-/// Sabotage, still to be tried: `may_open` refused where the master is unreachable; the secret not stored in custody; the spool
+/// Sabotage: `may_open` refused where the master is unreachable; the secret not stored in custody; the spool
 /// kept in memory; `DEGRADED_MISSES` and `DEGRADED_AFTER` made endless.
 #[test]
 fn an_outage_costs_nobody_their_reads() {

@@ -14,7 +14,8 @@ use super::{
     proxy::{Proxy, Way},
 };
 
-/// Sabotage, still to be tried: `deadline` of a poll and `STALL` made an hour; a new connection for each poll.
+/// Sabotage: the deadline of a poll made an hour, in the machine and in its request, since each is enough; `STALL` of a body made
+/// an hour; a new connection for each poll.
 #[test]
 fn a_quiet_poll_is_small_and_a_bad_way_is_bounded() {
     let mut fleet = Fleet::new();
@@ -24,14 +25,23 @@ fn a_quiet_poll_is_small_and_a_bad_way_is_bounded() {
     fleet.json(0, "port import", &[&file]);
     fleet.json(1, "config set", &["sync_interval", "5s"]);
     fleet.until_equal(&[1]);
+    // What passed when so many more polls have begun, the last of them wholly: it waits at the master now.
+    let after = |count: u64| {
+        let (_, turns) = proxy.passed();
+        let (mut last, mut same) = ((0, 0), 0);
+        wait("so many more polls, and nothing on the way", PATIENCE, || {
+            let now = proxy.passed();
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+            if now.1 >= turns + count && same >= 3 { Ok(()) } else { Err(format!("{now:?}")) }
+        });
+        last
+    };
     // Quiet from here on: the second poll ends after the settings have come into force.
-    let (_, turns) = proxy.passed();
-    wait("polls are quiet", PATIENCE, || {
-        if proxy.passed().1 >= turns + 2 { Ok(()) } else { Err(String::new()) }
-    });
-    let (bytes, turns) = proxy.passed();
-    wait("three more", PATIENCE, || if proxy.passed().1 >= turns + 3 { Ok(()) } else { Err(String::new()) });
-    let (more, polls) = proxy.passed();
+    let (bytes, turns) = after(2);
+    let connections = proxy.connections();
+    let (more, polls) = after(3);
+    assert_eq!(proxy.connections(), connections, "a poll takes the connection that is there");
     let each = (more - bytes) / (polls - turns);
     println!(
         "a poll with nothing new: {each} bytes on the wire, of TLS records in both directions, over {} polls",
@@ -63,6 +73,13 @@ fn a_quiet_poll_is_small_and_a_bad_way_is_bounded() {
         fleet.until_equal(&[1]);
         println!("{way:?}: synced {:?} after the way is good again; {memory}", begun.elapsed());
     }
+    // A body of which nothing comes any more is given up, and fetched by another connection.
+    proxy.set(Way::Stuck);
+    fleet.desk.file("Way.xml", &ports("Way", 60, 4));
+    fleet.json(0, "port import", &[&file]);
+    wait("an answer is stuck", PATIENCE, || if proxy.stuck() { Ok(()) } else { Err(String::new()) });
+    proxy.set(Way::Open);
+    println!("a body that was stuck: equal after {:?}", fleet.until_equal(&[1]));
     assert!(fleet.read_all(1) != all, "the changes came");
     assert!(fleet.read_all(1) == fleet.read_all(0));
 }

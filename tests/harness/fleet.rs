@@ -5,7 +5,10 @@ use std::{
     io::{BufRead, BufReader, Read as _},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -342,5 +345,14 @@ pub fn wait(what: &str, patience: Duration, mut holds: impl FnMut() -> Result<()
         }
         // Each look starts a command: what is waited for needs the processor too.
         thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Says when it goes that all is over: threads at work end also where a test ends badly, which would wait for them for ever.
+pub struct Ends<'a>(pub &'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -22,6 +22,9 @@ pub enum Way {
     Slow,
     /// Answers end after 200 bytes, with a reset.
     Reset,
+    /// Long answers stop after 40,000 bytes, and nothing comes on their connection any more, however the way is then.
+    #[allow(dead_code, reason = "a benchmark has no use for it")]
+    Stuck,
 }
 
 struct Shared {
@@ -30,6 +33,8 @@ struct Shared {
     bytes: AtomicU64,
     /// How often the node began to speak after the master had spoken: requests.
     turns: AtomicU64,
+    connections: AtomicU64,
+    stuck: AtomicBool,
     ended: AtomicBool,
     to: SocketAddr,
 }
@@ -50,6 +55,8 @@ impl Proxy {
             way: Mutex::new(Way::Open),
             bytes: AtomicU64::new(0),
             turns: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            stuck: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             to,
         });
@@ -59,6 +66,7 @@ impl Proxy {
                 if passing.ended.load(Ordering::Relaxed) {
                     return;
                 }
+                passing.connections.fetch_add(1, Ordering::Relaxed);
                 let passing = passing.clone();
                 thread::spawn(move || pass(node, &passing));
             }
@@ -74,6 +82,18 @@ impl Proxy {
     /// Bytes and requests that passed so far.
     pub fn passed(&self) -> (u64, u64) {
         (self.shared.bytes.load(Ordering::Relaxed), self.shared.turns.load(Ordering::Relaxed))
+    }
+
+    /// Connections that were begun so far.
+    #[allow(dead_code, reason = "a benchmark counts none")]
+    pub fn connections(&self) -> u64 {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// Whether an answer is stuck.
+    #[allow(dead_code, reason = "a benchmark has no use for it")]
+    pub fn stuck(&self) -> bool {
+        self.shared.stuck.load(Ordering::Relaxed)
     }
 }
 
@@ -116,11 +136,14 @@ fn carry(mut from: TcpStream, mut to: TcpStream, shared: &Shared, asked: &Atomic
                     shared.turns.fetch_add(1, Ordering::Relaxed);
                 }
                 if !up {
-                    asked.store(false, Ordering::Relaxed);
-                    answered += length;
+                    answered = if asked.swap(false, Ordering::Relaxed) { length } else { answered + length };
                 }
                 if slow {
                     thread::sleep(Duration::from_secs(1));
+                }
+                while way == Way::Stuck && answered > 40_000 && !shared.ended.load(Ordering::Relaxed) {
+                    shared.stuck.store(true, Ordering::Relaxed);
+                    thread::sleep(Duration::from_millis(50));
                 }
                 let cut = way == Way::Reset && answered > 200;
                 if to.write_all(&buffer[..if cut { length / 2 } else { length }]).is_err() || cut {

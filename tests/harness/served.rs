@@ -86,3 +86,9 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// A frame of the local socket with this content.
+pub fn framed(content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len()).unwrap();
+    [&length.to_be_bytes(), content].concat()
+}

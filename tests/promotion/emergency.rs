@@ -11,8 +11,8 @@ use super::{
     Fleet, PATIENCE, PROCESSING, STANDBY, desk, equal, fleet::Machine, fleet_of, list, told, until_role, wait,
 };
 
-/// Sabotage: leave `keep_parted` out of `arrive`; nothing is stranded then. Still to be tried: let `granted` not stand the old
-/// master down.
+/// Sabotage: leave `keep_parted` out of `arrive`: nothing is stranded. Let `Engine::granted` not stand the old master down: it
+/// takes a write of its own.
 #[test]
 fn a_lost_master_is_replaced_and_stands_down_when_it_returns() {
     let fleet = fleet_of(&[STANDBY, PROCESSING, STANDBY]);
@@ -135,7 +135,41 @@ fn a_lost_master_is_replaced_and_stands_down_when_it_returns() {
     assert!(audit["broken_at"].is_null(), "{audit}");
 }
 
-/// Sabotage, still to be tried: compare nothing with `seen` in `contradicts`.
+/// A former master can't tell what stranded on it before it is the master again: then it takes that into the list itself.
+/// Sabotage: leave `take_own_spool` out of `Engine::doubt`. Seen: nothing is stranded.
+#[test]
+fn what_stranded_on_a_node_that_is_the_master_again_is_in_the_list() {
+    let fleet = fleet_of(&[STANDBY]);
+    fleet.kill(1);
+    fleet.json(0, "port set", &["Work.P3", "Address=ftp://alone.example"]);
+    fleet.kill(0);
+    fleet.start(1);
+    fleet.json(1, "promote self --emergency --yes", &[]);
+    let hold =
+        "CREATE TRIGGER held BEFORE INSERT ON stranded BEGIN SELECT RAISE(ABORT, 'held by the test'); END";
+    fleet.database(1).execute_batch(hold).unwrap();
+    fleet.start(0);
+    until_role(&fleet, 0, "standby", 2);
+    let kept = "SELECT count(*) FROM spool WHERE entry LIKE '%envelope%'";
+    let kept =
+        |number: usize| -> u64 { fleet.database(number).query_row(kept, [], |row| row.get(0)).unwrap() };
+    assert_eq!(kept(0), 1);
+    fleet.json(0, "promote self", &[]);
+    fleet.database(1).execute_batch("DROP TRIGGER held").unwrap();
+    until_role(&fleet, 0, "master", 3);
+    wait("it is in the list", PATIENCE, || {
+        let here = list(&fleet, 0);
+        if here.len() == 1 { Ok(()) } else { Err(format!("{here:?}")) }
+    });
+    assert_eq!(kept(0), 0);
+    until_role(&fleet, 1, "standby", 3);
+    fleet.json(1, "stranded accept --all", &[]);
+    let shown = fleet.json(0, "port show", &["Work.P3"]).to_string();
+    assert!(shown.contains("alone.example"), "{shown}");
+    equal(&fleet, 0, &[1]);
+}
+
+/// Sabotage: compare neither `seen` nor the trail in `contradicts`, since each is enough here.
 #[test]
 fn a_database_that_was_set_back_is_accepted_by_name() {
     let fleet = fleet_of(&[STANDBY]);
@@ -171,7 +205,8 @@ fn a_database_that_was_set_back_is_accepted_by_name() {
     assert!(shown.contains("ftp://new.example/2"), "{shown}");
 }
 
-/// Sabotage, still to be tried: leave the comparison of systems out of `custody_check`.
+/// Sabotage: leave the comparison of systems out of `custody_check`: it is refused for another reason, which says nothing of
+/// whose backup it is.
 #[test]
 fn a_backup_makes_a_processing_node_the_master() {
     let fleet = fleet_of(&[PROCESSING, PROCESSING]);

@@ -319,6 +319,7 @@ fn noting(kinds: &[&str]) -> Fleet {
 
 /// Whoever made a step durable dies behind it and is started again; until the candidate knows its grant also the other one. From
 /// then on they are no more to each other than any node and its master.
+/// Sabotage: let `follow` leave a seat that was granted before; let `membership_of` take the file as it is; promise in memory alone.
 #[test]
 fn a_hand_over_is_cut_off_behind_each_step_and_ends_by_itself() {
     let fleet = noting(&[STANDBY]);
@@ -345,6 +346,8 @@ fn a_hand_over_is_cut_off_behind_each_step_and_ends_by_itself() {
 }
 
 /// The same where the master is lost. What only it had is stranded, once, wherever it died on its way back.
+/// Sabotage: promise in memory alone; tell nothing in `tell_stood_down`; leave `keep_parted` out of `arrive`; let `membership_of`
+/// take the file as it is.
 #[test]
 fn an_emergency_is_cut_off_behind_each_step_and_ends_by_itself() {
     let fleet = noting(&[STANDBY, STANDBY]);

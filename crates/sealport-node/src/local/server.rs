@@ -193,10 +193,7 @@ fn welcome(stream: Stream, shared: &Arc<Shared>) {
     drop(connections);
     let listed = Listed { connection, shared: Arc::clone(shared) };
     // Where no thread can be had, dropping `listed` closes the connection.
-    let _ = thread::Builder::new().name("local request".to_owned()).spawn(move || {
-        serve(&listed);
-        hang_up(&listed.connection.stream);
-    });
+    let _ = thread::Builder::new().name("local request".to_owned()).spawn(move || serve(&listed));
 }
 
 fn serve(listed: &Listed) {
@@ -287,7 +284,7 @@ fn tell(connection: &Arc<Connection>, shared: &Shared) {
     let _ = frame::read::<serde::de::IgnoredAny>(&connection.stream, None);
 }
 
-/// A connection in the list; dropping it takes it off.
+/// A connection in the list; dropping it hangs up, also where its request panicked, and takes it off.
 struct Listed {
     connection: Arc<Connection>,
     shared: Arc<Shared>,
@@ -295,6 +292,7 @@ struct Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
+        hang_up(&self.connection.stream);
         self.shared.connections().retain(|other| !Arc::ptr_eq(other, &self.connection));
         self.shared.one_less.notify_all();
     }
