@@ -20,6 +20,7 @@ const CORE_MAY_USE: &[&str] = &[
     "base64",
     "hkdf",
     "jiff",
+    "memchr",
     "quick-xml",
     "rand_core",
     "secrecy",

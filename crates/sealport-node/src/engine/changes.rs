@@ -162,8 +162,11 @@ impl System {
         self.may_seal()?;
         let follower = self.follower().ok_or_else(|| self.no_way())?;
         // Not borrowed while the write is under way: what it brings back moves the position.
-        let epoch = self.position.borrow().at.epoch;
-        let answer = follower.write(&change, epoch)?;
+        let (epoch, audit) = {
+            let position = self.position.borrow();
+            (position.at.epoch, position.audit.clone())
+        };
+        let answer = follower.write(&change, epoch, audit)?;
         follower.arrived(self, answer.generation)?;
         Ok(Wrote {
             generation: answer.generation,

@@ -453,7 +453,8 @@ mod tests {
         let write = |put: &crate::store::Put| {
             let puts = vec![RecordLine::from(put)];
             let acts = vec![ActLine::from(&own_act("port.edit", "a port", ""))];
-            engine.write_for(&node, WriteAsk { epoch, puts, read: Vec::new(), acts })
+            let audit = Default::default();
+            engine.write_for(&node, WriteAsk { epoch, puts, read: Vec::new(), audit, acts })
         };
         write(&put).map_err(|e| e.to_string()).map(drop).unwrap();
         until(&engine, RotationPhase::Done);

@@ -8,7 +8,9 @@ use sealport_core::{
     backup::from_hex,
     bundle::Holder,
     id::Generation,
-    machine::{Answer, Ask, Body, Head, KeySetMark, MasterFacts, State, master::answer, shared_until},
+    machine::{
+        Answer, Ask, AuditMark, Body, Head, KeySetMark, MasterFacts, State, master::answer, shared_until,
+    },
     record::{DocumentHead, PortSummary, RecordKind, from_plain},
     seal,
     secret::SecretText,
@@ -260,6 +262,14 @@ impl Engine {
     pub fn write_for(&self, node: &NodeRow, ask: WriteAsk) -> Result<WriteAnswer, Error> {
         let system = self.system()?;
         system.may_seal()?;
+        // Before its next poll finds it. In another epoch it may have what this master does not; its write is refused for that.
+        if ask.epoch == system.position().borrow().at.epoch && !self.has_entry(&ask.audit)? {
+            return Err(Error::new(
+                Code::EncryptionUnavailable,
+                format!("This master lacks history that {} has: its database was set back.", node.name),
+            )
+            .hint("Look at `sealport status` on that node for what to do."));
+        }
         let not_ours = || Error::new(Code::Usage, "The write is not one of ours.");
         let mut read = match ask.read {
             none if none.is_empty() => vec![None; ask.puts.len()],
@@ -295,6 +305,12 @@ impl Engine {
         };
         self.changed(generation);
         Ok(WriteAnswer { generation, standby: kept.and_then(|kept| kept.standby) })
+    }
+
+    /// Whether this trail has that very entry.
+    fn has_entry(&self, mark: &AuditMark) -> Result<bool, Error> {
+        let known = self.system()?.gate(|store| store.audit_hash(mark.line))?;
+        Ok(mark.line == 0 || known.as_ref() == Some(&mark.hash))
     }
 
     /// Takes what a node did of its own into the trail, each entry once.
@@ -488,7 +504,7 @@ mod tests {
         STANDARD.encode(bytes)
     }
 
-    /// Sabotage: leave `prove_row` out of `write_for`; or the comparison of versions out of it; or take a write without entries.
+    /// Sabotage: leave `prove_row` out of `write_for`; or the comparison of versions out of it; or take a write without entries; or leave `has_entry` out.
     #[test]
     fn what_a_node_sends_is_opened_before_it_counts() {
         let engine = Engine::explore().unwrap();
@@ -504,10 +520,14 @@ mod tests {
         let opened = system.port(list()[0].id).unwrap();
         let put = system.seal_edit(&opened.row, &opened.head, &opened.port).unwrap();
         let acts = vec![ActLine::from(&own_act("port.edit", "a port", ""))];
-        let write = |line: RecordLine, acts: &Vec<ActLine>| {
+        let write_after = |audit: AuditMark, line: RecordLine, acts: &Vec<ActLine>| {
             let epoch = system.position().borrow().at.epoch;
-            engine
-                .write_for(&node, WriteAsk { epoch, puts: vec![line], read: Vec::new(), acts: acts.clone() })
+            let puts = vec![line];
+            engine.write_for(&node, WriteAsk { epoch, puts, read: Vec::new(), audit, acts: acts.clone() })
+        };
+        let write = |line, acts: &Vec<ActLine>| {
+            let audit = system.position().borrow().audit.clone();
+            write_after(audit, line, acts)
         };
         let spoilt: [fn(&mut RecordLine); 6] = [
             |line| line.envelope = flipped(&line.envelope),
@@ -527,6 +547,17 @@ mod tests {
         let refused = write(RecordLine::from(&put), &Vec::new()).err().unwrap();
         assert_eq!(refused.code, Code::Usage, "without an entry: {refused}");
         assert_eq!(list()[0].revision, opened.row.revision);
+        // From a node that has more than this master, or another history.
+        let here = system.position().borrow().audit.clone();
+        for audit in [
+            AuditMark { line: here.line + 1, ..here.clone() },
+            AuditMark { hash: "other".to_owned(), ..here },
+        ] {
+            let refused = write_after(audit, RecordLine::from(&put), &acts).err().unwrap();
+            assert_eq!(refused.code, Code::EncryptionUnavailable, "{refused}");
+            assert!(refused.message.contains("set back"), "{refused}");
+            assert_eq!(list()[0].revision, opened.row.revision);
+        }
         write(RecordLine::from(&put), &acts).unwrap();
         assert_eq!(list()[0].revision, put.revision);
     }

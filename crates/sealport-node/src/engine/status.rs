@@ -8,6 +8,7 @@ use sealport_core::{
         AuditListView, AuditView, BackupRecordView, BackupStatusView, CountsView, MasterView, NodeRole,
         NodeState, NodeView, PortKind, SealingView, SecretStatusView, StatusView, SyncView, SystemView,
     },
+    seal::OpenError,
 };
 
 use super::{Engine, alerts, fleet::sync_age, held, now, system::System};
@@ -105,10 +106,15 @@ fn fill(
     let sealing = sealing(system);
     let newest = backups.iter().find(|backup| backup.holds(row.active_version));
     let age = newest.map(|backup| now().seconds_since(backup.proven));
-    // A record that does not open is told, and keeps nobody from knowing how the node is.
-    let (counts, unreadable) = match unlocked.is_ok() && system.may_open().is_ok() {
-        true => counts(system).map_or_else(|error| (no_counts(), Some(error)), |counts| (counts, None)),
-        false => (no_counts(), None),
+    let counted = match unlocked.is_ok() && system.may_open().is_ok() {
+        true => counts(system),
+        false => Ok(no_counts()),
+    };
+    let (counts, unreadable) = match counted {
+        // A record that does not open is told, and keeps nobody from knowing how the node is. A database that is torn
+        // does: a service that does not start is started again, and makes it anew.
+        Err(error) if is_of_a_record(&error) => (no_counts(), Some(error)),
+        counted => (counted?, None),
     };
     let alerts = alerts::of(&alerts::Facts {
         state,
@@ -219,6 +225,11 @@ fn sealing(system: &System) -> SealingView {
 fn certificate_left(system: &System) -> Option<i64> {
     let expires = system.follower()?.certificate_expires()?;
     Some(expires.as_millis() - now().as_millis())
+}
+
+/// Whether a single record did not open.
+fn is_of_a_record(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<OpenError>())
 }
 
 fn counts(system: &System) -> Result<CountsView, Error> {

@@ -184,6 +184,11 @@ pub struct WriteAsk {
     /// on one; empty from a node that does not say.
     #[serde(default)]
     pub read: Vec<Option<String>>,
+    /// The last entry of the trail that the node has: a master that lacks it was set back. Line 0 from a node that does not
+    /// say.
+    #[serde(default)]
+    #[schema(value_type = serde_json::Value)]
+    pub audit: AuditMark,
     pub acts: Vec<ActLine>,
 }
 

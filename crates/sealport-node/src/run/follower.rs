@@ -14,8 +14,8 @@ use sealport_core::{
     backup::hex,
     id::{Epoch, Generation, KeyVersion, NodeId},
     machine::{
-        CustodyFact, Effects, Event, Facts, Marks, Node, Notify, Persist, ProvenGrant, Send, Settings,
-        Standing, event::PollId,
+        AuditMark, CustodyFact, Effects, Event, Facts, Marks, Node, Notify, Persist, ProvenGrant, Send,
+        Settings, Standing, event::PollId,
     },
 };
 use tokio::{
@@ -176,11 +176,12 @@ impl Follower {
 
     /// Sends a write, and says what the master made of it. An answer that was lost is asked for once more: the very
     /// same write is not written twice.
-    pub fn write(&self, change: &Change, epoch: Epoch) -> Result<WriteAnswer, Error> {
+    pub fn write(&self, change: &Change, epoch: Epoch, audit: AuditMark) -> Result<WriteAnswer, Error> {
         let ask = WriteAsk {
             epoch,
             puts: change.puts.iter().map(Into::into).collect(),
             read: change.puts.iter().map(|put| put.read.map(|read| hex(&read))).collect(),
+            audit,
             acts: change.acts.iter().map(Into::into).collect(),
         };
         self.runtime.block_on(async {
