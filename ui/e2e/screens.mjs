@@ -90,7 +90,7 @@ export const screens = [
     },
   },
   { name: '10-overview', walk: async (page) => page.getByText('port.import').first().waitFor() },
-  { name: '11-overview-later', query: '?state=later', walk: async (page) => page.getByText('No proven backup').waitFor() },
+  { name: '11-overview-later', query: '?state=later', walk: async (page) => page.getByText('No proven backup.', { exact: true }).waitFor() },
   { name: '12-overview-locked', query: '?state=locked', walk: async (page) => page.getByRole('alert').waitFor() },
   { name: '17-custody-locked', query: '?locked=custody_locked', walk: async (page) => { await page.getByLabel('Custody passphrase').fill('wrong'); await button(page, 'Unlock').click(); await page.getByText('The passphrase is wrong.').waitFor(); } },
   { name: '13-overview-small', size: [1024, 700], walk: async (page) => page.getByText('port.import').first().waitFor() },
