@@ -125,8 +125,9 @@ impl Store {
     /// Carries out a change, whole or not at all, and gives the generation that it made.
     ///
     /// # Errors
-    /// `internal` where it has no audit entry, `revision_conflict` where a record was written since it was read, `already_exists` where a new port has the
-    /// identity of another, `encryption_unavailable` where a record is not sealed under the active version.
+    /// `internal` where it has no audit entry, `revision_conflict` where a record was written since it was read,
+    /// `already_exists` where a new port has the identity of another, `encryption_unavailable` where a record is not sealed
+    /// under the active version.
     pub fn write(&mut self, change: &Change) -> Result<Generation> {
         if change.acts.is_empty() && change.changes() {
             return Err(Error::new(
