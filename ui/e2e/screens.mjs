@@ -93,6 +93,16 @@ export const screens = [
   { name: '11-overview-later', query: '?state=later', walk: async (page) => page.getByText('No proven backup.', { exact: true }).waitFor() },
   { name: '12-overview-locked', query: '?state=locked', walk: async (page) => page.getByRole('alert').waitFor() },
   { name: '17-custody-locked', query: '?locked=custody_locked', walk: async (page) => { await page.getByLabel('Custody passphrase').fill('wrong'); await button(page, 'Unlock').click(); await page.getByText('The passphrase is wrong.').waitFor(); } },
+  {
+    name: '18-closing',
+    query: '?node=degraded',
+    walk: async (page) => {
+      await page.getByRole('link', { name: /Missing secrets/ }).click();
+      await page.getByLabel('Password of SendPayroll').fill('only here');
+      await page.keyboard.press('Control+q');
+      await page.getByRole('alertdialog').getByText('Nothing can be sealed now').waitFor();
+    },
+  },
   { name: '13-overview-small', size: [1024, 700], walk: async (page) => page.getByText('port.import').first().waitFor() },
   {
     name: '14-sample',

@@ -121,13 +121,19 @@ fn window(steps: &mut Steps) -> Done {
         Ok(())
     })?;
     let session = session.ok_or_else(|| Stop::new("the session is gone", "run the command again"))?;
+    let command = &mut end_to_end(&session, "debug")?;
+    let command = command.args(["--", "--nocapture", "--test-threads=1"]);
+    steps.run("end to end in the real window", hint, std::slice::from_mut(command))
+}
+
+/// The end-to-end test in a session, with the programs of this profile.
+fn end_to_end(session: &Session, profile: &str) -> Result<std::process::Command, Stop> {
     let mut command = workspace("test", &["--test", "e2e"]);
     session.enter(&mut command);
     command
-        .env("SEALPORT_BIN_DIR", tool::target().join("debug"))
-        .env("SEALPORT_ARTIFACTS", tool::artifacts()?)
-        .args(["--", "--nocapture", "--test-threads=1"]);
-    steps.run("end to end in the real window", hint, &mut [command])
+        .env("SEALPORT_BIN_DIR", tool::target().join(profile))
+        .env("SEALPORT_ARTIFACTS", tool::artifacts()?);
+    Ok(command)
 }
 
 /// Measures the window of a release build, as people have it, in a session of its own.
@@ -135,16 +141,9 @@ pub fn window_speed() -> Done {
     setup::system(&[Part::Build, Part::Headless, Part::Tests])?;
     setup::page()?;
     tool::run(&mut tool::cargo(&["build", "--locked", "--release", "--workspace", "--bins"]))?;
-    let mut build = workspace("test", &["--test", "e2e", "--no-run"]);
-    tool::run(&mut build)?;
+    tool::run(&mut workspace("test", &["--test", "e2e", "--no-run"]))?;
     let session = Session::start(1400, 1000)?;
-    let mut command = workspace("test", &["--test", "e2e"]);
-    session.enter(&mut command);
-    command
-        .env("SEALPORT_BIN_DIR", tool::target().join("release"))
-        .env("SEALPORT_ARTIFACTS", tool::artifacts()?)
-        .args(["--", "--ignored", "--nocapture", "speed"]);
-    tool::run(&mut command)
+    tool::run(end_to_end(&session, "release")?.args(["--", "--ignored", "--nocapture", "speed"]))
 }
 
 #[cfg(test)]

@@ -171,13 +171,12 @@ impl Slots {
         other_tree: &Tree<'_>,
     ) -> Option<impl Iterator<Item = (&'s Slot, &'s Slot)>> {
         let mut twins = Twins { trees: (tree, other_tree), known: vec![NodeId::MAX; tree.len()] };
-        let name = |tree: &Tree<'_>, of: &Transport| {
-            tree.child_value(of.node, "@Name").as_deref().map(str::to_owned)
-        };
         let alike = self.slots.len() == other.slots.len()
             && self.transports.len() == other.transports.len()
             && self.transports.iter().zip(&other.transports).all(|(one, another)| {
-                twins.are(one.node, another.node) && name(tree, one) == name(other_tree, another)
+                let (name, other_name) =
+                    (tree.child_value(one.node, "@Name"), other_tree.child_value(another.node, "@Name"));
+                twins.are(one.node, another.node) && name.as_deref() == other_name.as_deref()
             })
             && self.slots.iter().zip(&other.slots).all(|(one, another)| {
                 let step = match (&one.place, &another.place) {
@@ -226,7 +225,7 @@ impl Twins<'_, '_> {
             return self.known[one as usize] == other;
         }
         let (tree, other_tree) = self.trees;
-        let parents = match (tree.parent(one), other_tree.parent(other)) {
+        let are = match (tree.parent(one), other_tree.parent(other)) {
             (None, None) => true,
             (Some(parent), Some(other_parent)) => {
                 tree.node(one).is_attribute == other_tree.node(other).is_attribute
@@ -236,10 +235,10 @@ impl Twins<'_, '_> {
             }
             _ => false,
         };
-        if parents {
+        if are {
             self.known[one as usize] = other;
         }
-        parents
+        are
     }
 }
 

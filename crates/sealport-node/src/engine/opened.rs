@@ -58,15 +58,15 @@ impl System {
     /// The present revision of a port.
     pub(super) fn port(&self, id: RecordId) -> Result<Opened, Error> {
         let row = self.read(|store| store.record(id))?.filter(|row| row.kind != RecordKind::Document);
-        let row = row.ok_or_else(|| Error::new(Code::NotFound, format!("There is no port {id}.")))?;
-        let plain = self.open_plain(&row, row.revision, &row.envelope)?;
-        let (head, port) = read_port(&row, &plain)?;
-        Ok(Opened { row, head, port, plain })
+        self.open_row(row.ok_or_else(|| Error::new(Code::NotFound, format!("There is no port {id}.")))?)
     }
 
     /// The port that a write which is not carried out yet would leave.
     pub(super) fn planned(&self, put: &Put) -> Result<Opened, Error> {
-        let row = Row { envelope: put.envelope.clone(), ..Row::without_content_of(put) };
+        self.open_row(Row { envelope: put.envelope.clone(), ..Row::without_content_of(put) })
+    }
+
+    fn open_row(&self, row: Row) -> Result<Opened, Error> {
         let plain = self.open_plain(&row, row.revision, &row.envelope)?;
         let (head, port) = read_port(&row, &plain)?;
         Ok(Opened { row, head, port, plain })

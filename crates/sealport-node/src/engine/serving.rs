@@ -504,7 +504,8 @@ mod tests {
         STANDARD.encode(bytes)
     }
 
-    /// Sabotage: leave `prove_row` out of `write_for`; or the comparison of versions out of it; or take a write without entries; or leave `has_entry` out.
+    /// Sabotage: leave `prove_row` out of `write_for`; or the comparison of versions out of it; or take a write without
+    /// entries; or leave `has_entry` out.
     #[test]
     fn what_a_node_sends_is_opened_before_it_counts() {
         let engine = Engine::explore().unwrap();
