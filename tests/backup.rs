@@ -25,7 +25,7 @@ use sealport_core::{
     port::{Document, Limits, Marks, Port},
     record::{PortHead, PortSummary, RecordKind, Written, to_plain},
     seal::{Context, Keys},
-    secret::SecretText,
+    secret::{SecretText, Wiped},
     time::Timestamp,
 };
 use sealport_node::{
@@ -64,7 +64,7 @@ impl Small {
         let mut seal = |revision: Revision, password| {
             let port = SendPort { name: "P", address: "ftp://h/", user: "u", password };
             let file = binding("A", &[port]);
-            let document = Document::read(file.as_bytes(), &Limits::default()).unwrap();
+            let document = Document::read(Wiped::new(file.into_bytes()), &Limits::default()).unwrap();
             let element = document.text(&document.ports()[0]).to_owned();
             let port = Port::read(SecretText::new(element), Marks::default()).unwrap();
             let head = PortHead {

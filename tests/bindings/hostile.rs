@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use sealport_core::port::{Document, Limits, Marks, Port, Replacement};
+use sealport_core::{
+    port::{Document, Limits, Marks, Port, Replacement},
+    secret::Wiped,
+};
 
 use super::secret;
 
@@ -133,7 +136,7 @@ fn hostile_documents_are_refused_with_the_place_or_read_within_limits() {
     assert!(all.len() >= 60);
     for (index, (bytes, word)) in all.iter().enumerate() {
         let start: String = String::from_utf8_lossy(&bytes[..bytes.len().min(160)]).into_owned();
-        match Document::read(bytes, &Limits::default()) {
+        match Document::read(Wiped::new(bytes.clone()), &Limits::default()) {
             Ok(document) => {
                 assert!(word.is_empty(), "{index}: read, but should say {word}: {start}");
                 for element in document.ports() {
@@ -155,7 +158,10 @@ fn hostile_documents_are_refused_with_the_place_or_read_within_limits() {
     )
     .unwrap();
     for end in (0..whole.len()).step_by(101) {
-        assert!(Document::read(&whole[..end], &Limits::default()).is_err(), "cut at {end}");
+        assert!(
+            Document::read(Wiped::new(whole[..end].to_vec()), &Limits::default()).is_err(),
+            "cut at {end}"
+        );
     }
     println!("{} hostile documents", all.len());
 }

@@ -6,14 +6,14 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::{
     Code, Error,
     api::KeyVersionView,
     id::{KeyVersion, SystemId},
     seal::{KeyCheck, derive_key_check},
-    secret::{MasterSecret, SecretBytes},
+    secret::{MasterSecret, SecretBytes, Wiped},
     time::Timestamp,
 };
 
@@ -110,7 +110,7 @@ impl KeyText {
     }
 
     fn key(&self) -> Option<SecretBytes> {
-        let bytes = Zeroizing::new(STANDARD.decode(&self.0).ok()?);
+        let bytes = Wiped::new(STANDARD.decode(&self.0).ok()?);
         (!bytes.is_empty()).then(|| SecretBytes::from_slice(&bytes))
     }
 }
@@ -239,7 +239,7 @@ impl Bundle {
     }
 
     /// The bundle as text, for the custody, backup or node that `holder` is.
-    pub fn to_text(&self, holder: Holder) -> Zeroizing<String> {
+    pub fn to_text(&self, holder: Holder) -> Wiped<String> {
         let versions = self.versions.iter().map(|v| VersionText {
             version: v.version,
             created: v.created,
@@ -258,7 +258,7 @@ impl Bundle {
             authority: authority
                 .map(|keys| AuthorityText { ca: KeyText::new(&keys.ca), grant: KeyText::new(&keys.grant) }),
         };
-        Zeroizing::new(serde_json::to_string(&text).expect("a bundle is plain JSON"))
+        Wiped::new(serde_json::to_string(&text).expect("a bundle is plain JSON"))
     }
 
     /// Reads the text of a bundle again. Refused unless every check value fits its secret, so a damaged or mixed-up
@@ -292,7 +292,7 @@ impl Kept {
     }
 
     /// The text that custody keeps.
-    pub fn to_text(&self) -> Zeroizing<String> {
+    pub fn to_text(&self) -> Wiped<String> {
         match self {
             Kept::Secret(bundle) => bundle.to_text(Holder::Own),
             Kept::KeyOnly { system, node_key } => {
@@ -304,7 +304,7 @@ impl Kept {
                     node_key: Some(KeyText::new(node_key)),
                     authority: None,
                 };
-                Zeroizing::new(serde_json::to_string(&text).expect("a key is plain JSON"))
+                Wiped::new(serde_json::to_string(&text).expect("a key is plain JSON"))
             }
         }
     }
@@ -342,8 +342,7 @@ fn read_versions(
 ) -> Result<Vec<SecretVersion>, Error> {
     let mut versions = Vec::with_capacity(texts.len());
     for v in texts {
-        let bytes =
-            Zeroizing::new(STANDARD.decode(&v.secret).map_err(|_| damaged("a version is not base64"))?);
+        let bytes = Wiped::new(STANDARD.decode(&v.secret).map_err(|_| damaged("a version is not base64"))?);
         let secret = MasterSecret::from_slice(&bytes).ok_or_else(|| damaged("a version is not 32 bytes"))?;
         if derive_key_check(system, &secret).to_string() != v.check {
             return Err(damaged("a version does not fit its check value"));

@@ -6,9 +6,8 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use zeroize::Zeroizing;
 
-use crate::{Code, Error, api::PortKind, id::RecordId, seal::SealedKind, time::Timestamp};
+use crate::{Code, Error, api::PortKind, id::RecordId, seal::SealedKind, secret::Wiped, time::Timestamp};
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,10 +144,10 @@ pub struct PortSummary {
 }
 
 /// The plaintext of a record: head, line feed, body.
-pub fn to_plain(head: &impl Serialize, body: &[u8]) -> Zeroizing<Vec<u8>> {
+pub fn to_plain(head: &impl Serialize, body: &[u8]) -> Wiped<Vec<u8>> {
     let head = serde_json::to_vec(head).expect("a head is plain JSON");
     // Room for all of it at once: a buffer that grows leaves copies behind.
-    let mut plain = Zeroizing::new(Vec::with_capacity(head.len() + 1 + body.len()));
+    let mut plain = Wiped::new(Vec::with_capacity(head.len() + 1 + body.len()));
     plain.extend_from_slice(&head);
     plain.push(b'\n');
     plain.extend_from_slice(body);

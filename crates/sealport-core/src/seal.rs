@@ -18,7 +18,7 @@ use crate::{
     backup::{from_hex, hex},
     bundle::Bundle,
     id::{KeyVersion, RecordId, Revision, SystemId},
-    secret::MasterSecret,
+    secret::{MasterSecret, Wiped},
 };
 
 /// Bytes of the fixed header.
@@ -286,7 +286,7 @@ impl Keys {
     }
 
     /// Opens an envelope as what `context` says that it is.
-    pub fn open(&self, context: Context<'_>, envelope: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    pub fn open(&self, context: Context<'_>, envelope: &[u8]) -> Result<Wiped<Vec<u8>>, OpenError> {
         let body = envelope.len().checked_sub(OVERHEAD).ok_or(OpenError::Format)?;
         if body == 0 || body % PAD != 0 || body > MAX_PLAINTEXT + PAD || envelope[..8] != header_start_fixed()
         {
@@ -305,7 +305,7 @@ impl Keys {
             return Err(OpenError::Tampered);
         }
         let (sealed, tag) = envelope[HEADER..].split_at(body);
-        let mut plain = Zeroizing::new(sealed.to_vec());
+        let mut plain = Wiped::new(sealed.to_vec());
         record
             .cipher()
             .decrypt_inout_detached(

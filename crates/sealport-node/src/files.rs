@@ -9,8 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sealport_core::{Code, Error, secret::SecretText};
-use zeroize::Zeroizing;
+use sealport_core::{
+    Code, Error,
+    secret::{SecretText, Wiped},
+};
 
 /// What a write does where a file of that name is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub fn write_private(path: &Path, content: &[u8], existing: Existing) -> Result<
 }
 
 /// Reads a whole file of at most `limit` bytes; a longer one is `Code::Refused`. The buffer is wiped when dropped.
-pub fn read_limited(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub fn read_limited(path: &Path, limit: u64) -> Result<Wiped<Vec<u8>>, Error> {
     let file = File::open(path).map_err(|e| unavailable("read", path, e))?;
     let about = file.metadata().map_err(|e| unavailable("read", path, e))?;
     if about.is_dir() {
@@ -58,18 +60,13 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error
 
 /// Reads to the end of a stream that calls itself `name`; more than `limit` bytes are `Code::Refused`.
 /// `expected` sizes the buffer, so that a secret isn't left behind where a buffer grew.
-pub fn read_all(
-    source: impl Read,
-    expected: u64,
-    limit: u64,
-    name: &str,
-) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub fn read_all(source: impl Read, expected: u64, limit: u64, name: &str) -> Result<Wiped<Vec<u8>>, Error> {
     let too_long = || Error::new(Code::Refused, format!("{name} is longer than {limit} bytes"));
     if expected > limit {
         return Err(too_long());
     }
     let capacity = usize::try_from(expected.max(4096) + 1).map_err(|_| too_long())?;
-    let mut content = Zeroizing::new(Vec::with_capacity(capacity));
+    let mut content = Wiped::new(Vec::with_capacity(capacity));
     source
         .take(limit + 1)
         .read_to_end(&mut content)

@@ -4,22 +4,23 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use zeroize::Zeroizing;
-
 use super::{
     Limits, Marks, Replacement,
-    encoding::{self, Encoding},
+    encoding::{self, Text},
     escape::unescape,
     slots::Slots,
     tree::Tree,
     xml::{Attribute, Fault, Token, scan},
 };
-use crate::{Error, api::PortKind, secret::SecretText};
+use crate::{
+    Error,
+    api::PortKind,
+    secret::{SecretText, Wiped},
+};
 
 /// A binding file that was read.
 pub struct Document {
-    text: Zeroizing<String>,
-    encoding: Encoding,
+    text: Text,
     ports: Vec<PortElement>,
     warnings: Vec<String>,
     limits: Limits,
@@ -40,8 +41,8 @@ pub struct PortElement {
 impl Document {
     /// Reads a binding file. Fails with `malformed_document` and the place where the bytes are not a well-formed
     /// binding file within the limits.
-    pub fn read(bytes: &[u8], limits: &Limits) -> Result<Document, Error> {
-        let (text, encoding) = encoding::decode(bytes, limits)?;
+    pub fn read(bytes: Wiped<Vec<u8>>, limits: &Limits) -> Result<Document, Error> {
+        let text = encoding::decode(bytes, limits)?;
         let mut finder = Finder {
             text: &text,
             depth: 0,
@@ -63,12 +64,17 @@ impl Document {
                 warnings.push(format!("the {} \"{}\" stands twice in the file", noun(port.kind), port.name));
             }
         }
-        Ok(Document { text, encoding, ports, warnings, limits: limits.clone() })
+        Ok(Document { text, ports, warnings, limits: limits.clone() })
+    }
+
+    /// The bytes that it was read from.
+    pub fn bytes(&self) -> &[u8] {
+        self.text.bytes()
     }
 
     /// The encoding: "UTF-8", "UTF-8 with BOM", "UTF-16LE" or "UTF-16BE".
     pub fn encoding(&self) -> &'static str {
-        self.encoding.name()
+        self.text.encoding.name()
     }
 
     /// The ports, in the order of the document.
@@ -87,16 +93,16 @@ impl Document {
     }
 
     /// The document again, in its own encoding, each port element as `replace` says.
-    pub fn write(&self, replace: impl FnMut(&PortElement) -> Replacement) -> Zeroizing<Vec<u8>> {
+    pub fn write(&self, replace: impl FnMut(&PortElement) -> Replacement) -> Wiped<Vec<u8>> {
         self.write_with(replace, Vec::new())
     }
 
     /// The same, with the secrets outside port elements masked too (parties, orchestrations).
-    pub fn write_masked(&self, replace: impl FnMut(&PortElement) -> Replacement) -> Zeroizing<Vec<u8>> {
+    pub fn write_masked(&self, replace: impl FnMut(&PortElement) -> Replacement) -> Wiped<Vec<u8>> {
         let skip: Vec<Range<usize>> = self.ports.iter().map(|port| port.span.clone()).collect();
         let edits = Tree::read_around(&self.text, &skip, &self.limits).map_or_else(
             // The text was scanned when it was read, so this can't be; if it were, nothing unmasked leaves.
-            |_| vec![(0..self.text.len(), Zeroizing::new(String::new()))],
+            |_| vec![(0..self.text.len(), Wiped::new(String::new()))],
             |tree| Slots::find(&tree, &Marks::default()).mask(&tree),
         );
         self.write_with(replace, edits)
@@ -105,22 +111,22 @@ impl Document {
     fn write_with(
         &self,
         mut replace: impl FnMut(&PortElement) -> Replacement,
-        mut edits: Vec<(Range<usize>, Zeroizing<String>)>,
-    ) -> Zeroizing<Vec<u8>> {
+        mut edits: Vec<(Range<usize>, Wiped<String>)>,
+    ) -> Wiped<Vec<u8>> {
         for port in &self.ports {
             match replace(port) {
                 Replacement::Keep => {}
                 Replacement::With(text) => {
-                    edits.push((port.span.clone(), Zeroizing::new(text.expose().to_owned())));
+                    edits.push((port.span.clone(), Wiped::new(text.expose().to_owned())));
                 }
                 Replacement::Remove => {
                     let before = self.text[..port.span.start].trim_end_matches([' ', '\t', '\r', '\n']).len();
-                    edits.push((before..port.span.end, Zeroizing::new(String::new())));
+                    edits.push((before..port.span.end, Wiped::new(String::new())));
                 }
             }
         }
         let text: SecretText = super::edit::splice(&self.text, edits);
-        self.encoding.encode(text.expose())
+        self.text.encoding.encode(text.expose())
     }
 }
 

@@ -3,16 +3,14 @@
 
 use std::ops::Range;
 
-use zeroize::Zeroizing;
-
 use super::{
     escape::{Escape, Unescaped},
     tree::{NodeId, Tree, Vt},
 };
-use crate::secret::SecretText;
+use crate::secret::{SecretText, Wiped};
 
 /// A replacement of raw characters.
-pub(super) type Edit = (Range<usize>, Zeroizing<String>);
+pub(super) type Edit = (Range<usize>, Wiped<String>);
 
 /// `text` with the edits in it, in a buffer of its final size. Of two edits that overlap, the first stands.
 pub(super) fn splice(text: &str, mut edits: Vec<Edit>) -> SecretText {
@@ -20,7 +18,7 @@ pub(super) fn splice(text: &str, mut edits: Vec<Edit>) -> SecretText {
     edits.dedup_by(|next, first| next.0.start < first.0.end);
     let removed: usize = edits.iter().map(|(span, _)| span.len()).sum();
     let added: usize = edits.iter().map(|(_, new)| new.len()).sum();
-    let mut out = Zeroizing::new(String::with_capacity(text.len() - removed + added));
+    let mut out = Wiped::new(String::with_capacity(text.len() - removed + added));
     let mut at = 0;
     for (span, new) in edits {
         out.push_str(&text[at..span.start]);
@@ -48,10 +46,10 @@ pub(super) fn set_value(tree: &Tree, node: NodeId, value: &str) -> Vec<Edit> {
     for attribute in tree.children(node).filter(|&child| tree.node(child).is_attribute) {
         let a = tree.node(attribute);
         match tree.name(attribute) {
-            "vt" if n.vt == Vt::Null => edits.push((a.inner.clone(), Zeroizing::new("8".to_owned()))),
+            "vt" if n.vt == Vt::Null => edits.push((a.inner.clone(), Wiped::new("8".to_owned()))),
             _ if n.nil && tree.is_nil_attribute(attribute) => {
                 let start = text[..a.span.start].trim_end_matches([' ', '\t', '\r', '\n']).len();
-                edits.push((start..a.span.end, Zeroizing::new(String::new())));
+                edits.push((start..a.span.end, Wiped::new(String::new())));
             }
             _ => {}
         }
@@ -61,7 +59,7 @@ pub(super) fn set_value(tree: &Tree, node: NodeId, value: &str) -> Vec<Edit> {
             let tail = n.span.end - 2;
             let start = text[..tail].trim_end_matches([' ', '\t', '\r', '\n']).len();
             let new = [">", &Escape::Text.apply(value), "</", tree.name(node), ">"].concat();
-            edits.push((start..n.span.end, Zeroizing::new(new)));
+            edits.push((start..n.span.end, Wiped::new(new)));
         }
     } else if let Some(inner) = &n.cdata {
         let raw = &text[inner.clone()];
@@ -86,7 +84,7 @@ pub(super) fn insert_child(
     let text = tree.layer_text(p.layer);
     if p.empty {
         let start = text[..p.span.end - 2].trim_end_matches([' ', '\t', '\r', '\n']).len();
-        let new = Zeroizing::new([">", element, "</", tree.name(parent), ">"].concat());
+        let new = Wiped::new([">", element, "</", tree.name(parent), ">"].concat());
         return vec![tree.lift(p.layer, start..p.span.end, new)];
     }
     let children: Vec<NodeId> =
@@ -101,7 +99,7 @@ pub(super) fn insert_child(
         let before = &text[p.inner.start..tree.node(first).span.start];
         &before[before.trim_end_matches([' ', '\t', '\r', '\n']).len()..]
     });
-    vec![tree.lift(p.layer, at..at, Zeroizing::new([indent, element].concat()))]
+    vec![tree.lift(p.layer, at..at, Wiped::new([indent, element].concat()))]
 }
 
 /// The one edit of raw characters that turns their value into `value` and touches only what differs.

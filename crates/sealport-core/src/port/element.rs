@@ -3,8 +3,6 @@
 
 use std::sync::OnceLock;
 
-use zeroize::Zeroizing;
-
 use super::{
     Limits, Marks,
     detect::{self, MASK, Part},
@@ -18,7 +16,7 @@ use super::{
 use crate::{
     Code, Error,
     api::{PortKind, SecretState},
-    secret::SecretText,
+    secret::{SecretText, Wiped},
 };
 
 /// One port element with all that is in it.
@@ -218,7 +216,7 @@ impl Port {
             Place::Whole => set_linked(read, slot, value),
             Place::Part { part, .. } => {
                 let old = read.tree.value(slot.node);
-                let new = Zeroizing::new([&old[..part.span.start], value, &old[part.span.end..]].concat());
+                let new = Wiped::new([&old[..part.span.start], value, &old[part.span.end..]].concat());
                 set_linked(read, slot, &new)
             }
         }
@@ -270,7 +268,7 @@ impl Port {
         let old = read.tree.value(slot.node);
         let (old_parts, new_parts) = (detect::parts(&old), detect::parts(value));
         let mut marks = self.marks.clone();
-        let mut new = Zeroizing::new(String::with_capacity(value.len() + old.len()));
+        let mut new = Wiped::new(String::with_capacity(value.len() + old.len()));
         let mut at = 0;
         for (index, part) in new_parts.iter().enumerate() {
             let is_twin = |other: &&Part| other.name == part.name;
@@ -389,6 +387,6 @@ fn insert(
     let own = rank(name);
     let typed = transport.is_some_and(|index| slots.transports[index].bag == Some(parent));
     let vt = if typed { " vt=\"8\"" } else { "" };
-    let element = Zeroizing::new(["<", name, vt, ">", &Escape::Text.apply(value), "</", name, ">"].concat());
+    let element = Wiped::new(["<", name, vt, ">", &Escape::Text.apply(value), "</", name, ">"].concat());
     insert_child(tree, parent, &element, |sibling| rank(sibling).is_some_and(|sibling| Some(sibling) > own))
 }

@@ -3,9 +3,9 @@
 use std::{borrow::Cow, ops::Range};
 
 use memchr::memchr;
-use zeroize::Zeroizing;
 
 use super::xml::is_char;
+use crate::secret::Wiped;
 
 /// How a value is written where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +20,14 @@ pub(super) enum Escape {
 
 impl Escape {
     /// The value as raw characters.
-    pub fn apply(self, value: &str) -> Zeroizing<String> {
+    pub fn apply(self, value: &str) -> Wiped<String> {
         // The buffer has its final size: one that grows leaves copies of a secret behind.
         if self == Escape::CData {
             let pieces: Vec<&str> = value.split("]]>").collect();
-            return Zeroizing::new(pieces.join("]]]]><![CDATA[>"));
+            return Wiped::new(pieces.join("]]]]><![CDATA[>"));
         }
         let length = value.chars().map(|c| self.of(c).map_or(c.len_utf8(), str::len)).sum();
-        let mut raw = Zeroizing::new(String::with_capacity(length));
+        let mut raw = Wiped::new(String::with_capacity(length));
         for c in value.chars() {
             match self.of(c) {
                 Some(reference) => raw.push_str(reference),
@@ -55,7 +55,7 @@ impl Escape {
 
 /// A value, and where each of its characters stands in the raw text.
 pub(super) struct Unescaped {
-    pub value: Zeroizing<String>,
+    pub value: Wiped<String>,
     /// After each reference: offset in the value, offset in the raw text. Between them both advance together.
     steps: Vec<(usize, usize)>,
 }
@@ -63,7 +63,7 @@ pub(super) struct Unescaped {
 impl Unescaped {
     /// Reads well-formed raw text; what is not a reference stays as it is.
     pub fn read(raw: &str) -> Self {
-        let mut value = Zeroizing::new(String::with_capacity(raw.len()));
+        let mut value = Wiped::new(String::with_capacity(raw.len()));
         let mut steps = Vec::new();
         unescape_into(raw, &mut value, |in_value, in_raw| steps.push((in_value, in_raw)));
         Self { value, steps }
@@ -71,7 +71,7 @@ impl Unescaped {
 
     /// Text in which nothing is escaped.
     pub fn plain(raw: &str) -> Self {
-        Self { value: Zeroizing::new(raw.to_owned()), steps: Vec::new() }
+        Self { value: Wiped::new(raw.to_owned()), steps: Vec::new() }
     }
 
     /// The raw span of a span of the value.

@@ -16,8 +16,10 @@ use super::{
     edit::Edit,
     tree::{NodeId, Tree, Value, Vt},
 };
-use crate::api::{PortKind, SecretState};
-use zeroize::Zeroizing;
+use crate::{
+    api::{PortKind, SecretState},
+    secret::Wiped,
+};
 
 /// A text with more secrets in it than this is one secret: what is done for each of them reads the whole text.
 const MOST_PARTS: usize = 64;
@@ -123,7 +125,7 @@ impl Slots {
             Place::Absent => None,
             Place::Whole => Some(tree.value(slot.node)),
             Place::Part { part, .. } => {
-                Some(Value::Read(Zeroizing::new(tree.value(slot.node)[part.span.clone()].to_owned())))
+                Some(Value::Read(Wiped::new(tree.value(slot.node)[part.span.clone()].to_owned())))
             }
         }
     }
@@ -271,9 +273,9 @@ fn mask_whole(tree: &Tree<'_>, node: NodeId) -> Vec<Edit> {
     let vt = tree.child(node, "@vt").filter(|_| !n.is_attribute);
     let Some(vt) = vt else { return super::edit::set_value(tree, node, MASK) };
     let close: Range<usize> = n.inner.start - 1..n.span.end;
-    let mut edits = vec![tree.lift(n.layer, close, Zeroizing::new(" />".to_owned()))];
+    let mut edits = vec![tree.lift(n.layer, close, Wiped::new(" />".to_owned()))];
     let vt = tree.node(vt);
-    edits.push(tree.lift(vt.layer, vt.inner.clone(), Zeroizing::new("1".to_owned())));
+    edits.push(tree.lift(vt.layer, vt.inner.clone(), Wiped::new("1".to_owned())));
     edits
 }
 

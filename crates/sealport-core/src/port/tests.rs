@@ -4,7 +4,7 @@ use super::{Document, Limits, Marks, Port, Replacement};
 use crate::{
     Code,
     api::{PortKind, SecretState},
-    secret::SecretText,
+    secret::{SecretText, Wiped},
 };
 
 fn send(adapter: &str, address: &str, data: &str) -> String {
@@ -175,7 +175,7 @@ fn receive_locations_are_adopted_by_name() {
 fn a_document_masks_what_is_outside_its_ports() {
     let text = "<BindingInfo Assembly=\"a\" Version=\"1\"><SendPortCollection><SendPort Name=\"P\"><ApplicationName> A&amp;B </ApplicationName>\
                 </SendPort></SendPortCollection><PartyCollection><Party><CustomData password='s1'/></Party></PartyCollection></BindingInfo>";
-    let document = Document::read(text.as_bytes(), &Limits::default()).unwrap();
+    let document = Document::read(Wiped::new(text.as_bytes().to_vec()), &Limits::default()).unwrap();
     assert_eq!(document.ports()[0].application, "A&B");
     assert_eq!(document.ports()[0].kind, PortKind::SendPort);
     assert_eq!(*document.write(|_| Replacement::Keep), text.as_bytes());
@@ -201,7 +201,7 @@ fn a_port_and_its_document_agree_on_its_application() {
     let stray = name("C") + &format!("<Other>{0}</Other><ReceivePort>{0}</ReceivePort>", name("C"));
     let collection = format!("<SendPortCollection>{ports}<SendPort Name='P'/>{stray}</SendPortCollection>");
     let text = format!("<BindingInfo Assembly='a' Version='1'>{collection}</BindingInfo>");
-    let document = Document::read(text.as_bytes(), &Limits::default()).unwrap();
+    let document = Document::read(Wiped::new(text.as_bytes().to_vec()), &Limits::default()).unwrap();
     assert_eq!(document.ports().len(), many.len() + 1);
     for element in document.ports() {
         let read = port(document.text(element));

@@ -5,15 +5,16 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::OnceLock};
 
-use zeroize::Zeroizing;
-
 use super::{
     Limits,
     edit::{Edit, shift},
     escape::{Escape, Unescaped, unescape},
     xml::{Attribute, Token, scan},
 };
-use crate::{Error, secret::SecretText};
+use crate::{
+    Error,
+    secret::{SecretText, Wiped},
+};
 
 /// Index of a node in its tree.
 pub(super) type NodeId = u32;
@@ -308,7 +309,7 @@ impl<'a> Tree<'a> {
         }
         match unescape(raw) {
             std::borrow::Cow::Borrowed(raw) => Value::Raw(raw),
-            std::borrow::Cow::Owned(value) => Value::Read(Zeroizing::new(value)),
+            std::borrow::Cow::Owned(value) => Value::Read(Wiped::new(value)),
         }
     }
 
@@ -342,7 +343,7 @@ impl<'a> Tree<'a> {
     }
 
     /// An edit of a layer's text as the edit of the outermost text that brings it about.
-    pub fn lift(&self, layer: u32, mut span: Range<usize>, mut new: Zeroizing<String>) -> Edit {
+    pub fn lift(&self, layer: u32, mut span: Range<usize>, mut new: Wiped<String>) -> Edit {
         let mut layer = &self.layers[layer as usize];
         while let (Text::Unescaped(unescaped), Some(within)) = (&layer.text, &layer.within) {
             span = shift(unescaped.raw(span), within.base);
@@ -413,7 +414,7 @@ impl<'a> Tree<'a> {
 /// The value of a leaf: a slice of its document, or characters that had to be read and are wiped.
 pub(super) enum Value<'a> {
     Raw(&'a str),
-    Read(Zeroizing<String>),
+    Read(Wiped<String>),
 }
 
 impl std::ops::Deref for Value<'_> {
@@ -428,12 +429,12 @@ impl std::ops::Deref for Value<'_> {
 }
 
 /// The characters of an element's content between its comments, instructions and CDATA borders.
-fn without_markup(raw: &str) -> Zeroizing<String> {
-    let mut value = Zeroizing::new(String::with_capacity(raw.len()));
-    let wrapped = Zeroizing::new(["<a>", raw, "</a>"].concat());
+fn without_markup(raw: &str) -> Wiped<String> {
+    let mut value = Wiped::new(String::with_capacity(raw.len()));
+    let wrapped = Wiped::new(["<a>", raw, "</a>"].concat());
     let read = scan(&wrapped, 0, &Limits::default(), |token| {
         match token {
-            Token::Text { span } => value.push_str(&Zeroizing::new(unescape(&wrapped[span]).into_owned())),
+            Token::Text { span } => value.push_str(&Wiped::new(unescape(&wrapped[span]).into_owned())),
             Token::CData { span } => value.push_str(&wrapped[span.start + 9..span.end - 3]),
             _ => {}
         }

@@ -257,10 +257,21 @@ fn find_duplicate(text: &str, attributes: &[Attribute]) -> Option<usize> {
     sorted.windows(2).find(|pair| key(pair[0]) == key(pair[1])).map(|pair| pair[1].name.start)
 }
 
+/// The bytes that most names are made of.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        plain[byte] =
+            matches!(byte as u8, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b':' | b'-' | b'.');
+        byte += 1;
+    }
+    plain
+};
+
 fn is_name(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-' | b'.');
     let start = |b: u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b':');
-    if name.as_bytes().first().is_some_and(|&b| start(b)) && name.bytes().all(plain) {
+    if name.as_bytes().first().is_some_and(|&b| start(b)) && name.bytes().all(|b| PLAIN[usize::from(b)]) {
         return true;
     }
     let mut chars = name.chars();

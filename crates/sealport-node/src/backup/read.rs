@@ -18,10 +18,9 @@ use sealport_core::{
     port::{Marks, Port},
     record::{DocumentHead, PortHead, PortSummary, RecordKind, from_plain},
     seal::{Context, Keys, SealedKind},
-    secret::SecretText,
+    secret::{SecretText, Wiped},
     time::Timestamp,
 };
-use zeroize::Zeroizing;
 
 use super::{ARMOR, armor::Strict, damaged, passphrase, unreadable};
 use crate::store::{Former, Item, NodeRow, Row};
@@ -143,7 +142,7 @@ impl Reader {
             .decrypt(iter::once(&identity as &dyn age::Identity))
             .map_err(|cause| refused(&file, cause))?;
         let input = BufReader::with_capacity(1 << 20, inside);
-        let mut lines = Lines { file: &file, input, line: Zeroizing::new(Vec::with_capacity(1 << 16)) };
+        let mut lines = Lines { file: &file, input, line: Wiped::new(Vec::with_capacity(1 << 16)) };
 
         let Line::Start(start) = lines.next()? else { return Err(fault("its first line is not the first")) };
         if start.format != 1 || start.header != header_hash(&self.header_text) {
@@ -223,7 +222,7 @@ struct Lines<'a, R> {
     file: &'a Path,
     input: R,
     /// The present one. The first, which holds the bundle, fits without a move that would leave a copy behind.
-    line: Zeroizing<Vec<u8>>,
+    line: Wiped<Vec<u8>>,
 }
 
 impl<R: BufRead> Lines<'_, R> {
@@ -290,7 +289,7 @@ impl Check<'_> {
         kind: SealedKind,
         revision: sealport_core::id::Revision,
         envelope: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+    ) -> Result<Wiped<Vec<u8>>, Error> {
         let context = Context { record: row.id, application: &row.application, kind, revision };
         self.keys
             .open(context, envelope)

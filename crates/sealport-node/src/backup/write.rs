@@ -15,9 +15,8 @@ use age::{
 use sealport_core::{
     Error,
     backup::{End, Header, Line, Start, header_hash, write_header},
-    secret::SecretText,
+    secret::{SecretText, Wiped},
 };
-use zeroize::Zeroizing;
 
 use super::{Proof, Reader, Sink, passphrase, unreadable};
 use crate::store::Item;
@@ -122,7 +121,7 @@ fn write_all(
 }
 
 fn put(out: &mut impl Write, line: &Line) -> std::io::Result<()> {
-    let text = Zeroizing::new(serde_json::to_string(line).expect("a line is plain JSON"));
+    let text = Wiped::new(serde_json::to_string(line).expect("a line is plain JSON"));
     out.write_all(text.as_bytes())?;
     out.write_all(b"\n")
 }

@@ -5,7 +5,10 @@ use std::{
     path::Path,
 };
 
-use sealport_core::{Code, Error, secret::SecretText};
+use sealport_core::{
+    Code, Error,
+    secret::{SecretText, Wiped},
+};
 
 use super::{
     interrupt::{self, Prompt},
@@ -61,7 +64,7 @@ impl Input {
     }
 
     /// All of standard input, at most `limit` bytes.
-    pub fn stdin(&mut self, what: &'static str, limit: u64) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
+    pub fn stdin(&mut self, what: &'static str, limit: u64) -> Result<Wiped<Vec<u8>>, Error> {
         self.take_stdin(what)?;
         files::read_all(io::stdin().lock(), 0, limit, "standard input")
     }

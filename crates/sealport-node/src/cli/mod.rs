@@ -17,9 +17,8 @@ use sealport_core::{
         Response, StatusView,
     },
     id::Revision,
-    secret::SecretText,
+    secret::{SecretText, Wiped},
 };
-use zeroize::Zeroizing;
 
 use crate::{
     call::{self, Call, Origin},
@@ -77,12 +76,12 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
+fn run(cli: Cli, opener: Opener) -> Result<Wiped<String>, Error> {
     let Cli { global, command } = cli;
     if let Command::Completions { shell } = command {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "sealport", &mut script);
-        return Ok(Zeroizing::new(String::from_utf8_lossy(&script).into_owned()));
+        return Ok(Wiped::new(String::from_utf8_lossy(&script).into_owned()));
     }
     let (data_dir, source) = config::locate(global.data_dir.clone())?;
     let mut input = Input::default();
@@ -90,7 +89,7 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
         let custody_passphrase = custody_passphrase_file_only(&data_dir)?;
         let config = Config { data_dir, custody_passphrase, interactive: input.is_terminal() };
         nodes::serve(config, args, global.json)?;
-        return Ok(Zeroizing::new(String::new()));
+        return Ok(Wiped::new(String::new()));
     }
     let watches = matches!(&command, Command::Secret(SecretCommand::Rotate(args)) if args.backup.is_some() && !args.no_wait);
     let request = make_request(command, &mut input, global.yes)?;
@@ -137,7 +136,7 @@ fn run(cli: Cli, opener: Opener) -> Result<Zeroizing<String>, Error> {
         nodes::refuse_undelivered(&response)?;
     }
     if global.json {
-        let mut text = Zeroizing::new(fields(&response)?);
+        let mut text = Wiped::new(fields(&response)?);
         text.push('\n');
         Ok(text)
     } else {

@@ -15,9 +15,9 @@ use sealport_core::{
         ImportOutcome, ImportView, PortKind, PortListView, PortView, PropertyView, Response, SaveView,
         SecretState, Severity, StatusView,
     },
+    secret::Wiped,
     time::{Timestamp, in_words},
 };
-use zeroize::Zeroizing;
 
 use crate::config::{Settings, Source};
 
@@ -29,7 +29,7 @@ const BREAK: char = '\u{200b}';
 const ROOM_FOR_IDS: u16 = 130;
 
 /// The answer as text, line end included. `quiet` leaves words of success away, never what was asked for.
-pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) -> Zeroizing<String> {
+pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) -> Wiped<String> {
     let text = match response {
         Response::Status(view) => status(view, data_dir, source),
         Response::Imported(view) if quiet && !view.dry_run => String::new(),
@@ -52,7 +52,7 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
         Response::Saved(view) if quiet && !view.dry_run => String::new(),
         Response::Saved(view) => format!("{}{}", saved(view), super::nodes::kept(view.kept.as_ref())),
         // The value itself, as it is: it is what was asked for.
-        Response::Revealed(view) => return Zeroizing::new(format!("{}\n", view.value.expose())),
+        Response::Revealed(view) => return Wiped::new(format!("{}\n", view.value.expose())),
         Response::Missing(view) => table(
             &["PORT", "APPLICATION", "NAME", "PROPERTY", "USER"],
             view.missing.iter().map(|missing| {
@@ -108,7 +108,7 @@ pub fn text(response: &Response, data_dir: &Path, source: &Source, quiet: bool) 
         | Response::Alerts(_)
         | Response::Config(_) => super::nodes::text(response, quiet).unwrap_or_default(),
     };
-    Zeroizing::new(visible(&text))
+    Wiped::new(visible(&text))
 }
 
 /// One line of text for the terminal: control characters are replaced.

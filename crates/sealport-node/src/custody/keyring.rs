@@ -15,8 +15,7 @@ use std::{
 };
 
 use keyring_core::{Entry, Error as KeyringError, api::CredentialStore};
-use sealport_core::{Code, Error, id::SystemId};
-use zeroize::Zeroizing;
+use sealport_core::{Code, Error, id::SystemId, secret::Wiped};
 
 /// What people call the keyring of this system.
 #[cfg(windows)]
@@ -43,7 +42,7 @@ pub(super) struct Item {
 impl Item {
     /// Sets the item, a new one or in the place of the old one.
     pub fn store(self, bundle: &[u8]) -> Result<(), Error> {
-        let bundle = Zeroizing::new(bundle.to_vec());
+        let bundle = Wiped::new(bundle.to_vec());
         self.in_time("store", move |given_up| {
             let entry = self.entry()?;
             // After the deadline the caller has been told that nothing was stored; so nothing is.
@@ -55,14 +54,14 @@ impl Item {
     }
 
     /// Reads the item.
-    pub fn load(self) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub fn load(self) -> Result<Wiped<Vec<u8>>, Error> {
         self.in_time("read", move |_| {
             #[cfg(all(unix, not(target_os = "macos")))]
             if let Some(secret) = self.look()?.read() {
-                return Ok(Zeroizing::new(secret));
+                return Ok(Wiped::new(secret));
             }
             let secret = self.open()?.get_secret().map_err(|error| self.explain("read", error))?;
-            Ok(Zeroizing::new(secret))
+            Ok(Wiped::new(secret))
         })
     }
 

@@ -5,9 +5,13 @@
 
 use std::{path::PathBuf, sync::Mutex, sync::PoisonError, time::Duration};
 
-use sealport_core::{Code, Error, api::CustodyKind, id::SystemId, secret::SecretText};
+use sealport_core::{
+    Code, Error,
+    api::CustodyKind,
+    id::SystemId,
+    secret::{SecretText, Wiped},
+};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
 mod keyring;
 #[cfg(all(unix, not(target_os = "macos")))]
@@ -39,7 +43,7 @@ pub enum Custody {
         passphrase: SecretText,
     },
     /// Memory only, for the sample system: gone with the process.
-    Memory(Mutex<Option<Zeroizing<Vec<u8>>>>),
+    Memory(Mutex<Option<Wiped<Vec<u8>>>>),
 }
 
 impl Custody {
@@ -99,7 +103,7 @@ impl Custody {
             }
             Custody::Passphrase { file, passphrase } => passphrase::store(file, passphrase, bundle)?,
             Custody::Memory(place) => {
-                *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(Zeroizing::new(bundle.to_vec()));
+                *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(Wiped::new(bundle.to_vec()));
             }
         }
         if bool::from(self.load()?.as_slice().ct_eq(bundle)) {
@@ -115,7 +119,7 @@ impl Custody {
 
     /// The bundle. Errors: `KeyringMissing` also where the item is not there; `WrongPassphrase`, `Integrity`,
     /// `NotFound` for a passphrase file.
-    pub fn load(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub fn load(&self) -> Result<Wiped<Vec<u8>>, Error> {
         match self {
             Custody::Keyring { system, deadline, interactive } => {
                 keyring::Item { system: *system, deadline: *deadline, interactive: *interactive }.load()
@@ -125,7 +129,7 @@ impl Custody {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .as_ref()
-                .map(|bundle| Zeroizing::new(bundle.to_vec()))
+                .map(|bundle| Wiped::new(bundle.to_vec()))
                 .ok_or_else(|| Error::new(Code::NotFound, "the sample system has no secret any more")),
         }
     }

@@ -10,8 +10,10 @@ use std::{
 };
 
 use age::{DecryptError, armor, scrypt, secrecy::SecretString};
-use sealport_core::{Code, Error, secret::SecretText};
-use zeroize::Zeroizing;
+use sealport_core::{
+    Code, Error,
+    secret::{SecretText, Wiped},
+};
 
 use super::BUNDLE_LIMIT;
 use crate::files::{self, Existing};
@@ -40,7 +42,7 @@ pub(super) fn store(file: &Path, passphrase: &SecretText, bundle: &[u8]) -> Resu
 }
 
 /// Opens the file.
-pub(super) fn load(file: &Path, passphrase: &SecretText) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(super) fn load(file: &Path, passphrase: &SecretText) -> Result<Wiped<Vec<u8>>, Error> {
     let sealed = files::read_limited(file, FILE_LIMIT).map_err(|error| match error.code {
         Code::NotFound => Error::new(
             Code::NotFound,
@@ -78,7 +80,7 @@ pub(super) fn load(file: &Path, passphrase: &SecretText) -> Result<Zeroizing<Vec
             }
             other => damaged(other.to_string()),
         })?;
-    let mut bundle = Zeroizing::new(Vec::with_capacity(BUNDLE_LIMIT + 1));
+    let mut bundle = Wiped::new(Vec::with_capacity(BUNDLE_LIMIT + 1));
     plain
         .by_ref()
         .take(BUNDLE_LIMIT as u64 + 1)

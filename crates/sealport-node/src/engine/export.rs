@@ -9,10 +9,9 @@ use sealport_core::{
     id::{RecordId, Revision},
     port::{Document, Limits, Port, PortElement, Replacement},
     record::{DocumentHead, PortHead, RecordKind, from_plain},
-    secret::SecretText,
+    secret::{SecretText, Wiped},
 };
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
 use super::{
     Engine, Progress,
@@ -30,7 +29,7 @@ struct Ready {
     id: RecordId,
     name: String,
     ports: u64,
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Wiped<Vec<u8>>,
 }
 
 impl Engine {
@@ -113,7 +112,7 @@ fn render(system: &System, id: RecordId, secrets: ExportSecrets) -> Result<Ready
     let plain = open(&unlocked.keys, &row, row.kind.body(), row.revision, &row.envelope)
         .inspect_err(|error| system.suspect(error))?;
     let (head, bytes): (DocumentHead, _) = from_plain(&plain)?;
-    let document = Document::read(bytes, &Limits::default())?;
+    let document = Document::read(Wiped::new(bytes.to_vec()), &Limits::default())?;
     let mut ports = 0;
     let mut failure = None;
     let mut replace = |element: &PortElement| match replacement(system, &document, element, secrets) {

@@ -14,10 +14,9 @@ use sealport_core::{
     port::{Document, Limits, Marks, Port, PortElement},
     record::{DocumentHead, PortHead, PortIdentity, RecordKind, to_plain},
     seal::Context,
-    secret::SecretText,
+    secret::{SecretText, Wiped},
 };
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
 use super::{
     Engine, Progress,
@@ -106,7 +105,6 @@ impl Engine {
 /// A file of the request, parsed.
 struct Incoming {
     name: String,
-    bytes: Zeroizing<Vec<u8>>,
     document: Document,
 }
 
@@ -117,12 +115,11 @@ impl Incoming {
         let bytes = STANDARD.decode(file.content.expose()).map_err(|cause| {
             Error::new(Code::Usage, format!("{name} did not arrive whole.")).because(cause)
         })?;
-        let bytes = Zeroizing::new(bytes);
-        let document = Document::read(&bytes, &Limits::default()).map_err(|mut error| {
+        let document = Document::read(Wiped::new(bytes), &Limits::default()).map_err(|mut error| {
             error.message = format!("{name}: {}", error.message);
             error
         })?;
-        Ok(Self { name, bytes, document })
+        Ok(Self { name, document })
     }
 }
 
@@ -167,7 +164,7 @@ struct Import<'a> {
 
 impl Import<'_> {
     fn document(&mut self, incoming: &Incoming) -> Result<(), Error> {
-        let sha256 = hex(&Sha256::digest(&*incoming.bytes));
+        let sha256 = hex(&Sha256::digest(incoming.document.bytes()));
         let known = self.system.index(|index| {
             // A file that a later one took the place of is new again: it is the newest word on its ports.
             let same = |d: &&super::index::Document| {
@@ -198,11 +195,11 @@ impl Import<'_> {
                 name: incoming.name.clone(),
                 sha256,
                 encoding: incoming.document.encoding().to_owned(),
-                bytes: incoming.bytes.len() as u64,
+                bytes: incoming.document.bytes().len() as u64,
                 ports,
                 written: written(self.call, "imported"),
             };
-            self.change.puts.push(self.seal_document(id, &head, &incoming.bytes)?);
+            self.change.puts.push(self.seal_document(id, &head, incoming.document.bytes())?);
         }
         let detail =
             format!("{created} new, {changed} changed, {} ports in all", incoming.document.ports().len());

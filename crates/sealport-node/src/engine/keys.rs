@@ -153,7 +153,7 @@ impl System {
         let before = bundle.to_text(Holder::Own);
         change(&mut bundle);
         let after = bundle.to_text(Holder::Own);
-        if before != after {
+        if *before != *after {
             // Opened to be kept: custody is where it lives. It is read back and compared.
             self.custody().store(after.as_bytes())?;
         }

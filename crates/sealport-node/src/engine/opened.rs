@@ -8,9 +8,8 @@ use sealport_core::{
     port::{Marks, Port},
     record::{PortHead, PortSummary, RecordKind, from_plain, to_plain},
     seal::{Context, Imprint},
-    secret::SecretText,
+    secret::{SecretText, Wiped},
 };
-use zeroize::Zeroizing;
 
 use super::{
     held,
@@ -24,7 +23,7 @@ pub(super) struct Opened {
     pub row: Row,
     pub head: PortHead,
     pub port: Port,
-    plain: Zeroizing<Vec<u8>>,
+    plain: Wiped<Vec<u8>>,
 }
 
 impl Opened {
@@ -94,12 +93,7 @@ impl System {
         read_port(row, &self.open_plain(row, revision, envelope)?)
     }
 
-    fn open_plain(
-        &self,
-        row: &Row,
-        revision: Revision,
-        envelope: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn open_plain(&self, row: &Row, revision: Revision, envelope: &[u8]) -> Result<Wiped<Vec<u8>>, Error> {
         self.may_open()?;
         let unlocked = self.unlocked()?;
         let begun = Instant::now();

@@ -16,7 +16,6 @@ use sealport_core::{
     record::RecordKind,
     seal::{Context, Keys, SealedKind},
 };
-use zeroize::Zeroizing;
 
 use super::{
     held,
@@ -208,15 +207,9 @@ pub(super) fn seal_one(
 }
 
 /// What was sealed opens as what it was before. Nothing else takes the place of what is there.
-fn same(
-    keys: &Keys,
-    row: &Row,
-    context: Context<'_>,
-    anew: &[u8],
-    plain: &Zeroizing<Vec<u8>>,
-) -> Result<(), Error> {
+fn same(keys: &Keys, row: &Row, context: Context<'_>, anew: &[u8], plain: &[u8]) -> Result<(), Error> {
     match keys.open(context, anew) {
-        Ok(again) if again == *plain => Ok(()),
+        Ok(again) if again.as_slice() == plain => Ok(()),
         _ => Err(Error::new(
             Code::Internal,
             format!("{} did not open as before when it was sealed anew.", described(row)),

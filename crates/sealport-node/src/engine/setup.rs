@@ -14,9 +14,8 @@ use sealport_core::{
     backup::{MAX_NAME, one_line},
     bundle::{Bundle, Holder, Kept},
     id::{Epoch, Generation, NodeId, SystemId},
-    secret::{SecretBytes, SecretText},
+    secret::{SecretBytes, SecretText, Wiped},
 };
-use zeroize::Zeroizing;
 
 use super::{
     Engine, Progress,
@@ -347,7 +346,7 @@ pub(super) fn host_name() -> String {
 
 /// What custody holds of a system already.
 struct FormerItem {
-    text: Zeroizing<Vec<u8>>,
+    text: Wiped<Vec<u8>>,
     node_key: Option<SecretBytes>,
 }
 
@@ -361,7 +360,7 @@ fn former_item(custody: &Custody, secret: &Kept) -> Result<Option<FormerItem>, E
         (Kept::Secret(known), Kept::Secret(bundle)) if known.same_secret(bundle) && bundle.node_key.is_none() => {
             Ok(Some(FormerItem { text, node_key: known.node_key }))
         }
-        (Kept::Secret(known), Kept::Secret(bundle)) if known.to_text(Holder::Own) == bundle.to_text(Holder::Own) => {
+        (Kept::Secret(known), Kept::Secret(bundle)) if *known.to_text(Holder::Own) == *bundle.to_text(Holder::Own) => {
             Ok(Some(FormerItem { text, node_key: known.node_key }))
         }
         _ => Err(Error::new(

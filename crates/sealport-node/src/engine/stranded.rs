@@ -8,9 +8,8 @@ use sealport_core::{
     port::{Marks, Port},
     record::{DocumentHead, PortHead, RecordKind, from_plain, to_plain},
     seal::{Context, Keys},
-    secret::SecretText,
+    secret::{SecretText, Wiped},
 };
-use zeroize::Zeroizing;
 
 use super::{
     Engine, fleet,
@@ -27,7 +26,7 @@ const WHAT: &str = "stranded change accepted";
 
 impl System {
     /// Opens the envelope of a stranded change.
-    fn open_stranded(&self, row: &StrandedRow) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn open_stranded(&self, row: &StrandedRow) -> Result<Wiped<Vec<u8>>, Error> {
         self.may_open()?;
         open(&self.unlocked()?.keys, &as_row(row), row.kind.body(), row.revision, &row.envelope)
     }

@@ -16,11 +16,10 @@ use sealport_core::{
     port::Port,
     record::{PortHead, Written},
     seal::{Context, Keys, OpenError, SealedKind},
-    secret::{SecretBytes, SecretText},
+    secret::{SecretBytes, SecretText, Wiped},
     time::Timestamp,
 };
 use tokio::sync::watch;
-use zeroize::Zeroizing;
 
 use super::{
     Engine,
@@ -418,7 +417,7 @@ pub(super) fn open(
     kind: SealedKind,
     revision: Revision,
     envelope: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, Error> {
+) -> Result<Wiped<Vec<u8>>, Error> {
     let context = Context { record: row.id, application: &row.application, kind, revision };
     keys.open(context, envelope).map_err(|cause| {
         let error = Error::new(

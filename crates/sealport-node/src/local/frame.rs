@@ -6,8 +6,8 @@ use std::{
 };
 
 use interprocess::local_socket::{Stream, traits::Stream as _};
+use sealport_core::secret::Wiped;
 use serde::{Serialize, de::DeserializeOwned};
-use zeroize::Zeroizing;
 
 /// Longest frame, in bytes.
 pub const FRAME_LIMIT: usize = 128 * 1024 * 1024;
@@ -24,14 +24,14 @@ pub(super) fn write<T: Serialize>(mut out: impl Write, value: &T) -> io::Result<
 }
 
 /// One frame, to be written later.
-pub(super) fn frame<T: Serialize>(value: &T) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(super) fn frame<T: Serialize>(value: &T) -> io::Result<Wiped<Vec<u8>>> {
     let mut counted = Counter(0);
     serde_json::to_writer(&mut counted, value)?;
     if counted.0 > FRAME_LIMIT {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "too long for one frame"));
     }
     // Exactly as long as needed: a buffer that grows leaves unwiped copies behind.
-    let mut frame = Zeroizing::new(Vec::with_capacity(4 + counted.0));
+    let mut frame = Wiped::new(Vec::with_capacity(4 + counted.0));
     frame.extend_from_slice(&u32::try_from(counted.0).map_err(io::Error::other)?.to_be_bytes());
     serde_json::to_writer(&mut *frame, value)?;
     Ok(frame)
@@ -51,7 +51,7 @@ pub(super) fn read<T: DeserializeOwned>(
     if length > FRAME_LIMIT {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the frame is too long"));
     }
-    let mut content: Zeroizing<Vec<u8>> = Zeroizing::new(Vec::with_capacity(length.min(STEP)));
+    let mut content: Wiped<Vec<u8>> = Wiped::new(Vec::with_capacity(length.min(STEP)));
     while content.len() < length {
         let start = content.len();
         let step = (length - start).min(STEP.max(start));
@@ -72,8 +72,8 @@ pub(super) fn read<T: DeserializeOwned>(
 }
 
 // A new buffer with room for `step` more; the old one is wiped.
-fn grow(content: &mut Zeroizing<Vec<u8>>, step: usize) {
-    let mut larger = Zeroizing::new(Vec::with_capacity(content.len() + step));
+fn grow(content: &mut Wiped<Vec<u8>>, step: usize) {
+    let mut larger = Wiped::new(Vec::with_capacity(content.len() + step));
     larger.extend_from_slice(content);
     larger.resize(content.len() + step, 0);
     *content = larger;

@@ -19,7 +19,7 @@ use sealport_core::{
     bundle::Authority,
     id::{NodeId, SystemId},
     machine::{Grant, ProvenGrant, SignedGrant},
-    secret::{SecretBytes, SecretText},
+    secret::{SecretBytes, SecretText, Wiped},
     time::Timestamp,
 };
 use sha2::{Digest, Sha256};
@@ -41,7 +41,7 @@ const TOKEN_MARK: &str = "sealport1";
 pub fn make_key() -> Result<SecretBytes, Error> {
     let pair =
         KeyPair::generate_for(&PKCS_ED25519).map_err(|e| fault("A private key could not be made", e))?;
-    let der = Zeroizing::new(pair.serialize_der());
+    let der = Wiped::new(pair.serialize_der());
     Ok(SecretBytes::from_slice(&der))
 }
 
@@ -215,7 +215,7 @@ impl Token {
     /// `sealport1.SYSTEM.PIN.SECRET`, in letters that survive mail and shells.
     pub fn to_text(&self) -> SecretText {
         // Opened to be handed over: that is what a token is for.
-        let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(self.secret.expose()));
+        let secret = Wiped::new(URL_SAFE_NO_PAD.encode(self.secret.expose()));
         let pin = URL_SAFE_NO_PAD.encode(self.pin);
         SecretText::new(format!("{TOKEN_MARK}.{}.{pin}.{}", self.system, secret.as_str()))
     }
@@ -233,7 +233,7 @@ impl Token {
         let mut part = || parts.next().ok_or_else(wrong);
         let system = part()?.parse().map_err(|_| wrong())?;
         let bytes = |text: &str| -> Option<Zeroizing<[u8; 32]>> {
-            let decoded = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
+            let decoded = Wiped::new(URL_SAFE_NO_PAD.decode(text).ok()?);
             Some(Zeroizing::new(decoded.as_slice().try_into().ok()?))
         };
         let pin = *bytes(part()?).ok_or_else(wrong)?;
@@ -257,7 +257,7 @@ impl Token {
 
 /// The hash of a token's secret part as a request carries it; `None` where it is none.
 pub fn token_hash(secret: &SecretText) -> Option<[u8; 32]> {
-    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(secret.expose()).ok()?);
+    let bytes = Wiped::new(URL_SAFE_NO_PAD.decode(secret.expose()).ok()?);
     (bytes.len() == 32).then(|| Sha256::digest(&*bytes).into())
 }
 

@@ -19,10 +19,9 @@ use sealport_core::{
     Code, Error,
     id::{NodeId, SystemId},
     machine::Failure,
-    secret::SecretBytes,
+    secret::{SecretBytes, Wiped},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use zeroize::Zeroizing;
 
 use super::{
     authority::{self, master_name},
@@ -169,7 +168,7 @@ impl Client {
             if key_hash.is_some() && shown != key_hash {
                 return Err(self.senseless("another node answers there"));
             }
-            let mut body = Zeroizing::new(Vec::new());
+            let mut body = Wiped::new(Vec::new());
             while let Some(chunk) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
                 if body.len() + chunk.len() > ANSWER_LIMIT {
                     return Err(self.senseless("it is too long"));
