@@ -57,6 +57,7 @@ pub(super) fn held(n: u64) -> Held {
         version: Some(V1),
         keys: Some(KEYS),
         counts: Counts { records: n, formers: 0 },
+        nodes: 3,
         damaged: false,
         standing: Standing::Member,
     }
