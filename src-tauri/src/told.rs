@@ -103,7 +103,7 @@ fn child() {
 #[test]
 fn a_raise_and_its_end_are_shown_once_each_and_in_one_place() {
     let bus = Bus::start();
-    let panel = Panel::start(&bus);
+    let panel = Panel::start(&bus.address);
     let mut teller = Teller::start(&bus.address);
     for word in ["raise in silence", "raise", "end", "raise"] {
         teller.tell(word);
@@ -135,7 +135,7 @@ fn the_tray_shows_each_look_also_where_it_comes_later() {
     teller.tell("sound");
     // It has looked for a tray, in vain.
     bus.has("org.kde.StatusNotifierItem-");
-    let panel = Panel::start(&bus);
+    let panel = Panel::start(&bus.address);
     let sound = panel.icon("is sound", |icon| icon.tooltip == "All is well.");
     assert_eq!((sound.status.as_str(), sound.pixels.0, sound.pixels.1), ("Active", 64, 64));
     assert_eq!(sound.pixels.2.len(), 64 * 64 * 4);
@@ -158,7 +158,7 @@ fn a_desktop_that_is_not_there_or_does_not_answer_holds_nobody_up() {
     // No bus; a bus with nobody on it; a daemon that takes notifications and never answers.
     let nobody = Bus::start();
     let silent = Bus::start();
-    let panel = Panel::start(&silent);
+    let panel = Panel::start(&silent.address);
     panel.fall_silent();
     // One that takes connections and says nothing at all.
     let folder = tempfile::tempdir().unwrap();

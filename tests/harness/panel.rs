@@ -1,7 +1,7 @@
-//! What a desktop has around its windows, on a message bus of its own: a daemon that shows notifications, and a tray. Both
-//! keep what they are given, for a test to look at.
+//! What a desktop has around its windows, on a message bus: a daemon that shows notifications, and a tray. Both keep what they
+//! are given, for a test to look at.
 //!
-//! Tests of the package that makes the window take this file by its path.
+//! The end-to-end test has it around the real window; tests of the package that makes the window take this file by its path.
 
 use std::{
     collections::HashMap,
@@ -179,12 +179,12 @@ impl Watcher {
 }
 
 impl Panel {
-    /// Takes both places on a bus.
-    pub fn start(bus: &Bus) -> Self {
+    /// Takes both places on the bus at this address.
+    pub fn start(bus: &str) -> Self {
         let (notes, items, silent) = (Arc::default(), Arc::default(), Arc::<AtomicBool>::default());
         let daemon = Notifications { notes: Arc::clone(&notes), silent: silent.clone() };
         let begin = || {
-            connection::Builder::address(bus.address.as_str())?
+            connection::Builder::address(bus)?
                 .serve_at("/org/freedesktop/Notifications", daemon)?
                 .serve_at("/StatusNotifierWatcher", Watcher(Arc::clone(&items)))?
                 .name("org.freedesktop.Notifications")?
@@ -205,10 +205,13 @@ impl Panel {
         self.notes.lock().expect("no panic before").clone()
     }
 
-    /// Waits for a notification that has these words.
-    pub fn shows(&self, words: &str) -> Note {
+    /// Waits until so many notifications with these words in them were to be shown, and gives all of them.
+    pub fn shows(&self, words: &str, times: usize) -> Vec<Note> {
         let has = |note: &Note| note.summary.contains(words) || note.body.contains(words);
-        until(&format!("a notification “{words}”"), || self.notes().into_iter().find(has))
+        let all = || -> Vec<Note> { self.notes().into_iter().filter(has).collect() };
+        until(&format!("{times} times a notification “{words}”"), || {
+            Some(all()).filter(|all| all.len() >= times)
+        })
     }
 
     /// Waits until the icon is so.

@@ -145,7 +145,7 @@ fn replacement(
 ) -> Result<Replacement, Error> {
     let text = document.text(element);
     let base = hex(&Sha256::digest(text.as_bytes()));
-    let known = system.index(|index| index.port(&identity(element)).map(|view| view.id))?;
+    let known = system.index(|index| index.port(&identity(element)).map(|port| port.id()))?;
     let port = match known.map(|id| newest(system, id, &base)).transpose()?.flatten() {
         Some((head, _)) if head.deleted => return Ok(Replacement::Remove),
         Some((_, port)) => port,

@@ -168,7 +168,7 @@ impl Import<'_> {
         let known = self.system.index(|index| {
             // A file that a later one took the place of is new again: it is the newest word on its ports.
             let same = |d: &&super::index::Document| {
-                d.head.sha256 == sha256 && d.head.name == incoming.name && !index.superseded(d)
+                d.sha256 == sha256 && d.name == incoming.name && !index.superseded(d)
             };
             index.documents().into_iter().rev().find(same).map(|d| d.id)
         })?;
@@ -288,7 +288,7 @@ impl Import<'_> {
         if let Some(at) = self.present.get(identity) {
             return self.system.planned(&self.change.puts[*at]).map(Some);
         }
-        let id = self.system.index(|index| index.port(identity).map(|view| view.id))?;
+        let id = self.system.index(|index| index.port(identity).map(|port| port.id()))?;
         id.map(|id| self.system.port(id)).transpose()
     }
 

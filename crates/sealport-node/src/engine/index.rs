@@ -1,45 +1,73 @@
 //! The list of ports in memory: opened summaries in order, searched as the administrator types. Documents stand in it
 //! too. Secrets never do: summaries hold masked addresses.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::OnceLock,
-};
+use std::{collections::BTreeMap, sync::OnceLock};
 
-use memchr::memmem;
 use sealport_core::{
     Code, Error,
     api::{ApplicationFacetView, FacetView, FacetsView, PortFilter, PortKind, PortListView, PortSummaryView},
     id::RecordId,
     record::{DocumentHead, PortIdentity, PortSummary, RecordKind, from_plain},
     seal::Keys,
+    time::Timestamp,
 };
+use sha2::{Digest, Sha256};
 
 use super::system::open;
 use crate::store::{Put, Row, Store};
 
+mod ports;
+use ports::{Listed, Ports};
+
 /// Every port and document, without their bodies.
 #[derive(Default)]
 pub(super) struct Index {
-    ports: BTreeMap<PortIdentity, Entry>,
-    /// The same ports by id.
-    by_id: HashMap<RecordId, PortIdentity>,
+    ports: Ports,
     /// What the tree beside the list shows, until the next write.
     facets: OnceLock<FacetsView>,
     documents: BTreeMap<RecordId, Document>,
 }
 
-struct Entry {
-    view: PortSummaryView,
-    /// What search looks in, lower case.
-    text: String,
-}
-
 /// A document and when it came, by the order of writes.
 pub(super) struct Document {
     pub id: RecordId,
-    pub head: DocumentHead,
-    pub order: u64,
+    /// File name without folders.
+    pub name: String,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+    pub encoding: String,
+    /// Length of its bytes.
+    pub bytes: u64,
+    pub imported: Timestamp,
+    order: u64,
+    /// Which ports it holds, sorted.
+    ports: Box<[Mark]>,
+}
+
+/// A port by a hash of its identity, as wide as an id: a document of thousands of ports needs no more of them than to tell
+/// whether another holds the same ones.
+type Mark = [u8; 16];
+
+impl Document {
+    fn new(id: RecordId, head: DocumentHead, order: u64) -> Self {
+        let mut ports: Box<[Mark]> = head.ports.iter().map(mark).collect();
+        ports.sort_unstable();
+        let DocumentHead { name, sha256, encoding, bytes, written, .. } = head;
+        Self { id, name, sha256, encoding, bytes, imported: written.at, order, ports }
+    }
+
+    /// How many ports it holds.
+    pub fn ports(&self) -> u64 {
+        self.ports.len() as u64
+    }
+
+    fn holds(&self, port: &Mark) -> bool {
+        self.ports.binary_search(port).is_ok()
+    }
+
+    fn moment(&self) -> (Timestamp, u64) {
+        (self.imported, self.order)
+    }
 }
 
 impl Index {
@@ -48,8 +76,9 @@ impl Index {
         let mut index = Self::default();
         store.summaries(|row| {
             let plain = open(keys, &row, row.kind.summary(), row.revision, &row.summary)?;
-            index.add(row, &plain)
+            index.add(row, &plain, Ports::append)
         })?;
+        index.ports.tidy();
         Ok(index)
     }
 
@@ -62,15 +91,15 @@ impl Index {
     /// Takes in a row that was just written.
     pub fn take(&mut self, keys: &Keys, row: Row, summary: &[u8]) -> Result<(), Error> {
         let plain = super::system::open(keys, &row, row.kind.summary(), row.revision, summary)?;
-        self.add(row, &plain)
+        self.add(row, &plain, Ports::put)
     }
 
-    fn add(&mut self, row: Row, plain: &[u8]) -> Result<(), Error> {
+    fn add(&mut self, row: Row, plain: &[u8], add: fn(&mut Ports, &PortSummaryView)) -> Result<(), Error> {
         match row.kind {
             RecordKind::Document => {
                 let (head, _) = from_plain(plain)?;
                 let order = self.documents.len() as u64;
-                self.documents.entry(row.id).or_insert(Document { id: row.id, head, order });
+                self.documents.entry(row.id).or_insert_with(|| Document::new(row.id, head, order));
             }
             RecordKind::Port(kind) => {
                 let (summary, _): (PortSummary, _) = from_plain(plain)?;
@@ -81,15 +110,12 @@ impl Index {
                     )
                     .hint("The database was changed by other means. Restore the latest backup."));
                 }
-                let text = [&row.name, &row.application, &summary.adapter, &summary.address, &summary.user]
-                    .map(|part| part.to_lowercase())
-                    .join("\n");
-                let identity = PortIdentity { application: row.application, name: row.name, kind };
+                self.facets.take();
                 let view = PortSummaryView {
                     id: row.id,
                     kind,
-                    application: identity.application.clone(),
-                    name: identity.name.clone(),
+                    application: row.application,
+                    name: row.name,
                     adapter: summary.adapter,
                     address: summary.address,
                     user: summary.user,
@@ -100,44 +126,41 @@ impl Index {
                     changed_at: summary.at,
                     changed_by: summary.by,
                 };
-                self.facets.take();
-                self.by_id.insert(row.id, identity.clone());
-                self.ports.insert(identity, Entry { view, text });
+                add(&mut self.ports, &view);
             }
         }
         Ok(())
     }
 
     /// The port with this identity, deleted or not.
-    pub fn port(&self, identity: &PortIdentity) -> Option<&PortSummaryView> {
-        self.ports.get(identity).map(|entry| &entry.view)
+    pub fn port(&self, identity: &PortIdentity) -> Option<Listed<'_>> {
+        self.ports.port(identity)
     }
 
     /// The port with this id, deleted or not.
-    pub fn by_id(&self, id: RecordId) -> Option<&PortSummaryView> {
-        self.by_id.get(&id).and_then(|identity| self.port(identity))
+    pub fn by_id(&self, id: RecordId) -> Option<Listed<'_>> {
+        self.ports.by_id(id)
     }
 
     /// Every port, in order.
-    pub fn ports(&self) -> impl Iterator<Item = &PortSummaryView> {
-        self.ports.values().map(|entry| &entry.view)
+    pub fn ports(&self) -> impl Iterator<Item = Listed<'_>> {
+        self.ports.iter()
     }
 
     /// Documents in the order they came.
     pub fn documents(&self) -> Vec<&Document> {
         let mut documents: Vec<_> = self.documents.values().collect();
-        documents.sort_by_key(|document| (document.head.written.at, document.order));
+        documents.sort_by_key(|document| document.moment());
         documents
     }
 
     /// Whether a later document of the same name holds every port of this one.
     pub fn superseded(&self, document: &Document) -> bool {
-        let moment = |d: &Document| (d.head.written.at, d.order);
-        !document.head.ports.is_empty()
+        !document.ports.is_empty()
             && self.documents.values().any(|later| {
-                later.head.name == document.head.name
-                    && moment(later) > moment(document)
-                    && document.head.ports.iter().all(|port| later.head.ports.contains(port))
+                later.name == document.name
+                    && later.moment() > document.moment()
+                    && document.ports.iter().all(|port| later.holds(port))
             })
     }
 
@@ -150,23 +173,23 @@ impl Index {
                 Err(Error::new(Code::NotFound, format!("There is no port {id}.")))
             };
         }
-        let mut fits: Vec<_> = self.ports().filter(|view| view.name == text).collect();
-        if fits.iter().any(|view| !view.deleted) {
-            fits.retain(|view| !view.deleted);
+        let mut fits: Vec<_> = self.ports().filter(|port| port.name() == text).collect();
+        if fits.iter().any(|port| !port.deleted()) {
+            fits.retain(|port| !port.deleted());
         }
         match fits.as_slice() {
-            [one] => Ok(one.id),
+            [one] => Ok(one.id()),
             [] => Err(Error::new(Code::NotFound, format!("There is no port by the name or id “{text}”."))
                 .hint("List them with `sealport port list --search TEXT`.")),
             several => {
                 let list: Vec<_> = several
                     .iter()
-                    .map(|view| {
+                    .map(|port| {
                         format!(
                             "{} ({}, {})",
-                            view.id,
-                            kind_words(view.kind),
-                            application_words(&view.application)
+                            port.id(),
+                            kind_words(port.kind()),
+                            application_words(port.application())
                         )
                     })
                     .collect();
@@ -178,55 +201,62 @@ impl Index {
 
     /// The ports that fit a filter, `limit` of them from `offset` on, and what the tree beside them shows.
     pub fn list(&self, filter: &PortFilter, offset: u32, limit: Option<u32>) -> PortListView {
-        let search = filter.search.as_deref().unwrap_or_default().to_lowercase();
-        let words: Vec<_> = search.split_whitespace().map(memmem::Finder::new).collect();
-        let adapter = filter.adapter.as_deref().map(str::to_lowercase);
-        let fits = |entry: &&Entry| {
-            let view = &entry.view;
-            view.deleted == filter.deleted
-                && (!filter.missing || view.missing_secrets > 0)
-                && filter.kind.is_none_or(|kind| kind == view.kind)
-                && filter.application.as_ref().is_none_or(|application| *application == view.application)
-                && adapter
-                    .as_ref()
-                    .is_none_or(|adapter| adapters(view).any(|own| own.to_lowercase() == *adapter))
-                && words.iter().all(|word| word.find(entry.text.as_bytes()).is_some())
-        };
         let mut total = 0;
         let mut ports = Vec::new();
         let end = limit.map_or(u64::MAX, |limit| u64::from(offset) + u64::from(limit));
-        for entry in self.ports.values().filter(fits) {
+        for port in self.ports.fitting(filter) {
             if (u64::from(offset)..end).contains(&total) {
-                ports.push(entry.view.clone());
+                ports.push(port.view());
             }
             total += 1;
         }
-        PortListView { ports, total, facets: self.facets.get_or_init(|| self.count_facets()).clone() }
+        PortListView { ports, total, facets: self.facets().clone() }
+    }
+
+    /// What there is in each application, and by each adapter, without what is deleted.
+    pub fn facets(&self) -> &FacetsView {
+        self.facets.get_or_init(|| self.count_facets())
+    }
+
+    /// How many ports are deleted.
+    pub fn deleted(&self) -> u64 {
+        let kinds =
+            |facet: &ApplicationFacetView| facet.receive_ports + facet.send_ports + facet.send_port_groups;
+        self.ports.len() as u64 - self.facets().applications.iter().map(kinds).sum::<u64>()
+    }
+
+    /// How many secrets are missing, without those of deleted ports.
+    pub fn missing_secrets(&self) -> u64 {
+        self.facets().applications.iter().map(|facet| facet.missing_secrets).sum()
     }
 
     fn count_facets(&self) -> FacetsView {
-        let mut applications: BTreeMap<&str, ApplicationFacetView> = BTreeMap::new();
+        let mut applications: Vec<ApplicationFacetView> = Vec::new();
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for view in self.ports().filter(|view| !view.deleted) {
-            let facet = applications.entry(&view.application).or_insert_with(|| ApplicationFacetView {
-                name: view.application.clone(),
-                receive_ports: 0,
-                send_ports: 0,
-                send_port_groups: 0,
-                missing_secrets: 0,
-            });
-            match view.kind {
+        for port in self.ports().filter(|port| !port.deleted()) {
+            // The list is ordered by application.
+            if applications.last().is_none_or(|facet| facet.name != port.application()) {
+                applications.push(ApplicationFacetView {
+                    name: port.application().to_owned(),
+                    receive_ports: 0,
+                    send_ports: 0,
+                    send_port_groups: 0,
+                    missing_secrets: 0,
+                });
+            }
+            let facet = applications.last_mut().expect("one was just pushed");
+            match port.kind() {
                 PortKind::ReceivePort => facet.receive_ports += 1,
                 PortKind::SendPort => facet.send_ports += 1,
                 PortKind::SendPortGroup => facet.send_port_groups += 1,
             }
-            facet.missing_secrets += view.missing_secrets;
-            for adapter in adapters(view) {
+            facet.missing_secrets += port.missing_secrets();
+            for adapter in port.adapters() {
                 *counts.entry(adapter).or_default() += 1;
             }
         }
         FacetsView {
-            applications: applications.into_values().collect(),
+            applications,
             adapters: counts
                 .into_iter()
                 .map(|(name, ports)| FacetView { name: name.to_owned(), ports })
@@ -235,8 +265,15 @@ impl Index {
     }
 }
 
-fn adapters(view: &PortSummaryView) -> impl Iterator<Item = &str> {
-    view.adapter.split(", ").filter(|adapter| !adapter.is_empty())
+fn mark(port: &PortIdentity) -> Mark {
+    let mut hash = Sha256::new();
+    for part in [port.application.as_str(), port.name.as_str(), kind_words(port.kind)] {
+        // Lengths too: "ab" and "c" are not "a" and "bc".
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let hash: [u8; 32] = hash.finalize().into();
+    std::array::from_fn(|at| hash[at])
 }
 
 /// A kind in an administrator's words.

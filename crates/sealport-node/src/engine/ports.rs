@@ -44,11 +44,11 @@ impl Engine {
         let documents = self.system()?.index(|index| {
             let view = |document: &super::index::Document| DocumentView {
                 id: document.id,
-                name: document.head.name.clone(),
-                encoding: document.head.encoding.clone(),
-                bytes: document.head.bytes,
-                ports: document.head.ports.len() as u64,
-                imported: document.head.written.at,
+                name: document.name.clone(),
+                encoding: document.encoding.clone(),
+                bytes: document.bytes,
+                ports: document.ports(),
+                imported: document.imported,
                 superseded: index.superseded(document),
             };
             index.documents().into_iter().map(view).collect()
@@ -233,8 +233,8 @@ impl Engine {
         let ids: Vec<RecordId> = system.index(|index| {
             index
                 .ports()
-                .filter(|view| !view.deleted && view.missing_secrets > 0)
-                .map(|view| view.id)
+                .filter(|port| !port.deleted() && port.missing_secrets() > 0)
+                .map(|port| port.id())
                 .collect()
         })?;
         let mut missing = Vec::new();
@@ -278,9 +278,7 @@ impl Engine {
             self.changed(written.generation);
             kept = written.kept;
         }
-        let still_missing = system.index(|index| {
-            index.ports().filter(|view| !view.deleted).map(|view| view.missing_secrets).sum::<u64>()
-        })?;
+        let still_missing = system.index(|index| index.missing_secrets())?;
         let still_missing = if dry_run || !problems.is_empty() {
             still_missing.saturating_sub(filled)
         } else {
@@ -323,15 +321,15 @@ fn fill_one(
     row: &FillRow,
 ) -> Result<bool, Error> {
     let ids: Vec<RecordId> = system.index(|index| {
-        if let Some(view) = row.port.parse().ok().and_then(|id| index.by_id(id)) {
-            return if view.deleted { Vec::new() } else { vec![view.id] };
+        if let Some(port) = row.port.parse().ok().and_then(|id| index.by_id(id)) {
+            return if port.deleted() { Vec::new() } else { vec![port.id()] };
         }
-        let named = |view: &&sealport_core::api::PortSummaryView| {
-            !view.deleted
-                && view.name == row.port
-                && (row.application.is_empty() || view.application == row.application)
-        };
-        index.ports().filter(named).map(|view| view.id).collect()
+        let named = index.ports().filter(|port| {
+            !port.deleted()
+                && port.name() == row.port
+                && (row.application.is_empty() || port.application() == row.application)
+        });
+        named.map(|port| port.id()).collect()
     })?;
     if ids.is_empty() {
         let place = super::index::application_words(&row.application);

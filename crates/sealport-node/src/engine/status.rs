@@ -5,8 +5,9 @@ use std::time::Duration;
 use sealport_core::{
     Code, Error,
     api::{
-        AuditListView, AuditView, BackupRecordView, BackupStatusView, CountsView, MasterView, NodeRole,
-        NodeState, NodeView, PortKind, SealingView, SecretStatusView, StatusView, SyncView, SystemView,
+        ApplicationFacetView, AuditListView, AuditView, BackupRecordView, BackupStatusView, CountsView,
+        MasterView, NodeRole, NodeState, NodeView, SealingView, SecretStatusView, StatusView, SyncView,
+        SystemView,
     },
     seal::OpenError,
 };
@@ -234,24 +235,17 @@ fn is_of_a_record(error: &Error) -> bool {
 
 fn counts(system: &System) -> Result<CountsView, Error> {
     system.index(|index| {
-        let mut counts = no_counts();
-        let mut applications = std::collections::BTreeSet::new();
-        for view in index.ports() {
-            if view.deleted {
-                counts.deleted += 1;
-                continue;
-            }
-            match view.kind {
-                PortKind::ReceivePort => counts.receive_ports += 1,
-                PortKind::SendPort => counts.send_ports += 1,
-                PortKind::SendPortGroup => counts.send_port_groups += 1,
-            }
-            counts.missing_secrets += view.missing_secrets;
-            applications.insert(&view.application);
+        let applications = &index.facets().applications;
+        let sum = |of: fn(&ApplicationFacetView) -> u64| -> u64 { applications.iter().map(of).sum() };
+        CountsView {
+            receive_ports: sum(|facet| facet.receive_ports),
+            send_ports: sum(|facet| facet.send_ports),
+            send_port_groups: sum(|facet| facet.send_port_groups),
+            deleted: index.deleted(),
+            documents: index.documents().len() as u64,
+            missing_secrets: index.missing_secrets(),
+            applications: applications.len() as u64,
         }
-        counts.applications = applications.len() as u64;
-        counts.documents = index.documents().len() as u64;
-        counts
     })
 }
 
