@@ -245,12 +245,19 @@ fn where_a_master_listens_stands_in_the_trail_with_the_change() {
         database.query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
     };
     let listen = |at: &str| {
-        let custody_passphrase = Some(secret(CUSTODY));
-        let config = Config { data_dir: home.data_dir(), custody_passphrase, interactive: false };
-        let engine = Engine::shared(config).unwrap();
         let begun = Instant::now();
+        // The engine before may still hold the directory, and the port.
+        let engine = loop {
+            let custody_passphrase = Some(secret(CUSTODY));
+            let config = Config { data_dir: home.data_dir(), custody_passphrase, interactive: false };
+            match Engine::shared(config) {
+                Err(error) if error.code == Code::Busy && begun.elapsed().as_secs() < 20 => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                opened => break opened.unwrap(),
+            }
+        };
         let listening = loop {
-            // The engine before may still hold the port.
             match engine.listen(Some(at.to_owned())) {
                 Err(error) if error.message.starts_with("Can't listen") && begun.elapsed().as_secs() < 20 => {
                     thread::sleep(Duration::from_millis(20));

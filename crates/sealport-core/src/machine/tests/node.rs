@@ -581,8 +581,7 @@ fn a_long_copy_keeps_contact_by_its_pieces() {
     let poll = bench.poll();
     for second in 1..200 {
         bench.now = Moment(second * 1_000);
-        let asked = Moment(bench.now.0 - 500);
-        assert_eq!(bench.step(Event::Piece { poll, asked }).notify, []);
+        assert_eq!(bench.step(Event::Piece { poll, asked: Moment(bench.now.0 - 500) }).notify, []);
         assert_eq!(bench.state(), State::Synced);
     }
     assert_eq!(bench.step(Event::Piece { poll: PollId(0), asked: Moment(199_900) }), Effects::default());
