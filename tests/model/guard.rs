@@ -489,6 +489,7 @@ fn held(site: &Site) -> Held {
         version: site.keys.has(site.db.active).then(|| site.db.active.version()),
         keys: Some(site.given.mark()),
         counts: site.db.counts(),
+        nodes: 3,
         damaged: false,
         standing: Standing::Member,
     }

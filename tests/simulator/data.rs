@@ -443,6 +443,7 @@ impl Replica {
             version: self.version,
             keys: self.version.map(|_| keys),
             counts: self.records.counts(),
+            nodes: self.common.nodes(),
             damaged: self.damaged,
             standing: self.standing,
         }

@@ -177,6 +177,11 @@ impl Common {
         (role, standing)
     }
 
+    /// How many members there are.
+    pub fn nodes(&self) -> u64 {
+        self.members.values().filter(|of| of.1 == Standing::Member).count() as u64
+    }
+
     /// Standbys that are members.
     pub fn standbys(&self) -> impl Iterator<Item = usize> + '_ {
         let standby = |of: &(Role, Standing, u64)| (of.0, of.1) == (Role::Standby, Standing::Member);

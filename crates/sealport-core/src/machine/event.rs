@@ -31,6 +31,8 @@ pub struct Held {
     pub keys: Option<KeySetMark>,
     /// What the replica holds, counted in it.
     pub counts: Counts,
+    /// How many nodes its registry has, without those that are revoked; 0 in a new one.
+    pub nodes: u64,
     /// Whether the replica is known to be damaged: only a full copy ends that.
     pub damaged: bool,
     /// Membership.

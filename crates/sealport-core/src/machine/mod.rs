@@ -71,10 +71,13 @@ pub const STANDBY_WAIT: u64 = 5_000;
 pub const ONLINE_FOR: u64 = 60_000;
 /// A node whose poll failed asks all others who is master within this time.
 pub const ASK_AROUND_SOON: u64 = 500;
-/// It asks again after this time, and after the double each time, up to [`ASK_AROUND_MAX`].
+/// It asks again after this time, and after the double each time, up to a time that the number of nodes gives: so the standbys,
+/// whom each of them asks, have no more to answer in a large system than in a small one.
 pub const ASK_AROUND_APART: u64 = 3_000;
-/// The longest wait between two times of asking around, as long as the master is silent.
+/// The longest wait between two times of asking around, as long as the master is silent, however many nodes there are.
 pub const ASK_AROUND_MAX: u64 = 24_000;
+/// From as many nodes on it is [`ASK_AROUND_MAX`]; with fewer, that share of it, but never less than [`ASK_AROUND_APART`].
+pub const ASK_AROUND_FLEET: u64 = 10_000;
 /// Bounds of the setting `sync_interval`, and what it is until set.
 pub const SYNC_INTERVAL: std::ops::RangeInclusive<u64> = 5_000..=3_600_000;
 /// `sync_interval` until it is set.

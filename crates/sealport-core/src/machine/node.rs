@@ -6,10 +6,11 @@
 use rand_core::CryptoRng;
 
 use super::{
-    ASK_AROUND_APART, ASK_AROUND_MAX, ASK_AROUND_SOON, Ask, Body, Contact, Contradiction, CustodyFact,
-    DEGRADED_AFTER, DEGRADED_MISSES, Effects, Event, Facts, Failure, HOLD_MAX, Head, Held, KeySetMark, Marks,
-    Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART, Persist, PollId, ProvenGrant, RETRY_FIRST, RETRY_MAX,
-    RETRY_SHARE, RETRY_SOON, STALL, STARTING_LIMIT, SecretFact, Send, Settings, Standing, draw,
+    ASK_AROUND_APART, ASK_AROUND_FLEET, ASK_AROUND_MAX, ASK_AROUND_SOON, Ask, Body, Contact, Contradiction,
+    CustodyFact, DEGRADED_AFTER, DEGRADED_MISSES, Effects, Event, Facts, Failure, HOLD_MAX, Head, Held,
+    KeySetMark, Marks, Moment, Notify, POLL_DEADLINE_EXTRA, POLLS_APART, Persist, PollId, ProvenGrant,
+    RETRY_FIRST, RETRY_MAX, RETRY_SHARE, RETRY_SOON, STALL, STARTING_LIMIT, SecretFact, Send, Settings,
+    Standing, draw,
 };
 use crate::id::{Epoch, KeyVersion};
 
@@ -403,7 +404,7 @@ impl Node {
         let half = self.around_apart / 2;
         self.asked_around = Some(self.now);
         self.around = Some(self.now.after(half + draw(rng, half)));
-        self.around_apart = (self.around_apart * 2).min(ASK_AROUND_MAX);
+        self.around_apart = (self.around_apart * 2).min(around_within(self.held.nodes));
         effects.send.push(Send::AskAround);
     }
 
@@ -506,6 +507,11 @@ impl Node {
 /// people who try again and again must not push the next try away.
 pub(super) fn retry_within(lost: u64) -> u64 {
     lost.min(RETRY_SOON).max(lost / RETRY_SHARE).clamp(RETRY_FIRST, RETRY_MAX)
+}
+
+/// The longest wait between two times of asking around in a system of so many nodes.
+pub(super) fn around_within(nodes: u64) -> u64 {
+    (nodes.min(ASK_AROUND_FLEET) * ASK_AROUND_MAX / ASK_AROUND_FLEET).max(ASK_AROUND_APART)
 }
 
 /// How a head contradicts what a node holds and has seen, if it does.

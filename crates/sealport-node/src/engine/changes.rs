@@ -281,6 +281,7 @@ impl System {
             version,
             keys,
             counts: position.counts,
+            nodes: writer.members()?,
             damaged: own.damaged,
             standing: own.standing,
         })

@@ -97,6 +97,14 @@ impl Store {
             .map_err(self.place.on("Reading the nodes"))
     }
 
+    /// How many nodes there are, without those that are revoked.
+    pub fn members(&self) -> Result<u64> {
+        self.connection
+            .prepare_cached("SELECT count(*) FROM node WHERE revoked = 0")
+            .and_then(|mut query| query.query_row([], |row| row.get(0)))
+            .map_err(self.place.on("Counting the nodes"))
+    }
+
     /// The node with this key, revoked or not.
     pub fn node_by_key(&self, key_hash: &[u8; 32]) -> Result<Option<NodeRow>> {
         self.connection

@@ -134,7 +134,8 @@ impl Hub {
 
     /// What a node holds that has everything.
     pub fn held(&self) -> Held {
-        let position = self.store().position().expect("a position");
+        let store = self.store();
+        let position = store.position().expect("a position");
         Held {
             system: self.system,
             // Of a node that reads and writes nothing here, who it is does not matter.
@@ -146,6 +147,7 @@ impl Hub {
             version: Some(KeyVersion(1)),
             keys: Some(derive_key_set_mark(self.bundle.checks())),
             counts: position.counts,
+            nodes: store.members().expect("a registry"),
             damaged: false,
             standing: Standing::Member,
         }
