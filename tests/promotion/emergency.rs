@@ -173,24 +173,37 @@ fn what_stranded_on_a_node_that_is_the_master_again_is_in_the_list() {
     equal(&fleet, 0, &[1]);
 }
 
+/// The database of a machine that is down, as after a power cut: what was written last stands in the log beside it.
+struct Copied([Vec<u8>; 2]);
+
+impl Copied {
+    const FILES: [&str; 2] = ["sealport.db", "sealport.db-wal"];
+
+    fn of(fleet: &Fleet, number: usize) -> Self {
+        Self(Self::FILES.map(|file| fs::read(fleet.file(number, file)).unwrap_or_default()))
+    }
+
+    fn put_back(&self, fleet: &Fleet, number: usize) {
+        for (file, content) in Self::FILES.iter().zip(&self.0) {
+            fs::write(fleet.file(number, file), content).unwrap();
+        }
+        let _ = fs::remove_file(fleet.file(number, "sealport.db-shm"));
+    }
+}
+
 /// Sabotage: compare neither `seen` nor the trail in `contradicts`, since each is enough here.
 #[test]
 fn a_database_that_was_set_back_is_accepted_by_name() {
     let fleet = fleet_of(&[STANDBY]);
     fleet.kill(0);
-    // As it is after a power cut: what was written last stands in the log beside it.
-    let files = ["sealport.db", "sealport.db-wal"];
-    let old = files.map(|file| fs::read(fleet.file(0, file)).unwrap_or_default());
+    let old = Copied::of(&fleet, 0);
     fleet.start(0);
     told(&fleet, 1);
     for round in 0..3 {
         fleet.json(1, "port set", &["Work.P1", &format!("Address=ftp://new.example/{round}")]);
     }
     fleet.kill(0);
-    for (file, content) in files.iter().zip(old) {
-        fs::write(fleet.file(0, file), content).unwrap();
-    }
-    let _ = fs::remove_file(fleet.file(0, "sealport.db-shm"));
+    old.put_back(&fleet, 0);
     fleet.start(0);
     // Whoever saw more seals nothing, until somebody says that it is meant.
     fleet.until(1, "stale", PATIENCE);
@@ -207,6 +220,39 @@ fn a_database_that_was_set_back_is_accepted_by_name() {
     fleet.json(1, "stranded accept --all", &[]);
     let shown = fleet.json(0, "port show", &["Work.P1"]).to_string();
     assert!(shown.contains("ftp://new.example/2"), "{shown}");
+}
+
+/// What a node did of its own while its master was away waits for the database that it knows: one that was set back is gone again
+/// when the newer one comes back, with all that it took. Sabotage: leave `has_history_of` out of `spool_for`.
+#[test]
+fn a_master_that_was_set_back_takes_nothing_that_its_nodes_would_forget() {
+    let fleet = fleet_of(&[PROCESSING]);
+    fleet.kill(0);
+    let old = Copied::of(&fleet, 0);
+    fleet.start(0);
+    fleet.json(1, "port set", &["Work.P1", "Address=ftp://new.example"]);
+    fleet.kill(0);
+    let new = Copied::of(&fleet, 0);
+    let reveal = || fleet.json(1, "port reveal", &["Work.P2", "Password"]);
+    reveal();
+    old.put_back(&fleet, 0);
+    fleet.start(0);
+    fleet.until(1, "stale", PATIENCE);
+    // Each act lets it send what it has.
+    (0..3).for_each(|_| drop(reveal()));
+    let kept = "SELECT count(*) FROM spool WHERE entry LIKE '%port.reveal%'";
+    let kept = || -> u64 { fleet.database(1).query_row(kept, [], |row| row.get(0)).unwrap() };
+    assert_eq!(kept(), 4, "it was taken");
+    fleet.kill(0);
+    new.put_back(&fleet, 0);
+    fleet.start(0);
+    fleet.until(1, "synced", PATIENCE);
+    wait("all is in the trail", PATIENCE, || {
+        let trail = fleet.json(0, "audit list", &[]);
+        let entries = trail["entries"].as_array().unwrap();
+        let there = entries.iter().filter(|entry| entry["act"] == "port.reveal").count();
+        if (there, kept()) == (4, 0) { Ok(()) } else { Err(format!("{} are left\n{trail}", kept())) }
+    });
 }
 
 /// Sabotage: leave the comparison of systems out of `custody_check`: it is refused for another reason, which says nothing of

@@ -229,7 +229,7 @@ impl World<'_> {
             Input::Act(Act::Force { .. }) => self.campaign(m, true, None),
             Input::Proven => self.proven(m),
             Input::SealedAnew { parts } => self.sealed_anew(m, parts),
-            Input::Spool { from, entries } => self.spool_came(m, from, entries),
+            Input::Spool { from, epoch, audit, entries } => self.spool_came(m, from, (epoch, audit), entries),
             Input::Campaign => self.campaign_goes_on(m),
             Input::AboutIs { .. } | Input::Ballot { .. } => self.campaign_hears(m, input),
             Input::Handover { from, ask } => self.handover_asked(m, from, ask),

@@ -1,7 +1,10 @@
 //! Writes that the present history lacks: a node keeps them in its spool, sends them to its master, who takes each once into the
 //! list; and an administrator decides upon them.
 
-use sealport_core::machine::{Caller, Marks, Right, Standing, admit};
+use sealport_core::{
+    id::Epoch,
+    machine::{AuditMark, Caller, Marks, Right, Standing, admit, lacks_history},
+};
 
 use crate::{
     commits::{Job, Writing},
@@ -29,6 +32,7 @@ impl World<'_> {
             return;
         }
         let entries: Vec<_> = disk.own.spool.iter().take(MOST).map(|(n, row)| (*n, row.clone())).collect();
+        let (epoch, audit) = (disk.at.epoch, disk.audit());
         let to = self.follows(node);
         if to == node {
             return;
@@ -39,7 +43,7 @@ impl World<'_> {
             self.disks[node].durable.own.spool.retain(|n, _| *n > upto);
         }
         self.followers[node].as_mut().expect("a node that is up").spooling = true;
-        self.send(node, to, Input::Spool { from: node, entries });
+        self.send(node, to, Input::Spool { from: node, epoch, audit, entries });
         self.later(node, AGAIN, Input::SpoolAgain);
     }
 
@@ -55,8 +59,19 @@ impl World<'_> {
     }
 
     /// A node brings what it kept.
-    pub fn spool_came(&mut self, m: usize, from: usize, entries: Vec<(u64, Row)>) -> Check {
+    pub fn spool_came(
+        &mut self,
+        m: usize,
+        from: usize,
+        (epoch, audit): (Epoch, AuditMark),
+        entries: Vec<(u64, Row)>,
+    ) -> Check {
         if self.host(m).superseded() || admit(Caller::Known(&self.member(m, from)), Right::Sync).is_err() {
+            return Ok(());
+        }
+        let db = self.db(m);
+        if lacks_history(db.at.epoch, db.hash(audit.line).as_deref(), epoch, &audit) {
+            self.count("spools refused by a master that was set back");
             return Ok(());
         }
         let upto = entries.last().map_or(0, |(n, _)| *n);

@@ -7,8 +7,8 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use sealport_core::{
     id::{Epoch, Generation, NodeId},
     machine::{
-        Ask, Ballot, Failure, HandoverAsk, Head, Kept, Marks, Moment, PollId, Promise, Role, SignedGrant,
-        Standing, State, WriteHead, WriteRefusal,
+        Ask, AuditMark, Ballot, Failure, HandoverAsk, Head, Kept, Marks, Moment, PollId, Promise, Role,
+        SignedGrant, Standing, State, WriteHead, WriteRefusal,
     },
 };
 
@@ -105,6 +105,9 @@ pub enum Input {
     /// What a node kept of a history that ended.
     Spool {
         from: usize,
+        /// Where the node's history is.
+        epoch: Epoch,
+        audit: AuditMark,
         entries: Vec<(u64, Row)>,
     },
     SpoolTaken {

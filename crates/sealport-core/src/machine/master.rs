@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ask, HOLD_MAX, KeySetMark, Marks, Moment, ONLINE_FOR, ProvenGrant, Rank, STANDBY_WAIT, Standing, State,
+    Ask, AuditMark, HOLD_MAX, KeySetMark, Marks, Moment, ONLINE_FOR, ProvenGrant, Rank, STANDBY_WAIT,
+    Standing, State,
 };
 use crate::id::{Epoch, Generation, KeyVersion, NodeId, Revision};
 
@@ -169,7 +170,9 @@ pub fn answer(ask: &Ask, facts: &MasterFacts) -> Answer {
     }
     let same_epoch = ask.at.epoch == facts.at.epoch;
     let same_trail = facts.known.as_ref() == Some(&ask.audit.hash);
-    let other_history = same_epoch && ask.audit.line > 0 && !same_trail;
+    // What a higher epoch means is decided above.
+    let other_history =
+        same_epoch && lacks_history(facts.at.epoch, facts.known.as_deref(), ask.at.epoch, &ask.audit);
     let newer = same_epoch && ask.version.is_some_and(|version| version > facts.version);
     let set_back = ask.seen > facts.at || newer;
     if set_back || other_history {
@@ -188,6 +191,14 @@ pub fn answer(ask: &Ask, facts: &MasterFacts) -> Answer {
         0 => Answer::Now(Body::Nothing),
         hold => Answer::Hold(hold),
     }
+}
+
+/// Whether a master in this epoch lacks history that a node has, whose replica is of `epoch` and ends with `audit`: its database was
+/// set back, or it is no master any more. What a node sends is not taken in then, since it would be lost with that database.
+/// `known`: the hash of the master's trail at that entry, if it has it.
+pub fn lacks_history(present: Epoch, known: Option<&str>, epoch: Epoch, audit: &AuditMark) -> bool {
+    let other = audit.line > 0 && known != Some(audit.hash.as_str());
+    epoch > present || (epoch == present && other)
 }
 
 /// What the writing transaction sees of one record.

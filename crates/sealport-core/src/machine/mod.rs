@@ -25,7 +25,7 @@ pub use event::{Effects, Event, Failure, Held, Notify, Persist, PollId, Send, Se
 pub use master::{
     Admitted, Answer, Body, Caller, Certificate, Denial, Kept, Master, MasterEffects, MasterEvent,
     MasterFacts, Member, Right, Role, Seen, WriteFacts, WriteHead, WriteId, WriteRefusal, admit, admit_write,
-    answer,
+    answer, lacks_history,
 };
 pub use node::{Node, contradicts};
 pub use promotion::{

@@ -28,6 +28,7 @@ mod separate;
 mod serving;
 mod settings;
 mod setup;
+mod spool;
 mod status;
 mod stranded;
 mod system;

@@ -7,9 +7,10 @@ use sealport_core::{
     api::{Request, Response},
     backup::from_hex,
     bundle::Holder,
-    id::Generation,
+    id::{Epoch, Generation},
     machine::{
-        Answer, Ask, AuditMark, Body, Head, KeySetMark, MasterFacts, State, master::answer, shared_until,
+        Answer, Ask, AuditMark, Body, Head, KeySetMark, MasterFacts, State, lacks_history, master::answer,
+        shared_until,
     },
     record::{DocumentHead, PortSummary, RecordKind, from_plain},
     seal,
@@ -26,7 +27,7 @@ use crate::{
         authority::{self, Leaf},
         wire::{
             ActLine, Administer, BackupLine, JoinAnswer, JoinAsk, RenewAnswer, RenewAsk, SecretAnswer,
-            SpoolAnswer, SpoolAsk, Spooled, StrandedLine, SyncLine, WriteAnswer, WriteAsk,
+            SyncLine, WriteAnswer, WriteAsk,
         },
     },
     store::{Act, Change, NodeChange, NodeRow, Piece, Position, Put, Row, Store, StrandedRow},
@@ -72,6 +73,24 @@ impl System {
         if let Some(seat) = &self.seat {
             seat.polled(node.id, fleet::role_of(node), ask.clone(), state);
         }
+    }
+
+    /// Refuses what comes from a node that has history which this database lacks, before the node's next poll finds that.
+    pub(super) fn has_history_of(
+        &self,
+        node: &NodeRow,
+        epoch: Epoch,
+        audit: &AuditMark,
+    ) -> Result<(), Error> {
+        let known = self.gate(|store| store.audit_hash(audit.line))?;
+        if !lacks_history(self.position().borrow().at.epoch, known.as_deref(), epoch, audit) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::EncryptionUnavailable,
+            format!("This master lacks history that {} has: its database was set back, or it is the master no more.", node.name),
+        )
+        .hint("Look at `sealport status` on that node for what to do."))
     }
 
     /// A higher epoch was met: this node is no master any more. That is durable before anything is answered.
@@ -262,14 +281,7 @@ impl Engine {
     pub fn write_for(&self, node: &NodeRow, ask: WriteAsk) -> Result<WriteAnswer, Error> {
         let system = self.system()?;
         system.may_seal()?;
-        // Before its next poll finds it. In another epoch it may have what this master does not; its write is refused for that.
-        if ask.epoch == system.position().borrow().at.epoch && !self.has_entry(&ask.audit)? {
-            return Err(Error::new(
-                Code::EncryptionUnavailable,
-                format!("This master lacks history that {} has: its database was set back.", node.name),
-            )
-            .hint("Look at `sealport status` on that node for what to do."));
-        }
+        system.has_history_of(node, ask.epoch, &ask.audit)?;
         let not_ours = || Error::new(Code::Usage, "The write is not one of ours.");
         let mut read = match ask.read {
             none if none.is_empty() => vec![None; ask.puts.len()],
@@ -305,49 +317,6 @@ impl Engine {
         };
         self.changed(generation);
         Ok(WriteAnswer { generation, standby: kept.and_then(|kept| kept.standby) })
-    }
-
-    /// Whether this trail has that very entry.
-    fn has_entry(&self, mark: &AuditMark) -> Result<bool, Error> {
-        let known = self.system()?.gate(|store| store.audit_hash(mark.line))?;
-        Ok(mark.line == 0 || known.as_ref() == Some(&mark.hash))
-    }
-
-    /// Takes what a node did of its own into the trail, each entry once.
-    pub fn spool_for(&self, node: &NodeRow, ask: SpoolAsk) -> Result<SpoolAnswer, Error> {
-        let system = self.system()?;
-        let mut upto = node.spooled;
-        for (seq, entry) in ask.entries {
-            upto = upto.max(seq);
-            let backup = entry.backup.map(BackupLine::row);
-            let mut nodes = vec![NodeChange::Spooled(node.id, seq)];
-            let known = system.gate(|store| store.nodes())?;
-            let known = |id| known.iter().any(|row| row.id == id && !row.revoked && id != system.row.node);
-            nodes.extend(entry.revoked.filter(|id| node.standby && known(*id)).map(NodeChange::Revoke));
-            let stranded = entry.stranded.and_then(StrandedLine::row);
-            let stranded = stranded.filter(|row| !system.holds_the_same(row)).into_iter().collect();
-            let change =
-                Change { acts: vec![named(node, entry.act)], backup, nodes, stranded, ..Change::default() };
-            match system.write_here(&change) {
-                Err(error) if error.code == Code::AlreadyExists => {}
-                written => drop(written?),
-            }
-        }
-        Ok(SpoolAnswer { upto, at: Some(system.position().borrow().at) })
-    }
-
-    /// Takes into the trail what this node did while it followed another. It is the master now, so there is nobody to send
-    /// that to; what is stranded in it would wait for ever.
-    pub(super) fn take_own_spool(&self) -> Result<(), Error> {
-        let system = self.system()?;
-        while let Some((seq, text)) = system.spooled(1)?.pop() {
-            let entry = Spooled::read(&text)?;
-            let nodes = system.gate(|store| store.nodes())?;
-            let Some(own) = nodes.iter().find(|row| row.id == system.row.node) else { return Ok(()) };
-            let taken = self.spool_for(own, SpoolAsk { entries: vec![(seq, entry)] })?;
-            system.spool_taken(taken.upto)?;
-        }
-        Ok(())
     }
 
     /// Does what an administrator at a node asks of the master.
@@ -457,7 +426,7 @@ fn by_node(node: &NodeRow, act: &'static str, object: String, detail: String) ->
 }
 
 /// A node's own act, with the node's name: who did it there, the node says.
-fn named(node: &NodeRow, act: ActLine) -> Act {
+pub(super) fn named(node: &NodeRow, act: ActLine) -> Act {
     Act {
         at: act.at,
         who: act.who,
@@ -505,7 +474,7 @@ mod tests {
     }
 
     /// Sabotage: leave `prove_row` out of `write_for`; or the comparison of versions out of it; or take a write without
-    /// entries; or leave `has_entry` out.
+    /// entries; or leave `has_history_of` out.
     #[test]
     fn what_a_node_sends_is_opened_before_it_counts() {
         let engine = Engine::explore().unwrap();
@@ -559,6 +528,11 @@ mod tests {
             assert!(refused.message.contains("set back"), "{refused}");
             assert_eq!(list()[0].revision, opened.row.revision);
         }
+        let later = system.position().borrow().at.epoch.next();
+        let puts = vec![RecordLine::from(&put)];
+        let audit = AuditMark::default();
+        let ask = WriteAsk { epoch: later, puts, read: Vec::new(), audit, acts: acts.clone() };
+        assert_eq!(engine.write_for(&node, ask).err().unwrap().code, Code::EncryptionUnavailable);
         write(RecordLine::from(&put), &acts).unwrap();
         assert_eq!(list()[0].revision, put.revision);
     }

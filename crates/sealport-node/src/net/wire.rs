@@ -423,6 +423,14 @@ pub struct HandoverAnswer {
 /// Entries of a spool, by number.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct SpoolAsk {
+    /// The epoch of the node's replica; `None` from a node that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub epoch: Option<Epoch>,
+    /// The last entry of the trail that the node has, as in [`WriteAsk`].
+    #[serde(default)]
+    #[schema(value_type = serde_json::Value)]
+    pub audit: AuditMark,
     /// The oldest ones, in order.
     #[schema(value_type = Vec<serde_json::Value>)]
     pub entries: Vec<(u64, Spooled)>,

@@ -467,8 +467,9 @@ impl Follower {
             let entries = entries.into_iter().enumerate().take_while(fits).map(|(_, entry)| entry);
             let entries: Vec<_> = entries.map(read).collect::<Result<_, _>>()?;
             let stranded = entries.iter().any(|(_, entry): &(u64, Spooled)| entry.stranded.is_some());
-            let answer: SpoolAnswer =
-                self.client().post("/v1/spool", &SpoolAsk { entries }, DEADLINE).await?;
+            let position = system.position().borrow().clone();
+            let ask = SpoolAsk { epoch: Some(position.at.epoch), audit: position.audit, entries };
+            let answer: SpoolAnswer = self.client().post("/v1/spool", &ask, DEADLINE).await?;
             // Until the list is here too, what is stranded, and the version that opens it, are kept for this alone.
             if let Some(at) = answer.at.filter(|_| stranded)
                 && !tokio::task::block_in_place(|| self.has(&system, at))

@@ -110,6 +110,26 @@ fn a_poll_waits_only_where_nothing_is_new() {
     }
 }
 
+/// Sabotage: leave out either half of the last line of `lacks_history`; or `audit.line > 0`.
+#[test]
+fn a_master_that_was_set_back_lacks_what_its_nodes_have() {
+    let mark = |line: u64, hash: &str| AuditMark { line, hash: hash.into() };
+    let present = Epoch(2);
+    for (epoch, audit, known, lacks) in [
+        (2, mark(7, "h7"), Some("h7"), false),
+        (2, mark(7, "h7"), Some("other"), true),
+        (2, mark(7, "h7"), None, true),
+        (2, mark(0, ""), None, false),
+        (3, mark(7, "h7"), Some("h7"), true),
+        (3, mark(0, ""), None, true),
+        // Of a history that may have ended: what only that node has is to come here.
+        (1, mark(7, "h7"), None, false),
+        (1, mark(7, "h7"), Some("other"), false),
+    ] {
+        assert_eq!(lacks_history(present, known, Epoch(epoch), &audit), lacks, "{epoch} {audit:?} {known:?}");
+    }
+}
+
 #[test]
 fn a_write_fits_its_epoch_version_and_revision_or_is_refused() {
     let facts = WriteFacts {
