@@ -208,7 +208,8 @@ mod tests {
     }
 
     /// The same number, and another content: as after a change of master that stranded the revision which was read.
-    /// Sabotage: compare the number alone in `expect_seen`; leave the digest out of `seal_edit`, or the arm out of `admit_write`.
+    /// Sabotage: compare the number alone in `expect_seen`; leave it out of `mark`, `revert` or `set_deleted`; leave the digest out
+    /// of `seal_edit`, or the arm out of `admit_write`.
     #[test]
     fn an_edit_is_written_on_what_was_read_and_on_nothing_else() {
         let engine = Engine::explore().unwrap();
@@ -266,6 +267,19 @@ mod tests {
         let refused = set(read.imprint, "second").unwrap_err();
         assert_eq!((refused.code, refused.code.exit()), (Code::RevisionConflict, 7), "{refused}");
         assert!(refused.message.contains("not as it was read"), "{refused}");
+        let (port, if_revision, if_imprint) = (id.to_string(), Some(read.revision), read.imprint);
+        let path = "Description".to_owned();
+        for decided in [
+            Request::PortMark { port: port.clone(), path, secret: true, if_revision, if_imprint },
+            Request::PortRevert { port: port.clone(), to: Revision(1), if_revision, if_imprint },
+            Request::PortDelete { port: port.clone(), if_revision, if_imprint },
+            Request::PortUndelete { port, if_revision, if_imprint },
+        ] {
+            let words = format!("{decided:?}");
+            let refused = ask(&engine, decided).unwrap_err();
+            assert_eq!(refused.code, Code::RevisionConflict, "{words}: {refused}");
+            assert!(refused.message.contains("not as it was read"), "{words}: {refused}");
+        }
         assert_eq!(late(early), Some(Code::RevisionConflict));
         assert_eq!(show().revision, read.revision, "nothing was written");
         set(show().imprint, "third").unwrap();
