@@ -214,6 +214,28 @@ fn a_copy_of_the_master_is_fenced_before_it_writes() {
     edit(&fleet, 1, 14);
 }
 
+/// A copy at the address where the registry has the master looks for nobody, since that is its own: the original finds it there, and
+/// the copy, which decides for both, tells the original what it is. Sabotage: leave `copy` out of `about_for`.
+#[test]
+fn the_master_tells_of_a_copy_that_it_found_itself() {
+    let mut fleet = fleet_of(PROCESSING);
+    let place = fleet.master();
+    fleet.kill(0);
+    let copy = copied(&mut fleet, 0, &place);
+    // The original moved, and nobody knows yet.
+    fleet.machines[0] = Machine::new("m", None, "127.0.0.1:0");
+    fleet.start(0);
+    let begun = Instant::now();
+    until_older_than_any(begun);
+    fleet.start(copy);
+    // It is asked every ten seconds.
+    fleet.until(copy, "fenced", PATIENCE);
+    let master = fleet.status(0)["node"]["name"].as_str().unwrap().to_owned();
+    seen_by_the_master(&fleet, &master);
+    is_fenced(&fleet, copy, 0);
+    assert_eq!(edit(&fleet, 0, 12)["revision"], 3);
+}
+
 /// Of two that begin within two seconds either may be the copy: waits until one that began then is clearly older.
 fn until_older_than_any(begun: Instant) {
     wait("it is clearly older", PATIENCE, || {
