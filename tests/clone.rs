@@ -11,6 +11,11 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+#[cfg(target_os = "linux")]
+use std::{
+    process::Command,
+    sync::{Arc, Mutex},
+};
 
 use sealport_core::{
     bundle::{Bundle, Kept},
@@ -41,8 +46,15 @@ mod system;
 #[allow(dead_code, reason = "other tests use what is not used here")]
 mod fleet;
 
+#[cfg(target_os = "linux")]
+#[path = "harness/keyring.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests use what is not used here")]
+mod keyring;
+
 use desk::{CUSTODY, names_in};
 use fleet::{Fleet, Machine, PATIENCE, wait};
+#[cfg(target_os = "linux")]
+use keyring::{Keyring, Start};
 use system::{SendPort, binding};
 
 const PROCESSING: &str = "--role processing";
@@ -53,6 +65,14 @@ const SOON: Duration = Duration::from_secs(12);
 /// A master with six ports, one of them with a former revision, and a node of this kind beside it.
 fn fleet_of(kind: &str) -> Fleet {
     let mut fleet = Fleet::new();
+    fill(&fleet);
+    let node = fleet.join(kind, "", &fleet.master());
+    fleet.until_equal(&[node]);
+    fleet
+}
+
+/// Six ports, one of them with a former revision.
+fn fill(fleet: &Fleet) {
     let ports: Vec<_> = (0..6).map(|n| (format!("Work.P{n}"), format!("ftp://host.example/{n}"))).collect();
     let ports: Vec<_> = ports
         .iter()
@@ -60,10 +80,7 @@ fn fleet_of(kind: &str) -> Fleet {
         .collect();
     let file = fleet.desk.file("Work.xml", &binding("Work", &ports));
     fleet.json(0, "port import", &[&file]);
-    edit(&fleet, 0, 11);
-    let node = fleet.join(kind, "", &fleet.master());
-    fleet.until_equal(&[node]);
-    fleet
+    edit(fleet, 0, 11);
 }
 
 /// Changes a port on a machine.
@@ -135,8 +152,7 @@ fn seen_by_the_master(fleet: &Fleet, name: &str) {
     assert_eq!(trail["entries"].as_array().unwrap().iter().filter(of_it).count(), 1, "{trail}");
 }
 
-/// Sabotage: don't wake a poll that waits (`Seat::spoke`): it takes as long as a poll waits. Leave `fence` out of the follower's
-/// `carry_out`: the copy is a member again when it starts. Leave `not_cloned` out of `promote`: it gets as far as the checks.
+/// Sabotage: leave `fence` out of the follower's `carry_out`: the copy is a member again when it starts. Leave `not_cloned` out of `promote`: it gets as far as the checks.
 #[test]
 fn a_copy_of_a_node_is_fenced_in_seconds_and_its_original_goes_on() {
     let mut fleet = fleet_of(STANDBY);
@@ -198,8 +214,38 @@ fn a_copy_of_the_master_is_fenced_before_it_writes() {
     edit(&fleet, 1, 14);
 }
 
+/// A copy at the address where the registry has the master looks for nobody, since that is its own: the original finds it there, and
+/// the copy, which decides for both, tells the original what it is. Sabotage: leave `copy` out of `about_for`.
+#[test]
+fn the_master_tells_of_a_copy_that_it_found_itself() {
+    let mut fleet = fleet_of(PROCESSING);
+    let place = fleet.master();
+    fleet.kill(0);
+    let copy = copied(&mut fleet, 0, &place);
+    // The original moved, and nobody knows yet.
+    fleet.machines[0] = Machine::new("m", None, "127.0.0.1:0");
+    fleet.start(0);
+    let begun = Instant::now();
+    until_older_than_any(begun);
+    fleet.start(copy);
+    // It is asked every ten seconds.
+    fleet.until(copy, "fenced", PATIENCE);
+    let master = fleet.status(0)["node"]["name"].as_str().unwrap().to_owned();
+    seen_by_the_master(&fleet, &master);
+    is_fenced(&fleet, copy, 0);
+    assert_eq!(edit(&fleet, 0, 12)["revision"], 3);
+}
+
+/// Of two that begin within two seconds either may be the copy: waits until one that began then is clearly older.
+fn until_older_than_any(begun: Instant) {
+    wait("it is clearly older", PATIENCE, || {
+        if begun.elapsed() > Duration::from_secs(3) { Ok(()) } else { Err(String::new()) }
+    });
+}
+
 /// What was moved goes on; its original, if it comes back after all, is the one that came later.
-/// Sabotage: take a second life as a copy at its first word (`Lives::spoke`): what was moved is fenced.
+/// Sabotage: take a second life as a copy at its first word (`Lives::spoke`): what was moved is fenced. Don't wake a poll that waits
+/// (`Seat::spoke`): the original is fenced when that poll ends, and not before.
 #[test]
 fn a_directory_that_was_moved_goes_on() {
     let mut fleet = fleet_of(PROCESSING);
@@ -223,10 +269,7 @@ fn a_directory_that_was_moved_goes_on() {
     let begun = Instant::now();
     assert_eq!(edit(&fleet, master, 14)["revision"], 5);
     assert_eq!(fleet.status(master)["state"], "synced");
-    // Of two that begin within two seconds either may be the copy.
-    wait("it is clearly older", PATIENCE, || {
-        if begun.elapsed() > Duration::from_secs(3) { Ok(()) } else { Err(String::new()) }
-    });
+    until_older_than_any(begun);
     fleet.start(0);
     // It is asked every ten seconds.
     fleet.until(0, "fenced", PATIENCE);
@@ -352,6 +395,91 @@ fn a_separated_copy_is_a_system_of_its_own() {
     fleet.start(node);
     fleet.until(node, "synced", PATIENCE);
     assert_eq!(edit(&fleet, node, 23)["revision"], 5);
+}
+
+/// In a keyring the new secret has an item of its own. That of the original stays as it is, since both may be of one user, and goes on
+/// opening the original; where the copy has a keyring of its own, `--forget` takes it away there alone. Sabotage: name the item of
+/// the former system in `custody_of`: it is another one here. Take the former item away without `--forget`.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_copy_is_separated_in_the_real_keyring() {
+    let keyrings = Arc::new([Keyring::start(Start::Unlocked), Keyring::bus_only()].map(Mutex::new));
+    let keyring = |number: usize| keyrings[number].lock().unwrap();
+    let furnish = {
+        let keyrings = Arc::clone(&keyrings);
+        move |data: &str, command: &mut Command| {
+            keyrings[usize::from(data == "c2")].lock().unwrap().give(command);
+        }
+    };
+    let mut fleet = Fleet::kept_in("--custody keyring", Box::new(furnish));
+    let begun = Instant::now();
+    fill(&fleet);
+    until_older_than_any(begun);
+    let id = |fleet: &Fleet, number: usize| fleet.status(number)["system"]["id"].as_str().unwrap().to_owned();
+    let former = id(&fleet, 0);
+    let item = keyring(0).item(&former).unwrap();
+    let kept = |text: &str| match Kept::from_text(text).unwrap() {
+        Kept::Secret(bundle) => bundle,
+        Kept::KeyOnly { .. } => panic!("the secret is in the keyring"),
+    };
+    let separate = |fleet: &mut Fleet, more: &str| {
+        let copy = copied(fleet, 0, "127.0.0.1:0");
+        fleet.start(copy);
+        fleet.until(copy, "fenced", SOON);
+        let name = format!("Hub-Test-{copy}");
+        let done = fleet.json(copy, &format!("node separate --yes {more} --name {name}"), &[]);
+        (copy, done)
+    };
+    let (copy, done) = separate(&mut fleet, "");
+    assert!(done["former_secret"].as_str().unwrap().contains("Secret Service"), "{done}");
+
+    // The other machine: its keyring was copied with it.
+    let folder = fleet.desk.path("keyrings");
+    keyring(0).copy_out(&folder);
+    keyring(1).copy_in(&folder);
+    keyring(1).start_daemon(Start::Unlocked);
+    assert!(keyring(1).item(&former).as_ref() == Some(&item), "it was copied");
+    let (elsewhere, done) = separate(&mut fleet, "--forget");
+    assert_eq!(done["former_secret"], Value::Null);
+    assert!(keyring(1).item(&former).is_none(), "the former secret is still there");
+
+    let read = fleet.read_all(0).1;
+    let mut secrets = vec![kept(&item).checks()[0].1];
+    for (number, at) in [(copy, 0), (elsewhere, 1)] {
+        fleet.kill(number);
+        fleet.start(number);
+        fleet.until(number, "synced", PATIENCE);
+        assert!(fleet.read_all(number).1 == read, "what was sealed anew is something else");
+        let first = fleet.json(number, "port show --revision 1", &["Work.P0"]);
+        assert_eq!(first["revision"], 1, "a former revision opens");
+        assert_eq!(edit(&fleet, number, 21)["revision"], 3);
+        let own = id(&fleet, number);
+        let bundle = kept(&keyring(at).item(&own).unwrap());
+        assert_eq!(bundle.system().to_string(), own);
+        assert!(!secrets.contains(&bundle.checks()[0].1), "it is the secret of another system");
+        secrets.push(bundle.checks()[0].1);
+    }
+    // The original is as it was, also after a restart.
+    assert!(keyring(0).item(&former).as_ref() == Some(&item), "the item of the original is another one");
+    fleet.kill(0);
+    fleet.start(0);
+    fleet.until(0, "synced", PATIENCE);
+    assert!(fleet.read_all(0).1 == read);
+    assert_eq!(edit(&fleet, 0, 12)["revision"], 3);
+    // And nothing that was separated needs its item.
+    keyring(0).forget_item(&former);
+    for number in [0, copy] {
+        fleet.kill(number);
+        fleet.start(number);
+    }
+    fleet.until(copy, "synced", PATIENCE);
+    assert_eq!(edit(&fleet, copy, 22)["revision"], 4);
+    let status = fleet.status(0);
+    assert_eq!(
+        (&status["state"], &status["sealing"]["code"]),
+        (&"no_secret".into(), &"keyring_missing".into()),
+        "{status}"
+    );
 }
 
 /// Killed at moments over the whole of a separation: the old system is there, or the new one, and all of it opens. What a crash leaves

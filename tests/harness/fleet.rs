@@ -42,19 +42,25 @@ pub struct Machine {
     serving: Mutex<Option<Serving>>,
 }
 
+/// Gives a command on this data directory what a test wants it to have, such as a keyring of its own.
+pub type Furnish = Box<dyn Fn(&str, &mut Command) + Send + Sync>;
+
 /// A folder with what commands need. All threads of a test may use it.
-pub struct Desk(tempfile::TempDir);
+pub struct Desk {
+    folder: tempfile::TempDir,
+    furnish: Furnish,
+}
 
 impl Desk {
-    fn new() -> Self {
-        let desk = Self(tempfile::tempdir().unwrap());
+    fn new(furnish: Furnish) -> Self {
+        let desk = Self { folder: tempfile::tempdir().unwrap(), furnish };
         desk.file("custody", CUSTODY);
         desk
     }
 
     /// A place on the desk.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     /// A private file; its path.
@@ -64,9 +70,10 @@ impl Desk {
 
     /// A command on a data directory of the desk.
     pub fn command(&self, data: &str, line: &str, extra: &[&str]) -> Command {
-        let mut command = sealport(self.0.path(), &self.path(data));
+        let mut command = sealport(self.folder.path(), &self.path(data));
         command.args(line.split_whitespace()).args(extra);
         command.env("SEALPORT_CUSTODY_PASSPHRASE_FILE", self.path("custody"));
+        (self.furnish)(data, &mut command);
         command
     }
 
@@ -92,9 +99,18 @@ impl Fleet {
 
     /// As `new`, in a network namespace and at an address there.
     pub fn new_in(namespace: Option<&str>, listen: &str) -> Self {
-        let desk = Desk::new();
-        let init = "init --name Hub --custody passphrase --custody-passphrase-file custody --backup-later";
-        desk.json("m", init, &[]);
+        let passphrase = "--custody passphrase --custody-passphrase-file custody";
+        Self::kept(namespace, listen, passphrase, Box::new(|_, _| {}))
+    }
+
+    /// As `new`, with this custody, and what its commands need for it.
+    pub fn kept_in(custody: &str, furnish: Furnish) -> Self {
+        Self::kept(None, "127.0.0.1:0", custody, furnish)
+    }
+
+    fn kept(namespace: Option<&str>, listen: &str, custody: &str, furnish: Furnish) -> Self {
+        let desk = Desk::new(furnish);
+        desk.json("m", &format!("init --name Hub {custody} --backup-later"), &[]);
         let fleet = Self { machines: vec![Machine::new("m", namespace, listen)], desk };
         fleet.start(0);
         fleet

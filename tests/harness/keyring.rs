@@ -142,10 +142,28 @@ impl Keyring {
         assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     }
 
+    /// What Sealport keeps in it for a system, if it does.
+    pub fn item(&self, system: &str) -> Option<String> {
+        let mut look = Command::new("secret-tool");
+        look.args(["lookup", "service", "sealport", "username", system]);
+        self.give(&mut look);
+        let found = look.output().expect("secret-tool runs: apt-get install libsecret-tools");
+        found.status.success().then(|| String::from_utf8(found.stdout).expect("an item of text"))
+    }
+
     /// Deletes what Sealport keeps in it.
     pub fn forget(&self) {
+        self.forget_what(&[]);
+    }
+
+    /// Deletes what Sealport keeps in it for a system.
+    pub fn forget_item(&self, system: &str) {
+        self.forget_what(&["username", system]);
+    }
+
+    fn forget_what(&self, more: &[&str]) {
         let mut forget = Command::new("secret-tool");
-        forget.args(["clear", "service", "sealport"]);
+        forget.args(["clear", "service", "sealport"]).args(more);
         self.give(&mut forget);
         let done = forget.status().expect("secret-tool runs: apt-get install libsecret-tools");
         assert!(done.success(), "the keyring keeps its item");

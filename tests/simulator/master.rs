@@ -8,7 +8,7 @@ use std::{
 use sealport_core::{
     id::Revision,
     machine::{
-        Admitted, Answer, Ask, Body, Caller, Failure, Head, Kept, Master, Member, Moment, PollId,
+        Admitted, Answer, Ask, Body, Caller, Failure, Head, Kept, KeySetMark, Master, Member, Moment, PollId,
         ProvenGrant, Rank, Right, State, WriteFacts, WriteHead, WriteRefusal, admit, admit_write, answer,
         master::{MasterEffects, MasterEvent, WriteId},
     },
@@ -280,13 +280,13 @@ impl World<'_> {
                 return Ok(());
             }
             Answer::Hold(hold) => {
-                self.seen(m, &poll)?;
+                self.seen(m, &poll, facts.keys)?;
                 self.host(m).held.push(HeldPoll { until: now.after(hold), ..poll });
                 return Ok(());
             }
             Answer::Now(body) => {
                 if first {
-                    self.seen(m, &poll)?;
+                    self.seen(m, &poll, facts.keys)?;
                 }
                 body
             }
@@ -326,10 +326,10 @@ impl World<'_> {
         Ok(())
     }
 
-    fn seen(&mut self, m: usize, poll: &HeldPoll) -> Check {
+    fn seen(&mut self, m: usize, poll: &HeldPoll, given: KeySetMark) -> Check {
         let (role, _) = self.db(m).common.member(poll.from);
-        let node = node_id(poll.from);
-        self.master_step(m, MasterEvent::Polled { node, role, ask: poll.ask.clone(), state: poll.state })
+        let (node, ask, state) = (node_id(poll.from), poll.ask.clone(), poll.state);
+        self.master_step(m, MasterEvent::Polled { node, role, ask, state, given })
     }
 
     /// What changed may be news to the polls that are held; and some have been held for long enough.

@@ -108,8 +108,5 @@ pub const SABOTAGES: &[(Sabotage, &[&str])] = &[
     (Sabotage::RetiresUncounted, &["retired_is_not_needed"]),
     (Sabotage::MakesAnother, &["one_secret_per_number"]),
     (Sabotage::DropsNewer, &["all_on_line_hold"]),
-    (
-        Sabotage::TakesAnyBackup,
-        &["a_master_opens_all", "one_secret_per_number", "i7_opening_never_stops"],
-    ),
+    (Sabotage::TakesAnyBackup, &["a_master_opens_all", "one_secret_per_number", "i7_opening_never_stops"]),
 ];

@@ -170,7 +170,9 @@ pub fn answer(ask: &Ask, facts: &MasterFacts) -> Answer {
     }
     let same_epoch = ask.at.epoch == facts.at.epoch;
     let same_trail = facts.known.as_ref() == Some(&ask.audit.hash);
-    let other_history = lacks_history(facts.at.epoch, facts.known.as_deref(), ask.at.epoch, &ask.audit);
+    // What a higher epoch means is decided above.
+    let other_history =
+        same_epoch && lacks_history(facts.at.epoch, facts.known.as_deref(), ask.at.epoch, &ask.audit);
     let newer = same_epoch && ask.version.is_some_and(|version| version > facts.version);
     let set_back = ask.seen > facts.at || newer;
     if set_back || other_history {
@@ -320,6 +322,8 @@ pub enum MasterEvent {
         ask: Ask,
         /// The state that it says it is in.
         state: State,
+        /// The set of versions that the answer gives.
+        given: KeySetMark,
     },
     /// A write is durable here, and not yet answered.
     Committed {
@@ -369,7 +373,7 @@ pub struct Seen {
     pub at: Marks,
     /// Whether it asked for a full copy: what it holds can't be relied on.
     pub damaged: bool,
-    /// The set of versions that it durably held.
+    /// The set of versions that it durably held, where that is the one that it was given: any other it is about to leave.
     pub keys: Option<KeySetMark>,
     /// The state that it said it was in.
     pub state: State,
@@ -401,11 +405,9 @@ impl Master {
         let mut effects = MasterEffects::default();
         match event {
             MasterEvent::Tick => {}
-            MasterEvent::Polled { node, role, ask, state } => {
-                self.seen.insert(
-                    node,
-                    Seen { last: now, role, at: ask.at, damaged: ask.full, keys: ask.keys, state },
-                );
+            MasterEvent::Polled { node, role, ask, state, given } => {
+                let keys = ask.keys.filter(|held| *held == given);
+                self.seen.insert(node, Seen { last: now, role, at: ask.at, damaged: ask.full, keys, state });
                 // It acknowledges nothing, and there may be thousands: the writes that wait are not looked at for each.
                 if role == Role::Processing {
                     return effects;

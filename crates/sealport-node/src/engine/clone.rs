@@ -3,7 +3,7 @@
 //! Nodes that follow are told by their master, whom each of them asks (`machine::clone`). A master asks nobody, so it looks for
 //! itself where the registry has it, when it starts and every few seconds. What answers there must prove this node's own key.
 
-use std::{net::IpAddr, sync::atomic::Ordering};
+use std::{net::IpAddr, sync::atomic::Ordering, thread, time::Duration};
 
 use sealport_core::{
     Error,
@@ -22,6 +22,9 @@ use crate::{
     net::wire::{AboutAnswer, AboutAsk},
     store::{Change, NodeRow},
 };
+
+/// How long a copy that was just fenced lets an answer that is on its way go out: it says that to the original.
+const LAST_WORD: Duration = Duration::from_millis(200);
 
 impl System {
     /// This is a copy, durably. Whoever carries it on opens the data directory anew.
@@ -70,11 +73,18 @@ impl Engine {
             let Ok(way) = self.way_to(&place, system.row.node) else { continue };
             let own = tokio::task::block_in_place(|| system.gate(|store| store.nodes()));
             let own = own.unwrap_or_default().into_iter().find(|node| node.id == system.row.node);
-            let Some(key) = own.map(|node| node.key_hash) else { return };
-            let answer = way.post_to::<AboutAnswer>(Some(key), "/v1/about", &ask, EACH).await;
-            if answer.is_ok_and(|about| about.cloned) {
-                tokio::task::block_in_place(|| self.fenced(system));
-            }
+            let Some(own) = own else { return };
+            let answer = way.post_to::<AboutAnswer>(Some(own.key_hash), "/v1/about", &ask, EACH).await;
+            let Ok(about) = answer else { continue };
+            tokio::task::block_in_place(|| {
+                if about.cloned {
+                    self.fenced(system);
+                } else if let Some(life) = about.copy {
+                    let host = place.rsplit_once(':').map_or("", |(host, _)| host);
+                    let from = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+                    let _ = system.copy_came(&own, life, from);
+                }
+            });
         }
     }
 
@@ -95,23 +105,28 @@ impl Engine {
                     system.copy_came(node, other.life, from)?;
                 }
             }
-            Some(false) => self.fenced(system),
+            Some(false) => about.copy = self.fenced(system).then(|| life::own().life),
             None => {}
         }
         Ok(about)
     }
 
-    /// This process is a copy: it leads nothing from here on, and that is durable.
-    fn fenced(&self, system: &System) {
+    /// This process is a copy: it leads nothing from here on, and that is durable. Where it can't be written down, the next look
+    /// finds it again.
+    fn fenced(&self, system: &System) -> bool {
         if system.cloned.is_some() {
-            return;
+            return true;
         }
-        // Where it can't be written down, the next look finds it again.
-        if system.fence().is_ok() {
+        let fenced = system.fence().is_ok();
+        if fenced {
             system.over.store(true, Ordering::Release);
             system.position.send_modify(|_| {});
             self.state_changed(NodeState::Fenced);
-            self.reopen_soon();
+            self.aside(|engine| {
+                thread::sleep(LAST_WORD);
+                engine.reopen()
+            });
         }
+        fenced
     }
 }

@@ -553,6 +553,7 @@ mod tests {
             heard_seconds: None,
             time: 0,
             cloned: false,
+            copy: None,
         };
         (row, Some(about))
     }

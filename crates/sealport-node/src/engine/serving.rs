@@ -68,10 +68,10 @@ impl System {
         self.gate(|store| judge(store, ask, position, self.given(position)))
     }
 
-    /// A member polled, and gets an answer.
-    pub fn polled(&self, node: &NodeRow, ask: &Ask, state: State) {
+    /// A member polled, and gets an answer, which gives this set of versions.
+    pub fn polled(&self, node: &NodeRow, ask: &Ask, state: State, given: KeySetMark) {
         if let Some(seat) = &self.seat {
-            seat.polled(node.id, fleet::role_of(node), ask.clone(), state);
+            seat.polled(node.id, fleet::role_of(node), ask.clone(), state, given);
         }
     }
 

@@ -47,6 +47,7 @@ impl Engine {
             heard_seconds: if system.is_master() { None } else { fleet::sync_age(system) },
             time: clock::wall().as_millis(),
             cloned: false,
+            copy: None,
         })
     }
 

@@ -430,7 +430,7 @@ async fn sync(
             Err(error) => return problem(&error, None),
         };
         if !told && matches!(answer, Answer::Now(_) | Answer::Hold(_)) {
-            system.polled(&node, &ask, said(state));
+            system.polled(&node, &ask, said(state), facts.keys);
             told = true;
         }
         let left = match answer {

@@ -6,7 +6,7 @@ use sealport_core::{
     api::{KeyVersionView, NodeState, Request},
     backup::{AuditLine, RecordLine, RegistryLine, RevisionLine},
     id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision, SystemId},
-    machine::{Ask, AuditMark, Began, HandoverAsk, Head, Marks, Promise, SignedGrant, VoteRefusal},
+    machine::{Ask, AuditMark, Began, HandoverAsk, Head, Life, Marks, Promise, SignedGrant, VoteRefusal},
     record::RecordKind,
     secret::{SecretText, crossing},
     time::Timestamp,
@@ -364,6 +364,10 @@ pub struct AboutAnswer {
     /// Who asks is a copy of the node that answers: it holds the same key, and began later.
     #[serde(default)]
     pub cloned: bool,
+    /// Who answers is a copy of the node that asks, in this life, and is fenced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    pub copy: Option<Life>,
 }
 
 /// The highest grant that a node knows, and where its master is.

@@ -14,7 +14,7 @@ use std::{
 use sealport_core::{
     id::{Epoch, Generation, NodeId},
     machine::{
-        Ask, Kept, Life, Lives, Moment, ProvenGrant, Rank, Role, STANDBY_WAIT, Spoke, State,
+        Ask, Kept, KeySetMark, Life, Lives, Moment, ProvenGrant, Rank, Role, STANDBY_WAIT, Spoke, State,
         master::{Master, MasterEffects, MasterEvent, Seen, WriteId},
     },
     time::Timestamp,
@@ -117,8 +117,8 @@ impl Seat {
     }
 
     /// A node polled.
-    pub fn polled(&self, node: NodeId, role: Role, ask: Ask, state: State) {
-        self.step(MasterEvent::Polled { node, role, ask, state });
+    pub fn polled(&self, node: NodeId, role: Role, ask: Ask, state: State, given: KeySetMark) {
+        self.step(MasterEvent::Polled { node, role, ask, state, given });
     }
 
     /// A node was revoked.

@@ -176,7 +176,7 @@ fn a_repeated_write_is_answered_and_not_written_again() {
 
 fn polled(n: u8, role: Role, generation: u64) -> MasterEvent {
     let ask = Ask { at: at(1, generation), ..ask() };
-    MasterEvent::Polled { node: node(n), role, ask, state: State::Synced }
+    MasterEvent::Polled { node: node(n), role, ask, state: State::Synced, given: KEYS }
 }
 
 fn committed(generation: u64) -> MasterEvent {
@@ -211,9 +211,22 @@ fn a_write_waits_for_one_standby_and_no_longer_than_it_may() {
 fn a_standby_with_a_damaged_replica_holds_nothing() {
     let mut master = Master::new(Epoch::FIRST);
     let ask = Ask { at: at(1, 9), full: true, ..ask() };
-    let polled = MasterEvent::Polled { node: node(2), role: Role::Standby, ask, state: State::Synced };
-    master.step(Moment(0), polled);
+    let (role, state) = (Role::Standby, State::Synced);
+    master.step(Moment(0), MasterEvent::Polled { node: node(2), role, ask, state, given: KEYS });
     assert_eq!(master.step(Moment(1), committed(9)).send, []);
+}
+
+/// A node that still has a version of a rotation which this master, set back, is only about to give lets go of it with the answer. It
+/// would be taken for one that holds it when it is given. Sabotage: take `ask.keys` as it is.
+#[test]
+fn a_node_holds_what_it_was_given_and_nothing_that_it_leaves() {
+    let mut master = Master::new(Epoch::FIRST);
+    let (role, state) = (Role::Processing, State::Synced);
+    let mut held = |given| {
+        master.step(Moment(0), MasterEvent::Polled { node: node(1), role, ask: ask(), state, given });
+        master.seen()[&node(1)].keys
+    };
+    assert_eq!([KEYS, KeySetMark(8), KEYS].map(&mut held), [Some(KEYS), None, Some(KEYS)]);
 }
 
 #[test]

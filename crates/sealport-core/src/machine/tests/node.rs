@@ -276,8 +276,7 @@ fn two_missed_polls_degrade_and_tell_once() {
     assert_eq!(bench.state(), State::Synced);
     assert_eq!(asked(&bench.wait()).0.hold, 0, "a retry does not wait");
     let effects = bench.failed(Failure::Unreachable);
-    let lost = Notify::Unreachable { since: Moment(0), last: Some(Failure::Unreachable) };
-    assert_eq!(effects.notify, [lost]);
+    assert_eq!(effects.notify, [Notify::Unreachable { since: Moment(0), last: Some(Failure::Unreachable) }]);
     assert_eq!(bench.state(), State::Degraded);
     for _ in 0..20 {
         bench.wait();
