@@ -113,6 +113,9 @@ impl Desktop {
 
 /// Sabotage: pass no `State` notice on to the page, and the window says nothing when the plug is pulled; take the secret
 /// out of the node's custody, and no port opens after the restart.
+///
+/// Around the window, each seen to fail here: alerts are not handed to the desktop; the icon keeps its first look; its status is
+/// always `Active`; the tray's menu opens nothing, or quits without a question; a notification takes no number of a former one.
 #[tokio::test]
 async fn a_node_joins_loses_its_master_and_finds_it_again() {
     let place = tempfile::tempdir().unwrap();

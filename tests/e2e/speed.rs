@@ -2,7 +2,11 @@
 //! them and fails on none: `docs/performance.md` has the goals. Run it by itself, on a machine with nothing else to do:
 //! the test is ignored otherwise. `SEALPORT_MEASURED_PORTS` is how many ports (100,000 else).
 
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use sealport_tests::{
     system::{SendPort, binding},
@@ -14,10 +18,15 @@ use crate::sealport;
 
 /// Ports in one file; BizTalk's own files hold fewer.
 const FILE: usize = 10_000;
+/// Pixels of a leap: 1,000 rows.
+const LEAP: u32 = 32_000;
+/// How long the window is left alone before its memory is looked at once more.
+const REST: Duration = Duration::from_secs(60);
 
-/// Scrolls as a wheel held down does, then in long leaps, and gives the milliseconds of every frame.
+/// Scrolls by so many pixels in each of so many frames, turning round at the ends of the list, and gives the milliseconds
+/// of every frame.
 const SCROLL: &str = "
-    const [step, frames, done] = arguments;
+    let [step, frames, done] = arguments;
     const list = document.querySelector('.vgrid');
     const took = [];
     let last = performance.now();
@@ -25,7 +34,9 @@ const SCROLL: &str = "
         took.push(now - last);
         last = now;
         if (took.length > frames) return done(took.slice(1));
+        const before = list.scrollTop;
         list.scrollTop += step;
+        if (list.scrollTop === before) step = -step;
         requestAnimationFrame(next);
     };
     requestAnimationFrame(next);";
@@ -57,13 +68,20 @@ async fn how_quick_the_window_is() {
         "the list of {ports} ports is there {} ms after its screen was asked for",
         began.elapsed().as_millis()
     );
-    for (what, step) in [("scrolling by 3 rows a frame", 96), ("leaping by 1,000 rows a frame", 32_000)] {
+    for (what, step) in [("scrolling by 3 rows a frame", 96), ("leaping by 1,000 rows a frame", LEAP)] {
         let took = window.run(SCROLL, &[step.into(), 300.into()]).await;
         let mut took: Vec<f64> = took.as_array().unwrap().iter().filter_map(Value::as_f64).collect();
         let long = took.iter().filter(|ms| **ms > 34.0).count();
         println!("{what}: {}, {long} of {} frames above 34 ms", spread(&mut took), took.len());
     }
     println!("memory with {ports} ports, after scrolling: {}", memory(&data));
+    // What the page keeps would grow with every leap; what it has let go of is collected sooner or later.
+    for more in 1..=3 {
+        window.run(SCROLL, &[LEAP.into(), 300.into()]).await;
+        println!("memory after {} more leaps: {}", 300 * more, memory(&data));
+    }
+    tokio::time::sleep(REST).await;
+    println!("memory after {} s at rest: {}", REST.as_secs(), memory(&data));
     window.close().await;
 }
 

@@ -3,7 +3,7 @@
 // The row with the focus is always drawn, so that scrolling never loses the focus. Rows that are not here yet say so.
 
 import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useCallback, useEffect, useImperativeHandle, useRef } from 'react';
+import { memo, useCallback, useEffect, useImperativeHandle, useRef, useState } from 'react';
 import type { CSSProperties, KeyboardEvent, ReactNode, Ref } from 'react';
 
 import { useSession } from './session';
@@ -38,6 +38,21 @@ export interface VirtualGridProps<T> {
   ref?: Ref<GridHandle>;
 }
 
+/**
+ * Which element draws which row. After a leap, which leaves no row in sight but the one with the focus, the elements that are
+ * there draw the new rows in the same order: made anew at each leap, they would fill the memory of the window until it is swept.
+ */
+export function makeElements(): (rows: readonly number[]) => ReadonlyMap<number, number> {
+  let drawn = new Map<number, number>();
+  let made = 0;
+  return (rows) => {
+    const leap = rows.filter((row) => drawn.has(row)).length <= 1;
+    const free = leap ? [...drawn].filter(([row]) => !rows.includes(row)).map(([, element]) => element) : [];
+    drawn = new Map(rows.map((row) => [row, drawn.get(row) ?? free.shift() ?? made++]));
+    return drawn;
+  };
+}
+
 const HEIGHT = { compact: 28, default: 32, comfortable: 40 };
 
 export function VirtualGrid<T>({ label, columns, total, rowAt, rowKey, onSight, active, onActive, onOpen, selectedKey, rowTone, ref }: VirtualGridProps<T>) {
@@ -61,6 +76,8 @@ export function VirtualGrid<T>({ label, columns, total, rowAt, rowKey, onSight, 
   useEffect(() => virtual.measure(), [height, virtual]);
 
   const items = virtual.getVirtualItems();
+  const [elementsOf] = useState(makeElements);
+  const elements = elementsOf(items.map((item) => item.index));
   const first = virtual.range?.startIndex ?? 0;
   const last = virtual.range?.endIndex ?? 0;
   useEffect(() => {
@@ -124,7 +141,7 @@ export function VirtualGrid<T>({ label, columns, total, rowAt, rowKey, onSight, 
           const key = row ? rowKey(row) : null;
           return (
             <GridRow
-              key={item.key}
+              key={elements.get(item.index)}
               index={item.index}
               start={item.start}
               row={row}

@@ -9,6 +9,11 @@ import { ask } from '../../shared/session';
 const PAGE = 200;
 /** Pages asked for at a time. What one leaps over meanwhile is never asked for. */
 const AT_ONCE = 2;
+/**
+ * Milliseconds that a leap further than what is in sight waits for another one: whoever drags the scroll bar passes
+ * thousands of rows and rests on some. Read on the way, they would only be garbage.
+ */
+const LANDING = 60;
 /** Pages on either side of what is in sight that stay. A list of 100,000 ports would fill the window's memory. */
 const NEAR = 4;
 
@@ -79,8 +84,9 @@ export function usePorts(platform: Platform, filter: PortFilter, tick: number, a
     activePage.current = Math.floor(active / PAGE);
   }, [active]);
   const underWay = useRef(0);
+  const landing = useRef<ReturnType<typeof setTimeout> | null>(null);
   const readSight = useCallback(() => {
-    if (listed !== round.current) return;
+    if (listed !== round.current || landing.current !== null) return;
     for (let page = Math.floor(sight.current.first / PAGE); page <= Math.floor(sight.current.last / PAGE); page += 1) {
       if (asked.current.has(page) || underWay.current >= AT_ONCE) continue;
       asked.current.add(page);
@@ -115,12 +121,26 @@ export function usePorts(platform: Platform, filter: PortFilter, tick: number, a
   useEffect(() => {
     latest.current = readSight;
   });
+  const land = useCallback(() => {
+    if (landing.current !== null) clearTimeout(landing.current);
+    landing.current = null;
+  }, []);
+  useEffect(() => land, [land]);
   const onSight = useCallback(
     (first: number, last: number) => {
+      const leap = Math.abs(first - sight.current.first) > last - first;
       sight.current = { first, last };
-      readSight();
+      land();
+      if (leap) {
+        landing.current = setTimeout(() => {
+          land();
+          latest.current();
+        }, LANDING);
+      } else {
+        readSight();
+      }
     },
-    [readSight],
+    [readSight, land],
   );
 
   const rowAt = useCallback((index: number) => list.pages.get(Math.floor(index / PAGE))?.[index % PAGE] ?? null, [list.pages]);

@@ -394,8 +394,19 @@ mod tests {
             let word = words[below(rng, words.len() as u32)];
             (word != "-").then(|| word.to_owned())
         };
-        let search =
-            one(&["-", "ORDERS", "i̇", "σας", "ftp file", "ticketing svc", "\n", "s\na", "ⱥ", "host x"]);
+        let search = one(&[
+            "-",
+            "ORDERS",
+            "i̇",
+            "σας",
+            "ftp file",
+            "ticketing svc",
+            "\n",
+            "s\na",
+            "ⱥ",
+            "host x",
+            "ordersftp:",
+        ]);
         let application = one(&["-", "-", "-", "", "Ticketing", "ticketing", "nobody's"]);
         let adapter = one(&["-", "-", "-", "file", "Wcf-sql", "FT", ""]);
         let kind = Some(KINDS[below(rng, 3)]).filter(|_| below(rng, 2) == 0);
@@ -432,8 +443,9 @@ mod tests {
     }
 
     /// Whatever is put in, in whatever order and however often, the list is the one that whole views in a sorted map give.
-    /// Sabotage: search the texts as they are shown; leave out `order.insert`, or put what is new at the end; let the id of a
-    /// port that was replaced stay; leave `shown_at` as it was in `gathered`; join name and address without a line feed.
+    /// Sabotage: search the texts as they are shown, put what is new at the end of `order`, let the id of a port that was
+    /// replaced stay, leave the places as they were in `gathered`, or join name and address without a line feed. Seen: other
+    /// ports than the model's each time.
     #[test]
     fn the_list_is_that_of_whole_views_in_order() {
         let mut found = 0;
@@ -508,7 +520,8 @@ mod tests {
         }
     }
 
-    /// Sabotage: keep the former text of what was changed for ever, or the room that was reserved while it was read.
+    /// Sabotage: count no text as lost, or keep the room that was reserved while the rows came. Seen: 2,508 bytes a port after
+    /// the changes, and 329 before them.
     #[test]
     fn a_port_takes_little_room_however_often_it_changes() {
         const COUNT: u32 = 20_000;
