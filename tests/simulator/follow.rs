@@ -456,7 +456,7 @@ impl World<'_> {
         self.truth.i4_never_down(node, disk, memory)?;
         self.truth.i13_never_silently(node, disk)?;
         self.truth.replica_is_whole(node, disk)?;
-        i7_secret_comes_first(node, disk)
+        i7_secret_comes_first(node, disk, memory)
     }
 
     /// A node with the secret opens all that it has.
