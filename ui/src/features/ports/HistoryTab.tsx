@@ -1,7 +1,7 @@
 // The revisions of a port: compare any two, or write a former one again.
 
 import { GitCompareArrows, Undo2 } from 'lucide-react';
-import { useState } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 
 import type { PortView, RevisionView } from '../../platform';
 import { Changes } from '../../shared/Changes';
@@ -21,6 +21,9 @@ export function HistoryTab({ port, blocked, onWritten }: { port: PortView; block
   const history = useReading(() => ask(platform, { act: 'port_history', port: port.id }, 'history'), `${port.id}@${port.revision}@${tick}`);
   const [pair, setPair] = useState<Pair | null>(null);
   const [revert, setRevert] = useState<number | null>(null);
+  // The revision whose changes are in sight: until then the buttons under them still move.
+  const [seen, setSeen] = useState<number | null>(null);
+  const onRead = useCallback(() => setSeen(revert), [revert]);
   const reverting = useDoing();
 
   if (history.fault) return <FaultMessage fault={history.fault} again={history.again} />;
@@ -51,7 +54,10 @@ export function HistoryTab({ port, blocked, onWritten }: { port: PortView; block
             oldest={revision.revision === oldest}
             blocked={blocked}
             onCompare={() => setPair({ from: revision.revision - 1, to: revision.revision })}
-            onRevert={() => setRevert(revision.revision)}
+            onRevert={() => {
+              setSeen(null);
+              setRevert(revision.revision);
+            }}
           />
         ))}
       </ol>
@@ -77,14 +83,14 @@ export function HistoryTab({ port, blocked, onWritten }: { port: PortView; block
         foot={
           <>
             <Button onPress={() => setRevert(null)}>Cancel</Button>
-            <Button look="primary" onPress={write} isDisabled={reverting.busy}>
+            <Button look="primary" onPress={write} isDisabled={reverting.busy || seen !== revert}>
               Revert
             </Button>
           </>
         }
       >
         <p className="muted">Revision {revert} is written again as a new one. Nothing of the history is lost. This changes:</p>
-        {revert !== null && <Difference port={port.id} pair={{ from: newest, to: revert }} />}
+        {revert !== null && <Difference port={port.id} pair={{ from: newest, to: revert }} onRead={onRead} />}
         {reverting.fault && <FaultMessage fault={reverting.fault} />}
       </Dialog>
     </div>
@@ -141,9 +147,13 @@ function Pick({ label, value, revisions, onPick }: { label: string; value: numbe
   );
 }
 
-function Difference({ port, pair }: { port: string; pair: Pair }) {
+function Difference({ port, pair, onRead }: { port: string; pair: Pair; onRead?: () => void }) {
   const { platform } = useSession();
   const diff = useReading(() => ask(platform, { act: 'port_diff', port, from: pair.from, to: pair.to }, 'diff'), `${port}:${pair.from}:${pair.to}`);
+  const read = diff.value !== null;
+  useEffect(() => {
+    if (read) onRead?.();
+  }, [read, onRead]);
   if (diff.fault) return <FaultMessage fault={diff.fault} again={diff.again} />;
   if (!diff.value) return <Busy text="Comparing…" />;
   if (diff.value.changes.length === 0) return <Empty title="No value differs." />;

@@ -58,6 +58,33 @@ test('an edit is reviewed with its diff and saved on the revision that was seen'
   expect(screen.queryByText(/unsaved change/)).toBeNull();
 });
 
+// Sabotage: let "Revert" be pressed at once. Seen: it is enabled while the changes are read, and moves when they come.
+test('nobody reverts before what changes is in sight', async () => {
+  const { user, mock } = await openPort('SendOrders_SAP');
+  await user.clear(screen.getByLabelText('RetryCount'));
+  await user.type(screen.getByLabelText('RetryCount'), '7');
+  await user.click(screen.getByRole('button', { name: 'Review 1 change' }));
+  const review = await screen.findByRole('dialog');
+  await waitFor(() => expect(within(review).getByRole('button', { name: 'Save' })).toBeEnabled());
+  await user.click(within(review).getByRole('button', { name: 'Save' }));
+  await user.click(await screen.findByRole('tab', { name: 'History' }));
+  const open = await screen.findByRole('button', { name: 'Revert to revision 1' });
+  // The second time too.
+  for (const end of ['Cancel', 'Revert']) {
+    mock.delay = 60;
+    await user.click(open);
+    const dialog = await screen.findByRole('dialog');
+    expect(within(dialog).getByText('Comparing…')).toBeVisible();
+    expect(within(dialog).getByRole('button', { name: 'Revert' })).toBeDisabled();
+    await waitFor(() => expect(within(dialog).getByRole('button', { name: 'Revert' })).toBeEnabled());
+    expect(within(dialog).queryByText('Comparing…')).toBeNull();
+    mock.delay = 0;
+    await user.click(within(dialog).getByRole('button', { name: end }));
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+  }
+  expect(await screen.findByText(/is as it was in revision 1/)).toBeVisible();
+});
+
 // Sabotage: clear the draft before the answer of port_set.
 test('a refused save keeps the draft', async () => {
   const { user, mock } = await openPort('SendOrders_SAP');
