@@ -53,9 +53,10 @@ async fn a_file_dropped_on_the_window_is_imported() {
     window.sees("Drop binding files anywhere").await;
     let offered = Offered::start("around::drag_source", &names.map(|name| samples.join(name)));
     window.drop_offered("Drop to read").await;
-    drop(offered);
     window.sees(names[0]).await;
     window.sees(names[1]).await;
+    // Not before: whoever takes what is dropped asks its source for it.
+    drop(offered);
     window.sees("11 ports: 11 new").await;
     window.sees("12 ports: 12 new").await;
     window.picture("dropped").await;
