@@ -202,6 +202,24 @@ impl Window {
         self.click(&named(&format!("normalize-space(.) = {quoted} or @aria-label = {quoted}")), name).await;
     }
 
+    /// Waits until a text is in the window, and presses a button by this name where one is there meanwhile.
+    pub async fn press_until(&self, name: &str, text: &str) {
+        let quoted = quote(name);
+        let button = named(&format!("normalize-space(.) = {quoted}"));
+        let wanted = format!("//*[contains(normalize-space(.), {})]", quote(text));
+        let end = Instant::now() + 2 * PATIENCE;
+        while self.client.find(Locator::XPath(&wanted)).await.is_err() {
+            if Instant::now() > end {
+                self.fails(&format!("the text “{text}” does not come, whatever “{name}” does")).await;
+            }
+            if let Ok(button) = self.client.find(Locator::XPath(&button)).await {
+                // It may be gone already.
+                let _ = button.click().await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// As `press`, for names that end in a number.
     pub async fn press_starting(&self, name: &str) {
         let quoted = quote(name);
