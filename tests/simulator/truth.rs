@@ -548,10 +548,9 @@ pub fn i7_opening_never_stops<'a>(
 /// who was forced does not have: what it holds of the epoch before stays closed until it has the new one.
 /// Sabotage: `SecretLast`.
 pub fn i7_secret_comes_first(node: usize, disk: &Replica, memory: bool) -> Check {
-    if disk.version.is_none() || (memory && disk.at.epoch < disk.seen.epoch) {
-        return Ok(());
-    }
-    let closed = disk.records.all().find(|row| !disk.own.custody.holds(row.version));
+    let Some(active) = disk.version else { return Ok(()) };
+    let lost = |row: &&Row| memory && disk.at.epoch < disk.seen.epoch && row.version > active;
+    let closed = disk.records.all().find(|row| !disk.own.custody.holds(row.version) && !lost(row));
     holds("i7_secret_comes_first", closed.is_none(), || {
         format!("node {node} has {closed:?}, and holds {:?}", disk.own.custody)
     })

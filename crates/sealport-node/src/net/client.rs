@@ -168,7 +168,10 @@ impl Client {
             if key_hash.is_some() && shown != key_hash {
                 return Err(self.senseless("another node answers there"));
             }
-            let mut body = Wiped::new(Vec::new());
+            // Room for all of it at once: a buffer that grows leaves copies of a secret behind.
+            let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+            let room = length.unwrap_or(ANSWER_LIMIT).min(ANSWER_LIMIT);
+            let mut body = Wiped::new(Vec::with_capacity(room));
             while let Some(chunk) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
                 if body.len() + chunk.len() > ANSWER_LIMIT {
                     return Err(self.senseless("it is too long"));
