@@ -225,7 +225,7 @@ pub fn make_body(
     let last = pieces.len().saturating_sub(1);
     for (place, rows) in pieces.into_iter().enumerate() {
         let moves = if split { place == 0 } else { place == last };
-        ops.push(Op::Piece { seen: None, rows, end: moves.then(|| end.clone()) });
+        ops.push(Op::Piece { seen: None, from: ask.at, rows, end: moves.then(|| end.clone()) });
     }
     ops
 }
@@ -253,9 +253,10 @@ pub struct Replica {
 pub enum Op {
     /// Custody: what the master gives.
     Secret(Custody),
-    /// A delta, in one transaction: what was seen, the rows, and what the replica then is.
+    /// A delta, in one transaction: what was seen, where it was asked from, the rows, and what the replica then is.
     Piece {
         seen: Option<Marks>,
+        from: Marks,
         rows: Vec<Row>,
         end: Option<End>,
     },
@@ -322,11 +323,12 @@ impl Replica {
     pub fn commit(&mut self, op: Op) -> Taken {
         match op {
             Op::Secret(given) => return self.take_secret(given),
-            Op::Piece { seen, rows, end } => {
+            Op::Piece { seen, from, rows, end } => {
                 if let Some(end) = &end {
                     // Entries that are here are not taken again; the next one must continue the last.
                     let here = self.trail.len();
                     if !self.may_arrive(end)
+                        || self.at != from
                         || (end.trail.len() > here && !end.trail.starts_with(&self.trail))
                     {
                         return Taken::Refused;

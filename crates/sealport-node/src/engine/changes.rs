@@ -230,7 +230,7 @@ impl System {
         writer.arrive(to, parse, hear, spooled_apart, same)?;
         let mut index = held(&self.index);
         let listed = match (unlocked, index.as_mut()) {
-            (Some(unlocked), Some(list)) if !to.full && count <= LISTED_ONE_BY_ONE => {
+            (Some(unlocked), Some(list)) if to.continues.is_some() && count <= LISTED_ONE_BY_ONE => {
                 fresh.into_iter().all(|mut row| {
                     let summary = std::mem::take(&mut row.summary);
                     list.take(&unlocked.keys, row, &summary).is_ok()

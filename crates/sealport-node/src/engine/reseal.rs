@@ -492,7 +492,7 @@ mod tests {
             at: machine::Marks { epoch: here.at.epoch.next(), generation: here.at.generation },
             active: KeyVersion(1),
             master: sealport_core::id::NodeId::from_bytes([0; 16]),
-            full: true,
+            continues: None,
         };
         let parse = |line: &[u8]| {
             let row = serde_json::from_slice::<RecordLine>(line).ok().and_then(Row::from_line);

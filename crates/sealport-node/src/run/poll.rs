@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sealport_core::{
     Code, Error,
     bundle::Bundle,
-    machine::{Ask, Body, Event, Failure, Head, event::PollId},
+    machine::{Ask, Body, Event, Failure, Head, Marks, event::PollId},
 };
 
 use super::Follower;
@@ -40,6 +40,7 @@ pub async fn poll(follower: Arc<Follower>, poll: PollId, ask: Ask, deadline: Dur
         Ok(client) => client,
         Err(error) => return follower.failed(poll, not_applied(error)),
     };
+    let from = ask.at;
     let ask = SyncAsk { ask, state };
     let response = match client.stream("/v1/sync", &ask, deadline.saturating_sub(SAYS_WHY)).await {
         Ok(response) => response,
@@ -73,7 +74,7 @@ pub async fn poll(follower: Arc<Follower>, poll: PollId, ask: Ask, deadline: Dur
         return;
     }
     let held = || tokio::task::block_in_place(|| system.machine_held());
-    let event = match take_over(&follower, &system, &head, &mut lines).await {
+    let event = match take_over(&follower, &system, from, &head, &mut lines).await {
         Ok(()) => held().map(|held| Event::Applied { poll, held }),
         Err(refused) if refused.failure == Failure::Revoked => return follower.failed(poll, refused),
         Err(refused) => {
@@ -90,10 +91,11 @@ pub async fn poll(follower: Arc<Follower>, poll: PollId, ask: Ask, deadline: Dur
 async fn take_over(
     follower: &Follower,
     system: &Arc<System>,
+    from: Marks,
     head: &Head,
     lines: &mut Lines,
 ) -> Result<(), Refused> {
-    let full = head.body == Body::Full;
+    let continues = (head.body != Body::Full).then_some(from);
     let here = not_applied;
     tokio::task::block_in_place(|| system.begin_body()).map_err(here)?;
     // The secret first: what comes under a new version can then be opened as it comes.
@@ -122,7 +124,7 @@ async fn take_over(
             bytes = 0;
         }
     };
-    let to = Arrival { at: head.at, active: head.version, master, full };
+    let to = Arrival { at: head.at, active: head.version, master, continues };
     tokio::task::block_in_place(|| {
         system.gather(&batch)?;
         system.arrive(&to, |line| serde_json::from_slice(line).ok().and_then(piece))?;

@@ -14,7 +14,7 @@ use sealport_core::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Act, Result, Store, read::audit, sqlite::append_audit};
+use super::{Act, Arrival, Result, Store, read::audit, sqlite::append_audit};
 
 /// A write that the present history lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -314,15 +314,23 @@ fn trail(tx: &Transaction<'_>) -> rusqlite::Result<AuditMark> {
     Ok(last.unwrap_or_default())
 }
 
-/// Whether a body may be taken over: not on a master, and not one of an epoch, or of a master, that is over.
-pub(super) fn may_arrive(tx: &Transaction<'_>, epoch: Epoch, master: NodeId) -> rusqlite::Result<Result<()>> {
-    let over = || {
-        Err(Error::new(Code::Unavailable, "What came is of a master that is none any more.")
-            .hint("This node asks the present one by itself."))
-    };
-    let (_, is_master) = place(tx)?;
-    let other = highest(tx)?.is_some_and(|known| known.epoch == epoch && known.node != master);
-    Ok(if is_master || seen(tx)?.epoch > epoch || other { over() } else { Ok(()) })
+/// Whether a body may be taken over: not on a master, and not one of an epoch, or of a master, that is over; nor on a replica
+/// that another body has moved since it was asked for, where what the present history lacks would stay below it, unseen.
+pub(super) fn may_arrive(tx: &Transaction<'_>, to: &Arrival) -> rusqlite::Result<Result<()>> {
+    let (at, is_master) = place(tx)?;
+    let other = highest(tx)?.is_some_and(|known| known.epoch == to.at.epoch && known.node != to.master);
+    if is_master || seen(tx)?.epoch > to.at.epoch || other {
+        return Ok(Err(Error::new(Code::Unavailable, "What came is of a master that is none any more.")
+            .hint("This node asks the present one by itself.")));
+    }
+    if to.continues.is_some_and(|from| from != at) {
+        return Ok(Err(Error::new(
+            Code::Unavailable,
+            "What came continues another place than the one this replica is at.",
+        )
+        .hint("This node asks again by itself, from where it is.")));
+    }
+    Ok(Ok(()))
 }
 
 /// Sets aside, before a full copy of a later epoch takes its place, what of this database the new history may lack. Whether

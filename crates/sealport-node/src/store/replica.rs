@@ -260,7 +260,8 @@ impl Store {
     /// whether a write of this database and the envelope that came for its revision hold the same.
     ///
     /// # Errors
-    /// `integrity` where an audit entry does not continue the chain that is here.
+    /// `integrity` where an audit entry does not continue the chain that is here; `unavailable` where it is of a master that is
+    /// none any more, or continues another place than the one this replica is at.
     pub fn arrive(
         &mut self,
         to: &Arrival,
@@ -270,11 +271,12 @@ impl Store {
         same: impl Fn(&StrandedRow, &[u8]) -> bool,
     ) -> Result<()> {
         self.transact("Taking over what changed", |tx| {
-            if let Err(error) = promotion::may_arrive(tx, to.at.epoch, to.master)? {
+            if let Err(error) = promotion::may_arrive(tx, to)? {
                 return Ok(Err(error));
             }
-            let parts = to.full && promotion::set_aside(tx, to.at.epoch)?;
-            if to.full {
+            let full = to.continues.is_none();
+            let parts = full && promotion::set_aside(tx, to.at.epoch)?;
+            if full {
                 tx.execute_batch(
                     "DELETE FROM former; DELETE FROM record; DELETE FROM audit; DELETE FROM node; DELETE FROM backup;
                      DELETE FROM rotation; DELETE FROM destroyed; DELETE FROM stranded;",
@@ -320,8 +322,9 @@ pub struct Arrival {
     pub at: Marks,
     pub active: KeyVersion,
     pub master: NodeId,
-    /// It brings everything: what stood here before goes.
-    pub full: bool,
+    /// Where the replica was when it was asked for, which is where it must still be. `None` where everything comes: what
+    /// stood here before goes.
+    pub continues: Option<Marks>,
 }
 
 /// Takes a piece over. Whether it may be news to a list of what is held.
@@ -459,39 +462,81 @@ mod tests {
         }
     }
 
+    const HERE: NodeId = NodeId::from_bytes([1; 16]);
+    const THERE: NodeId = NodeId::from_bytes([2; 16]);
+    const SYSTEM: SystemId = SystemId::from_bytes([9; 16]);
+
+    const fn marks(epoch: u64, generation: u64) -> Marks {
+        Marks { epoch: Epoch(epoch), generation: Generation(generation) }
+    }
+
+    /// A replica of these, at generation 9 of THERE's epoch 1.
+    fn replica(folder: &tempfile::TempDir, rows: impl IntoIterator<Item = Row>) -> Store {
+        let system = SystemRow {
+            id: SYSTEM,
+            name: "Hub".to_owned(),
+            created: Timestamp::from_millis(0),
+            node: HERE,
+            node_name: "HUB-1".to_owned(),
+            epoch: Epoch(1),
+            active_version: KeyVersion(1),
+            generation: Generation(9),
+            master: THERE,
+            ca: None,
+        };
+        let mut store = Store::create(&folder.path().join("sealport.db"), &system).unwrap();
+        store.fill(|put| rows.into_iter().try_for_each(|row| put(Item::Record(row)))).unwrap();
+        store
+    }
+
+    /// A body of the former master was still written while the next one was asked for its own: on top of it, what the present
+    /// history lacks would stay, and nobody would hear of it. Found by the simulator (`seed-1024020`). Sabotage: let `may_arrive`
+    /// look at `at` alone.
+    #[test]
+    fn a_delta_continues_the_place_that_it_was_asked_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = replica(&folder, [row(1, 1, 7)]);
+        let mut arrive = |continues| {
+            store.begin_body().unwrap();
+            store.gather(&[vec![0]]).unwrap();
+            let to = Arrival {
+                at: marks(1, 10),
+                active: KeyVersion(1),
+                master: THERE,
+                continues: Some(continues),
+            };
+            let arrived = store.arrive(
+                &to,
+                |_| Some(Piece::Record(row(2, 1, 7))),
+                |_| {},
+                |_| Ok(String::new()),
+                |_, _| false,
+            );
+            let now = store.position().unwrap();
+            (arrived.map_err(|error| error.code), now.at, now.counts.records)
+        };
+        assert_eq!(arrive(marks(1, 8)), (Err(Code::Unavailable), marks(1, 9), 1));
+        assert_eq!(arrive(marks(1, 9)), (Ok(()), marks(1, 10), 2));
+    }
+
     /// Both histories sealed anew since they parted, one of them under numbers that look shared. Sabotage: take a row of a higher
     /// version for the same (`same` not asked). Seen: record 2 is lost.
     #[test]
     fn what_was_sealed_anew_is_the_same_by_its_content_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let (here, there) = (NodeId::from_bytes([1; 16]), NodeId::from_bytes([2; 16]));
-        let marks = |epoch, generation| Marks { epoch: Epoch(epoch), generation: Generation(generation) };
-        let system = SystemRow {
-            id: SystemId::from_bytes([9; 16]),
-            name: "Hub".to_owned(),
-            created: Timestamp::from_millis(0),
-            node: here,
-            node_name: "HUB-1".to_owned(),
-            epoch: Epoch(1),
-            active_version: KeyVersion(1),
-            generation: Generation(9),
-            master: there,
-            ca: None,
-        };
-        let mut store = Store::create(&folder.path().join("sealport.db"), &system).unwrap();
         let ours = [row(1, 1, 7), row(2, 1, 7), row(3, 2, 7), row(4, 1, 7), row(5, 1, 7), row(6, 1, 7)];
-        store.fill(|put| ours.into_iter().try_for_each(|row| put(Item::Record(row)))).unwrap();
+        let mut store = replica(&folder, ours);
         let grant = Grant {
-            system: system.id,
+            system: SYSTEM,
             epoch: Epoch(2),
-            node: there,
+            node: THERE,
             begins: marks(1, 9),
             kind: GrantKind::Planned,
             at: Timestamp::from_millis(0),
             by: "ann".to_owned(),
         };
         let grant = SignedGrant { grant, signature: String::new() };
-        store.know_grant(&grant.prove(system.id, |_, _| true).unwrap()).unwrap();
+        store.know_grant(&grant.prove(SYSTEM, |_, _| true).unwrap()).unwrap();
         // Sealed anew there; that, and changed; sealed anew here; as it was; changed under one version. The last is not there.
         let theirs = [row(1, 2, 7), row(2, 2, 8), row(3, 1, 7), row(4, 1, 7), row(5, 1, 8)];
         store.begin_body().unwrap();
@@ -503,7 +548,7 @@ mod tests {
             }
             Ok(String::new())
         };
-        let to = Arrival { at: marks(2, 12), active: KeyVersion(2), master: there, full: true };
+        let to = Arrival { at: marks(2, 12), active: KeyVersion(2), master: THERE, continues: None };
         let parse = |line: &[u8]| theirs.get(usize::from(line[0])).cloned().map(Piece::Record);
         let same = |ours: &StrandedRow, there: &[u8]| ours.envelope[1] == there[1];
         store.arrive(&to, parse, |_| {}, keep, same).unwrap();
