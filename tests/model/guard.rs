@@ -1,7 +1,7 @@
 //! The guards: each asks the core, unless it is the one that a sabotage has taken away.
 
 use sealport_core::{
-    id::{Epoch, Revision},
+    id::{Epoch, KeyVersion, Revision},
     machine::{
         self, Admitted, Answer as Decided, Ask, BecomeFacts, Body, Contact, CustodyFact, Facts, GrantKind,
         HandoverAsk, HandoverFacts, Head, Held, MasterFacts, Member, Promise, ProvenGrant, Rank, Role,
@@ -380,6 +380,7 @@ impl Rules {
             rotation: rotation.of_core(),
             epoch: Epoch(site.db.reign().epoch.into()),
             holds_to: site.keys.has(rotation.to),
+            highest: site.keys.all().map(Key::version).max().unwrap_or(KeyVersion(0)),
             members,
             up: u64::MAX,
             older,

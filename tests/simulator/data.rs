@@ -385,13 +385,13 @@ impl Replica {
         let dropped = self.own.custody.keys().map(|key| key.number).filter(|number| !given.holds(*number));
         let extra = self.own.needed(dropped, self.active, &self.records, &self.common);
         let kept: Vec<_> = extra.iter().filter_map(|number| self.own.custody.key(*number)).collect();
-        self.own.custody = given;
+        self.own.custody = given.after(&self.own.custody);
         kept.into_iter().for_each(|key| self.own.custody.put(key));
         self.own.extra = extra;
         if self.own.custody.holds(self.active) {
             self.version = Some(self.active);
         } else if self.version.is_none_or(|version| !self.own.custody.holds(version)) {
-            self.version = Some(self.own.custody.highest());
+            self.version = self.own.custody.highest_held();
         }
         Taken::Written
     }

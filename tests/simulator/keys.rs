@@ -68,52 +68,75 @@ impl Key {
     }
 }
 
-/// The secrets that a custody or a backup holds: one of each number.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Custody(BTreeMap<KeyVersion, u8>);
+/// The secrets that a custody or a backup holds, one of each number, and the highest number that was ever in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Custody {
+    held: BTreeMap<KeyVersion, u8>,
+    highest: KeyVersion,
+}
+
+impl Default for Custody {
+    fn default() -> Self {
+        Self { held: BTreeMap::new(), highest: KeyVersion(0) }
+    }
+}
 
 impl Custody {
     /// What a system begins with.
     pub fn first() -> Self {
-        Self(BTreeMap::from([(V1, 0)]))
+        Self { held: BTreeMap::from([(V1, 0)]), highest: V1 }
     }
 
     /// What another system holds.
     pub fn alien() -> Self {
-        Self(BTreeMap::from([(V1, ALIEN)]))
+        Self { held: BTreeMap::from([(V1, ALIEN)]), highest: V1 }
     }
 
     pub fn holds(&self, number: KeyVersion) -> bool {
-        self.0.contains_key(&number)
+        self.held.contains_key(&number)
     }
 
     pub fn key(&self, number: KeyVersion) -> Option<Key> {
-        self.0.get(&number).map(|made| Key { number, made: *made })
+        self.held.get(&number).map(|made| Key { number, made: *made })
     }
 
     pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
-        self.0.iter().map(|(number, made)| Key { number: *number, made: *made })
+        self.held.iter().map(|(number, made)| Key { number: *number, made: *made })
+    }
+
+    pub fn highest_held(&self) -> Option<KeyVersion> {
+        self.held.keys().next_back().copied()
     }
 
     pub fn highest(&self) -> KeyVersion {
-        self.0.keys().next_back().copied().unwrap_or(KeyVersion(0))
+        self.highest
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.held.len()
     }
 
     pub fn put(&mut self, key: Key) {
-        self.0.insert(key.number, key.made);
+        self.held.insert(key.number, key.made);
+        self.highest = self.highest.max(key.number);
+    }
+
+    /// Takes the place of another one.
+    pub fn after(self, former: &Self) -> Self {
+        Self { highest: self.highest.max(former.highest), ..self }
     }
 
     pub fn without(&self, left_out: &BTreeSet<KeyVersion>) -> Self {
-        Self(self.0.iter().filter(|(number, _)| !left_out.contains(number)).map(|(n, m)| (*n, *m)).collect())
+        let held = self.held.iter().filter(|(number, _)| !left_out.contains(number));
+        Self { held: held.map(|(number, made)| (*number, *made)).collect(), ..*self }
     }
 
     /// The first number of which both have another secret.
     pub fn differing(&self, other: &Self) -> Option<KeyVersion> {
-        self.0.iter().find(|(number, made)| other.0.get(number).is_some_and(|m| m != *made)).map(|(n, _)| *n)
+        self.held
+            .iter()
+            .find(|(number, made)| other.held.get(number).is_some_and(|m| m != *made))
+            .map(|(n, _)| *n)
     }
 
     /// The mark of the set.

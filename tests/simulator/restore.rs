@@ -112,8 +112,7 @@ impl World<'_> {
                 self.disks[machine] = Disk { durable: *replica, unsynced: Default::default() };
                 let custody = &self.disks[machine].durable.own.custody;
                 let version = self.disks[machine].durable.version.filter(|version| custody.holds(*version));
-                self.disks[machine].durable.version =
-                    version.or(custody.key(custody.highest()).map(|k| k.number));
+                self.disks[machine].durable.version = version.or(custody.highest_held());
             }
         }
         let after = self.kept();

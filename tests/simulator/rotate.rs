@@ -158,6 +158,7 @@ impl World<'_> {
             rotation,
             epoch: db.at.epoch,
             holds_to: db.own.custody.holds(to),
+            highest: db.own.custody.highest(),
             members: &members,
             up,
             older: if uncounted { 0 } else { db.older(to) },

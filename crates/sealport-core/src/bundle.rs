@@ -24,6 +24,8 @@ pub struct Bundle {
     system: SystemId,
     active: KeyVersion,
     versions: Vec<SecretVersion>,
+    /// The highest number among those that were let go.
+    let_go: Option<KeyVersion>,
     /// Proves to other nodes who this one is. Never leaves the node, and is in no backup.
     pub node_key: Option<SecretBytes>,
     /// What a master needs; on the master, on standbys, and in backups.
@@ -86,6 +88,8 @@ struct Text {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     versions: Vec<VersionText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    let_go: Option<KeyVersion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     node_key: Option<KeyText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     authority: Option<AuthorityText>,
@@ -141,7 +145,14 @@ impl Bundle {
     pub fn make_new(system: SystemId, now: Timestamp, rng: &mut impl CryptoRng) -> Self {
         let first =
             SecretVersion { version: KeyVersion::FIRST, secret: MasterSecret::make_new(rng), created: now };
-        Self { system, active: KeyVersion::FIRST, versions: vec![first], node_key: None, authority: None }
+        Self {
+            system,
+            active: KeyVersion::FIRST,
+            versions: vec![first],
+            let_go: None,
+            node_key: None,
+            authority: None,
+        }
     }
 
     /// The system that it belongs to.
@@ -164,9 +175,11 @@ impl Bundle {
         self.versions.iter().any(|v| v.version == version)
     }
 
-    /// The version with the highest number.
+    /// The highest number that was ever here. A number is never used twice, also where a database that was put back has
+    /// forgotten it: a node may still hold that version.
     pub fn highest(&self) -> KeyVersion {
-        self.versions.last().map_or(self.active, |last| last.version)
+        let held = self.versions.last().map_or(self.active, |last| last.version);
+        self.let_go.map_or(held, |gone| gone.max(held))
     }
 
     /// Versions with their check values, oldest first.
@@ -179,7 +192,7 @@ impl Bundle {
     /// # Panics
     /// If its number is not above all others: `may_prepare` gives one that is.
     pub fn make_version(&mut self, version: KeyVersion, now: Timestamp, rng: &mut impl CryptoRng) {
-        assert!(version > self.highest(), "a new version has the highest number");
+        assert!(version > self.highest(), "a new version has a number that was never used");
         self.versions.push(SecretVersion { version, secret: MasterSecret::make_new(rng), created: now });
     }
 
@@ -195,18 +208,21 @@ impl Bundle {
 
     /// Lets versions go; never the active one.
     pub fn retain(&mut self, keep: impl Fn(KeyVersion) -> bool) {
-        let active = self.active;
+        let (active, highest) = (self.active, self.highest());
         self.versions.retain(|v| v.version == active || keep(v.version));
+        self.let_go = Some(highest).filter(|highest| !self.holds(*highest));
     }
 
-    /// Takes versions over from another bundle of the system that it does not hold itself.
+    /// Takes versions over from another bundle of the system that it does not hold itself. The rest are let go.
     pub fn adopt(&mut self, other: Bundle, wanted: impl Fn(KeyVersion) -> bool) {
+        let highest = self.highest().max(other.highest());
         for version in other.versions {
             if wanted(version.version) && !self.holds(version.version) {
                 self.versions.push(version);
             }
         }
         self.versions.sort_by_key(|v| v.version);
+        self.let_go = Some(highest).filter(|highest| !self.holds(*highest));
     }
 
     /// How many versions fit into a custody that takes `limit` bytes.
@@ -249,11 +265,13 @@ impl Bundle {
         });
         let node_key = self.node_key.as_ref().filter(|_| holder == Holder::Own);
         let authority = self.authority.as_ref().filter(|_| holder != Holder::Reader);
+        let let_go = self.let_go.filter(|_| holder != Holder::Reader);
         let text = Text {
             format: 1,
             system: self.system,
             active: Some(self.active),
             versions: versions.collect(),
+            let_go,
             node_key: node_key.map(KeyText::new),
             authority: authority
                 .map(|keys| AuthorityText { ca: KeyText::new(&keys.ca), grant: KeyText::new(&keys.grant) }),
@@ -301,6 +319,7 @@ impl Kept {
                     system: *system,
                     active: None,
                     versions: Vec::new(),
+                    let_go: None,
                     node_key: Some(KeyText::new(node_key)),
                     authority: None,
                 };
@@ -325,7 +344,8 @@ impl Kept {
         match (parsed.active, node_key) {
             (Some(active), node_key) => {
                 let versions = read_versions(parsed.system, active, &parsed.versions)?;
-                Ok(Kept::Secret(Bundle { system: parsed.system, active, versions, node_key, authority }))
+                let (system, let_go) = (parsed.system, parsed.let_go);
+                Ok(Kept::Secret(Bundle { system, active, versions, let_go, node_key, authority }))
             }
             (None, Some(node_key)) if parsed.versions.is_empty() && authority.is_none() => {
                 Ok(Kept::KeyOnly { system: parsed.system, node_key })
@@ -434,5 +454,24 @@ mod tests {
         assert_eq!(bundle.versions().map(|held| held.version.0).collect::<Vec<_>>(), [2, 4]);
         bundle.adopt(again, |version| version == KeyVersion(1));
         assert_eq!(bundle.versions().map(|held| held.version.0).collect::<Vec<_>>(), [1, 2, 4]);
+    }
+
+    /// Sabotage: let `retain` or `adopt` forget it; let `to_text` leave it out.
+    #[test]
+    fn a_number_that_was_let_go_is_not_free() {
+        let mut rng = Counting(100);
+        let mut bundle = full();
+        bundle.make_version(KeyVersion(3), Timestamp::from_millis(1), &mut rng);
+        bundle.retain(|_| false);
+        assert_eq!((bundle.versions().count(), bundle.highest()), (1, KeyVersion(3)));
+        let read = |holder| Bundle::from_text(&bundle.to_text(holder)).unwrap();
+        assert_eq!([Holder::Own, Holder::Heir].map(|holder| read(holder).highest().0), [3, 3]);
+        let mut given = read(Holder::Reader);
+        assert_eq!(given.highest(), KeyVersion(1), "who only reads makes none");
+        given.adopt(read(Holder::Own), |_| false);
+        assert_eq!(given.highest(), KeyVersion(3));
+        given.make_version(KeyVersion(4), Timestamp::from_millis(2), &mut rng);
+        given.retain(|version| version == KeyVersion(4));
+        assert!(!given.to_text(Holder::Own).contains("let_go"), "a higher one says it");
     }
 }

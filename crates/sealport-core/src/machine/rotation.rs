@@ -99,6 +99,8 @@ pub struct RotationFacts<'a> {
     pub epoch: Epoch,
     /// Whether the custody of this master holds `to`.
     pub holds_to: bool,
+    /// The highest version that was ever in that custody.
+    pub highest: KeyVersion,
     /// Members other than the master, without those that were revoked.
     pub members: &'a [MemberFact],
     /// Milliseconds since this master started.
@@ -139,10 +141,11 @@ pub fn next(facts: &RotationFacts<'_>) -> Step {
         return Step::Nothing;
     }
     if !facts.holds_to && rotation.cancellable() {
-        // Only the master that prepared it may make it, and only before a backup holds it: another one would make
-        // another secret of the same number.
-        let made_here = rotation.epoch == facts.epoch && rotation.phase == RotationPhase::Prepared;
-        return if made_here { Step::Make } else { Step::Cancel };
+        // Only the master that prepared it may make it, only before a backup holds it, and only if it was not made and let go
+        // before this database was put back: else there would be two secrets of one number.
+        let prepared_here = rotation.epoch == facts.epoch && rotation.phase == RotationPhase::Prepared;
+        let new = rotation.to > facts.highest;
+        return if prepared_here && new { Step::Make } else { Step::Cancel };
     }
     match rotation.phase {
         RotationPhase::Prepared => Step::AwaitBackup,

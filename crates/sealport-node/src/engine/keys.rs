@@ -39,6 +39,8 @@ pub(crate) struct Unlocked {
     pub keys: Keys,
     pub versions: Vec<KeyVersionView>,
     checks: Vec<(KeyVersion, KeyCheck)>,
+    /// The highest version that was ever in this custody.
+    pub highest: KeyVersion,
     /// Versions that the master does not give any more, and that something here is still sealed under.
     extra: Vec<KeyVersion>,
 }
@@ -49,6 +51,7 @@ impl Unlocked {
             keys: Keys::derive(bundle),
             versions: bundle.views(),
             checks: bundle.checks(),
+            highest: bundle.highest(),
             extra: Vec::new(),
         }
     }
@@ -123,8 +126,8 @@ impl System {
         let mut place = self.unlocked.write().unwrap_or_else(PoisonError::into_inner);
         let Some(here) = place.as_ref().filter(|here| here.keys.active() != active) else { return };
         if let Some(keys) = here.keys.sealing_under(active) {
-            let (versions, checks) = (here.versions.clone(), here.checks.clone());
-            *place = Some(Arc::new(Unlocked { keys, versions, checks, extra: here.extra.clone() }));
+            let (versions, checks, extra) = (here.versions.clone(), here.checks.clone(), here.extra.clone());
+            *place = Some(Arc::new(Unlocked { keys, versions, checks, highest: here.highest, extra }));
         }
     }
 

@@ -506,27 +506,60 @@ mod tests {
         assert_eq!(held(&system.writer).parts_under(KeyVersion(2)).unwrap(), 1);
     }
 
+    fn turn(system: &System, rotation: crate::store::RotationMove) {
+        system
+            .write_alone(&crate::store::Change {
+                acts: vec![own_act("secret.prepare", "version 2", "")],
+                rotation: Some(rotation),
+                ..crate::store::Change::default()
+            })
+            .unwrap();
+    }
+
+    /// The database says that there will be version 2; nobody has made it yet.
+    fn prepare(system: &System) {
+        turn(
+            system,
+            crate::store::RotationMove::Prepare {
+                to: KeyVersion(2),
+                highest: KeyVersion(1),
+                unheard: None,
+                held: 1,
+                room: 12,
+                at: crate::clock::wall(),
+                by: "tester".to_owned(),
+            },
+        );
+    }
+
+    /// A database that was put back has forgotten that the version was made, given and cancelled: a node may still hold it.
+    /// Found by the simulator (`seed-1054548`). Sabotage: let `next` not ask for `highest`; let `Bundle::retain` forget it.
+    #[test]
+    fn a_version_that_was_let_go_is_not_made_again() {
+        let engine = Engine::explore().unwrap();
+        let system = engine.system().unwrap();
+        prepare(&system);
+        assert!(matches!(engine.rotation_step(), Pace::Idle));
+        assert!(system.bundle().unwrap().holds(KeyVersion(2)));
+        turn(
+            &system,
+            crate::store::RotationMove::Cancel { to: KeyVersion(2), at: crate::clock::wall(), why: None },
+        );
+        engine.rotation_step();
+        assert!(!system.bundle().unwrap().holds(KeyVersion(2)));
+        system.damage("UPDATE rotation SET phase = 'prepared', finished = NULL");
+        engine.rotation_step();
+        assert!(!system.bundle().unwrap().holds(KeyVersion(2)), "another secret of the same number");
+        let row = system.read(|store| store.rotation()).unwrap().unwrap();
+        assert_eq!((row.to, row.phase), (KeyVersion(2), RotationPhase::Cancelled));
+    }
+
     /// Sabotage: let `next` say `Cancel` for it too; let `make` make another one where it is there.
     #[test]
     fn a_crash_before_the_version_is_in_custody_makes_it_once() {
         let engine = Engine::explore().unwrap();
         let system = engine.system().unwrap();
-        let bundle = system.bundle().unwrap();
-        system
-            .write_alone(&crate::store::Change {
-                acts: vec![own_act("secret.prepare", "version 2", "")],
-                rotation: Some(crate::store::RotationMove::Prepare {
-                    to: KeyVersion(2),
-                    highest: bundle.highest(),
-                    unheard: None,
-                    held: 1,
-                    room: 12,
-                    at: crate::clock::wall(),
-                    by: "tester".to_owned(),
-                }),
-                ..crate::store::Change::default()
-            })
-            .unwrap();
+        prepare(&system);
         assert!(!system.bundle().unwrap().holds(KeyVersion(2)));
         assert!(matches!(engine.rotation_step(), Pace::Idle));
         let kcvs = || -> Vec<String> {

@@ -121,8 +121,13 @@ impl Engine {
     fn prepare(&self, system: &System, call: &Call) -> Result<KeyVersion, Error> {
         let bundle = system.bundle()?;
         let last = system.read(|store| store.rotation())?;
-        let to = match last.as_ref().filter(|row| row.phase == RotationPhase::Prepared) {
-            Some(row) => row.to,
+        let prepared = last.filter(|row| row.phase == RotationPhase::Prepared).map(|row| row.to);
+        let usable = |to: &KeyVersion| bundle.holds(*to) || *to > bundle.highest();
+        if let Some(to) = prepared.filter(|to| !usable(to)) {
+            give_up(system, to)?;
+        }
+        let to = match prepared.filter(usable) {
+            Some(to) => to,
             None => {
                 let versions = bundle.versions().count();
                 let room = bundle.room(BUNDLE_LIMIT);
@@ -288,7 +293,8 @@ impl Engine {
         let Some(row) = row.filter(|row| row.rotation().under_way()) else { return Ok(Pace::Idle) };
         let (to, position) = (row.to, system.position().borrow().clone());
         // Where custody refuses it waits, and asks nobody.
-        let holds_to = system.known()?.keys.holds(to);
+        let known = system.known()?;
+        let holds_to = known.keys.holds(to);
         let members =
             if row.phase == RotationPhase::Distributing { self.members(system)? } else { Vec::new() };
         let older = match row.phase {
@@ -300,6 +306,7 @@ impl Engine {
             rotation: row.rotation(),
             epoch: position.at.epoch,
             holds_to,
+            highest: known.highest,
             members: &members,
             up,
             older,
@@ -356,12 +363,7 @@ impl Engine {
                 self.progress(row.total, row.total, None, true);
                 Pace::After(Duration::ZERO)
             }
-            Step::Cancel => {
-                let why = "The new version was lost before any node had it.";
-                let cancel = RotationMove::Cancel { to, at: now(), why: Some(why.to_owned()) };
-                move_on(system, cancel, of_service("rotation.cancel", to, why))?;
-                Pace::After(Duration::ZERO)
-            }
+            Step::Cancel => give_up(system, to).map(|()| Pace::After(Duration::ZERO))?,
         };
         *held(&self.rotating.note) = None;
         if !matches!(pace, Pace::Idle) && !matches!(decided, Step::AwaitMembers) {
@@ -452,6 +454,13 @@ fn unheard(system: &System, abouts: &[(NodeRow, Option<AboutAnswer>)]) -> Option
 pub(super) fn per_second(since: Instant, parts: u64) -> Option<u64> {
     let spent = since.elapsed().as_secs_f64();
     (spent > 0.5).then(|| (parts as f64 / spent) as u64)
+}
+
+/// Cancels a rotation whose version is not in custody and must not be made again.
+fn give_up(system: &System, to: KeyVersion) -> Result<(), Error> {
+    let why = "The new version is not in custody any more.";
+    let cancel = RotationMove::Cancel { to, at: now(), why: Some(why.to_owned()) };
+    move_on(system, cancel, of_service("rotation.cancel", to, why))
 }
 
 fn make(system: &System, to: KeyVersion) -> Result<(), Error> {

@@ -29,7 +29,8 @@ fn member(online: Option<bool>, holds: bool) -> MemberFact {
 }
 
 fn facts(phase: RotationPhase) -> RotationFacts<'static> {
-    RotationFacts { rotation: at(phase), epoch: E1, holds_to: true, members: &[], up: u64::MAX, older: 0 }
+    let rotation = at(phase);
+    RotationFacts { rotation, epoch: E1, holds_to: true, highest: V2, members: &[], up: u64::MAX, older: 0 }
 }
 
 #[test]
@@ -39,9 +40,10 @@ fn the_next_step_follows_from_the_facts() {
     let unseen = &[member(None, false)];
     let rows = [
         (facts(Prepared), Step::AwaitBackup),
-        (RotationFacts { holds_to: false, ..facts(Prepared) }, Step::Make),
-        // Another master must not make another secret of the same number.
-        (RotationFacts { holds_to: false, epoch: Epoch(2), ..facts(Prepared) }, Step::Cancel),
+        (RotationFacts { holds_to: false, highest: V1, ..facts(Prepared) }, Step::Make),
+        // Another master must not make another secret of the same number, nor this one once more.
+        (RotationFacts { holds_to: false, highest: V1, epoch: Epoch(2), ..facts(Prepared) }, Step::Cancel),
+        (RotationFacts { holds_to: false, ..facts(Prepared) }, Step::Cancel),
         (RotationFacts { holds_to: false, ..facts(Proven) }, Step::Cancel),
         (RotationFacts { holds_to: false, ..facts(Distributing) }, Step::Cancel),
         (RotationFacts { holds_to: false, older: 9, ..facts(Resealing) }, Step::Nothing),
