@@ -122,6 +122,7 @@ impl World<'_> {
             let disk = &mut self.disks[node].durable;
             disk.version = None;
             (disk.own.custody, disk.own.extra) = Default::default();
+            self.truth.forgot.insert(node);
         }
         self.check_disk(node)
     }
@@ -173,8 +174,9 @@ impl World<'_> {
                 self.say(|| format!("node {node} hears {head:?}"));
                 let disk = &self.disks[node].durable;
                 let same = head.at.epoch == disk.at.epoch && head.at.epoch == disk.seen.epoch;
-                let judged =
-                    same && self.followers[node].as_ref().is_some_and(|f| f.core.in_flight() == Some(poll));
+                // A request has one answer: what comes while its body is taken over is the copy of a message.
+                let awaited = |f: &Follower| f.core.in_flight() == Some(poll) && f.apply.is_none();
+                let judged = same && self.followers[node].as_ref().is_some_and(awaited);
                 self.step(node, Event::Head { poll, head })?;
                 let minds = !self.sabotaged(Sabotage::SealsInDoubt);
                 let seals = |mut facts: Facts| {
@@ -456,7 +458,10 @@ impl World<'_> {
         self.truth.i4_never_down(node, disk, memory)?;
         self.truth.i13_never_silently(node, disk)?;
         self.truth.replica_is_whole(node, disk)?;
-        i7_secret_comes_first(node, disk, memory)
+        if disk.version.is_some() && disk.at.epoch == disk.seen.epoch {
+            self.truth.forgot.remove(&node);
+        }
+        i7_secret_comes_first(node, disk, self.truth.forgot.contains(&node))
     }
 
     /// A node with the secret opens all that it has.

@@ -375,12 +375,12 @@ impl World<'_> {
         }
         self.dbs[node] = Some(db);
         self.disks[node].unsynced.clear();
-        // What others asked meanwhile is answered by the master that it is now.
+        // What others asked meanwhile is answered by what it is now: the master, or no more, once one tells of a higher epoch.
         let waiting = self.followers[node].take().map(|follower| follower.waiting).unwrap_or_default();
         self.reborn(node);
         self.master_start(node)?;
         for input in waiting {
-            self.master_input(node, input)?;
+            self.deliver(node, input)?;
         }
         Ok(())
     }

@@ -105,6 +105,8 @@ impl World<'_> {
         // One that is put back to before it took its seat takes it again.
         let seated = had.own().grants.iter().any(|grant| grant.rank().node == node_id(machine));
         self.truth.set_back |= was_master || seated || matches!(had, Stored::Db(_));
+        // It may begin once more the epoch that was handed to it, with less: that others notice.
+        self.truth.handed.retain(|rank, _| rank.node != node_id(machine));
         match had {
             Stored::Db(db) => self.dbs[machine] = Some(*db),
             Stored::Replica(replica) => {

@@ -7,7 +7,7 @@ use sealport_core::{
     api::RotationPhase,
     id::{Epoch, KeyVersion, Revision},
     machine::{
-        MasterFacts, ONLINE_FOR, Rank, Standing,
+        MasterFacts, Moment, ONLINE_FOR, Rank, Standing,
         rotation::{
             ActivateFacts, MemberFact, PrepareFacts, ResealFacts, ResealHead, RetireFacts, Rotation,
             RotationFacts, Step, admit_reseal, may_activate, may_prepare, may_retire, next,
@@ -308,7 +308,8 @@ impl World<'_> {
                 };
                 let may = may_activate(&facts).is_ok();
                 if may {
-                    all_on_line_hold(self.missing(m, to), to)?;
+                    let decided = self.host(m).started.after(*up);
+                    all_on_line_hold(self.missing(m, to, decided), to)?;
                 }
                 may
             }
@@ -353,8 +354,8 @@ impl World<'_> {
         (!parts.is_empty()).then_some(Move::Reseal(parts))
     }
 
-    /// A member that is on line and does not hold a version.
-    fn missing(&mut self, m: usize, to: KeyVersion) -> Option<usize> {
+    /// A member that is on line and does not hold a version. One that came back since it was decided is given it with its answer.
+    fn missing(&mut self, m: usize, to: KeyVersion, decided: Moment) -> Option<usize> {
         // One that stood still takes all for away until it hears them again.
         if self.machines[m].clock.ran(self.now) - self.reach[m].runs < ONLINE_FOR {
             return None;
@@ -363,7 +364,8 @@ impl World<'_> {
         let members = self.db(m).common.members.clone();
         let recent: BTreeSet<usize> = {
             let seen = self.host(m).core.seen();
-            let recent = seen.iter().filter(|(_, seen)| now.since(seen.last) < ONLINE_FOR);
+            let heard = |last: Moment| last <= decided && now.since(last) < ONLINE_FOR;
+            let recent = seen.iter().filter(|(_, seen)| heard(seen.last));
             recent.map(|(node, _)| machine_of(*node)).collect()
         };
         recent.into_iter().find(|node| {

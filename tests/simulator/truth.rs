@@ -90,6 +90,8 @@ pub struct Truth {
     pub revoked: BTreeMap<usize, usize>,
     /// Which replicas were damaged on purpose and not copied anew since.
     pub hurt: BTreeSet<usize>,
+    /// Which nodes lost a secret that they kept in memory, and have not held all of a reign since.
+    pub forgot: BTreeSet<usize>,
     /// Which were at any time.
     pub once_hurt: BTreeSet<usize>,
     /// Which machines were put back to an older copy.
@@ -544,13 +546,14 @@ pub fn i7_opening_never_stops<'a>(
     Ok(())
 }
 
-/// No row is on a disk before the secret that opens it is in custody. One that keeps it in memory may have lost a version that a master
-/// who was forced does not have: what it holds of the epoch before stays closed until it has the new one.
+/// No row is on a disk before the secret that opens it is in custody. One that kept it in memory and was started again may have
+/// lost a version that a master who was forced does not have: what it holds of the epoch before stays closed until it has the new one.
 /// Sabotage: `SecretLast`.
-pub fn i7_secret_comes_first(node: usize, disk: &Replica, memory: bool) -> Check {
-    let Some(active) = disk.version else { return Ok(()) };
-    let lost = |row: &&Row| memory && disk.at.epoch < disk.seen.epoch && row.version > active;
-    let closed = disk.records.all().find(|row| !disk.own.custody.holds(row.version) && !lost(row));
+pub fn i7_secret_comes_first(node: usize, disk: &Replica, forgot: bool) -> Check {
+    if disk.version.is_none() || (forgot && disk.at.epoch < disk.seen.epoch) {
+        return Ok(());
+    }
+    let closed = disk.records.all().find(|row| !disk.own.custody.holds(row.version));
     holds("i7_secret_comes_first", closed.is_none(), || {
         format!("node {node} has {closed:?}, and holds {:?}", disk.own.custody)
     })
