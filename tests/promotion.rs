@@ -28,6 +28,11 @@ mod system;
 #[allow(dead_code, reason = "other tests use what is not used here")]
 mod fleet;
 
+#[cfg(target_os = "linux")]
+#[path = "harness/keyring.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests use what is not used here")]
+mod keyring;
+
 #[path = "promotion/emergency.rs"]
 mod emergency;
 #[path = "promotion/peers.rs"]
@@ -56,7 +61,26 @@ fn ports(application: &str, count: usize) -> String {
 
 /// A master with ports, and nodes of these kinds beside it.
 fn fleet_of(kinds: &[&str]) -> Fleet {
-    let mut fleet = Fleet::new();
+    with_nodes(Fleet::new(), kinds)
+}
+
+/// The same, each machine with a keyring of its own: a change of master then costs no password hashing.
+#[cfg(target_os = "linux")]
+fn keyring_fleet_of(kinds: &[&str]) -> Fleet {
+    use keyring::{Keyring, Start};
+    let keyrings: Vec<_> = (0..=kinds.len()).map(|_| Keyring::start(Start::Unlocked)).collect();
+    let furnish = move |data: &str, command: &mut std::process::Command| {
+        // The first is called m, the others n1, n2, …
+        let number = data.strip_prefix('n').map_or(0, |number| number.parse().unwrap());
+        keyrings[number].give(command);
+    };
+    with_nodes(Fleet::kept_in("--custody keyring", Box::new(furnish)), kinds)
+}
+
+#[cfg(not(target_os = "linux"))]
+use fleet_of as keyring_fleet_of;
+
+fn with_nodes(mut fleet: Fleet, kinds: &[&str]) -> Fleet {
     let file = fleet.desk.file("Work.xml", &ports("Work", 6));
     fleet.json(0, "port import", &[&file]);
     for kind in kinds {

@@ -89,6 +89,8 @@ impl Desk {
 pub struct Fleet {
     pub machines: Vec<Machine>,
     pub desk: Desk,
+    /// The words that say where its machines keep the master secret.
+    custody: String,
 }
 
 impl Fleet {
@@ -111,7 +113,8 @@ impl Fleet {
     fn kept(namespace: Option<&str>, listen: &str, custody: &str, furnish: Furnish) -> Self {
         let desk = Desk::new(furnish);
         desk.json("m", &format!("init --name Hub {custody} --backup-later"), &[]);
-        let fleet = Self { machines: vec![Machine::new("m", namespace, listen)], desk };
+        let machines = vec![Machine::new("m", namespace, listen)];
+        let fleet = Self { machines, desk, custody: custody.to_owned() };
         fleet.start(0);
         fleet
     }
@@ -143,8 +146,7 @@ impl Fleet {
         let number = self.machines.len();
         let data = format!("n{number}");
         let name = format!("N{number}");
-        let line = "--json join --custody passphrase --custody-passphrase-file custody";
-        let line = format!("{line} {join} https://{at} --token-file");
+        let line = format!("--json join {} {join} https://{at} --token-file", self.custody);
         let begun = Instant::now();
         loop {
             let invited = self.json(0, &format!("node invite --name {name} {invite}"), &[]);

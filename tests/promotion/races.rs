@@ -7,14 +7,14 @@ use rand_chacha::{
     rand_core::{Rng as _, SeedableRng as _},
 };
 
-use super::{PATIENCE, STANDBY, equal, fleet::Fleet, fleet_of, number, wait};
+use super::{PATIENCE, STANDBY, equal, fleet::Fleet, keyring_fleet_of, number, wait};
 
 const MACHINES: usize = 4;
 
 /// Races on one fleet, one after the other: who won the last is the master that the next ones want to replace. Each
 /// administrator sits at some machine, wants some other node than the rest want, and begins within 300 ms of the first.
 fn races(count: u64, seed: u64) {
-    let fleet = fleet_of(&[STANDBY; MACHINES - 1]);
+    let fleet = keyring_fleet_of(&[STANDBY; MACHINES - 1]);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut draw = |below: usize| (rng.next_u64() % below as u64) as usize;
     let names: Vec<String> = (0..MACHINES)

@@ -143,7 +143,7 @@ fn campaign(rest: &[&str]) -> Done {
     };
     match how {
         How::Test(package, test) => {
-            setup::system(&[setup::Part::Build, setup::Part::Tests])?;
+            setup::system(&[setup::Part::Build, setup::Part::Tests, setup::Part::Headless])?;
             let target = ["test", "--locked", "--release", "-p", package, "--test", test];
             tool::run(tool::cargo(&target).args(["--", "--ignored", "--exact", "--nocapture", "campaign"]))
         }
