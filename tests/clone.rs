@@ -411,7 +411,7 @@ fn a_copy_is_separated_in_the_real_keyring() {
             keyrings[usize::from(data == "c2")].lock().unwrap().give(command);
         }
     };
-    let mut fleet = Fleet::kept_in("--custody keyring", Box::new(furnish));
+    let mut fleet = Fleet::kept_in(None, "127.0.0.1:0", "--custody keyring", Box::new(furnish));
     let begun = Instant::now();
     fill(&fleet);
     until_older_than_any(begun);

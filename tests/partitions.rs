@@ -38,6 +38,9 @@ mod desk;
     reason = "other tests use what is not used here"
 )]
 mod fleet;
+#[path = "harness/keyring.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests use what is not used here")]
+mod keyring;
 #[path = "partitions/masters.rs"]
 #[allow(unreachable_pub, reason = "a module of this test")]
 mod masters;
@@ -115,6 +118,12 @@ fn lay(machines: usize) -> Option<Wires> {
         .ok()
 }
 
+/// A master in a namespace, for so many machines, each with a keyring of its own.
+fn begin(namespace: &str, listen: &str, machines: usize) -> Fleet {
+    let furnish = keyring::one_for_each(machines);
+    Fleet::kept_in(Some(namespace), listen, "--custody keyring", Box::new(furnish))
+}
+
 /// Imports ports of these names on the master.
 fn import(fleet: &Fleet, names: impl Iterator<Item = String>) {
     let names: Vec<_> = names.collect();
@@ -177,7 +186,7 @@ impl World {
         let wires = lay(NODES.len() + 1)?;
         let place = |machine| wires.namespace(machine);
         let at = format!("{}:7410", wires.address(0));
-        let mut fleet = Fleet::new_in(Some(&place(0)), &at);
+        let mut fleet = begin(&place(0), &at, NODES.len() + 1);
         for (number, interval) in NODES.into_iter().zip(intervals) {
             let role = if number == 1 { "--role standby" } else { "--role processing" };
             assert_eq!(fleet.join_in(Some(&place(number)), role, "", &at), number);

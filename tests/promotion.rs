@@ -64,17 +64,11 @@ fn fleet_of(kinds: &[&str]) -> Fleet {
     with_nodes(Fleet::new(), kinds)
 }
 
-/// The same, each machine with a keyring of its own: a change of master then costs no password hashing.
+/// The same, each machine with a keyring of its own.
 #[cfg(target_os = "linux")]
 fn keyring_fleet_of(kinds: &[&str]) -> Fleet {
-    use keyring::{Keyring, Start};
-    let keyrings: Vec<_> = (0..=kinds.len()).map(|_| Keyring::start(Start::Unlocked)).collect();
-    let furnish = move |data: &str, command: &mut std::process::Command| {
-        // The first is called m, the others n1, n2, …
-        let number = data.strip_prefix('n').map_or(0, |number| number.parse().unwrap());
-        keyrings[number].give(command);
-    };
-    with_nodes(Fleet::kept_in("--custody keyring", Box::new(furnish)), kinds)
+    let furnish = keyring::one_for_each(kinds.len() + 1);
+    with_nodes(Fleet::kept_in(None, "127.0.0.1:0", "--custody keyring", Box::new(furnish)), kinds)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -102,15 +102,11 @@ impl Fleet {
     /// As `new`, in a network namespace and at an address there.
     pub fn new_in(namespace: Option<&str>, listen: &str) -> Self {
         let passphrase = "--custody passphrase --custody-passphrase-file custody";
-        Self::kept(namespace, listen, passphrase, Box::new(|_, _| {}))
+        Self::kept_in(namespace, listen, passphrase, Box::new(|_, _| {}))
     }
 
-    /// As `new`, with this custody, and what its commands need for it.
-    pub fn kept_in(custody: &str, furnish: Furnish) -> Self {
-        Self::kept(None, "127.0.0.1:0", custody, furnish)
-    }
-
-    fn kept(namespace: Option<&str>, listen: &str, custody: &str, furnish: Furnish) -> Self {
+    /// As `new_in`, with this custody, and what its commands need for it.
+    pub fn kept_in(namespace: Option<&str>, listen: &str, custody: &str, furnish: Furnish) -> Self {
         let desk = Desk::new(furnish);
         desk.json("m", &format!("init --name Hub {custody} --backup-later"), &[]);
         let machines = vec![Machine::new("m", namespace, listen)];

@@ -17,7 +17,7 @@ use std::{
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 
 use super::{
-    BACK_WITHIN,
+    BACK_WITHIN, begin,
     chance::{Chance as _, pick},
     fleet::{Fleet, wait},
     guarded, import, lay, note_of, read,
@@ -77,7 +77,7 @@ impl Masters {
         let wires = lay(MACHINES)?;
         let place = |machine| wires.namespace(machine);
         let listen = |machine| format!("{}:7410", wires.address(machine));
-        let mut fleet = Fleet::new_in(Some(&place(0)), &listen(0));
+        let mut fleet = begin(&place(0), &listen(0), MACHINES);
         for number in 1..MACHINES {
             let role = if STANDBYS.contains(&number) {
                 "--role standby --administrator"
