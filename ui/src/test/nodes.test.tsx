@@ -49,7 +49,7 @@ test('a token is shown once', async () => {
   await waitFor(() => expect(document.body.innerHTML).not.toContain('sealport-join-1.'));
 });
 
-// Sabotage: ignore notices of the state.
+// Sabotage: ignore notices of the state; let the alert of Overview add how long it lasts to words that say it.
 test('an outage shows on every screen without a reload, and goes by itself', async () => {
   const { user, mock } = openApp('node=synced');
   await user.click(await screen.findByRole('link', { name: 'Activity' }));
@@ -59,6 +59,9 @@ test('an outage shows on every screen without a reload, and goes by itself', asy
   expect(banner).toHaveTextContent(/The master HUB-2 does not answer \(for 1 min 1\d s, since .*\d:\d\d:\d\d\)\./);
   expect(banner).toHaveTextContent('Opening goes on, also after a restart.');
   expect(screen.getByText('Opening only')).toBeVisible();
+  await user.click(screen.getByRole('link', { name: 'Overview' }));
+  const told = (await screen.findByText('Critical')).closest('li')!;
+  expect(told.textContent!.match(/\bfor \d/gi)).toHaveLength(1);
   await user.click(screen.getByRole('link', { name: 'Nodes' }));
   expect(await screen.findByText('Last known')).toBeVisible();
   expect(screen.getByRole('button', { name: 'Invite a node…' })).toBeDisabled();

@@ -229,6 +229,9 @@ function Count({ n, word, to, tone }: { n: number | null; word: string; to: () =
 
 const NODE_ALERTS: ReadonlySet<string> = new Set(['master_unreachable', 'node_stale', 'node_revoked', 'certificate_expires', 'clock_differs', 'node_cloned']);
 
+/** Alerts whose words say since when. */
+const SAYS_SINCE: ReadonlySet<string> = new Set(['master_unreachable', 'node_cloned']);
+
 function Alert({ alert }: { alert: AlertView }) {
   const { go } = useSession();
   const tone = alert.severity === 'critical' ? 'bad' : alert.severity === 'warning' ? 'warn' : 'info';
@@ -241,7 +244,7 @@ function Alert({ alert }: { alert: AlertView }) {
       </span>
       <span>
         <span className="strong"><Words text={alert.message} /></span> <span className="muted"><Words text={alert.hint} /></span>
-        {alert.since && (
+        {alert.since && !SAYS_SINCE.has(alert.id) && (
           <span className="muted small" title={exactly(alert.since)}>
             {' '}
             For <Lasting since={alert.since} />.
