@@ -89,6 +89,7 @@ fn follow(fleet: &Fleet, master: usize, epoch: u64) {
     });
 }
 
+/// The campaign found, in one race of 4,000, a loser that asked a master which was just handing over and was told to unlock it.
 /// Sabotage: let `may_hand_over` and `handover_for` ask neither for the epoch nor whether this is the master still, since each is
 /// enough. Seen: two winners.
 #[test]

@@ -13,7 +13,9 @@ use sealport_core::{
     id::Epoch,
     machine::{
         Ballot, BecomeRefusal, Grant, GrantKind, HandoverAsk, Promise, ProvenGrant, Tally, VoteFacts,
-        VoteRefusal, preflight::preflight, tally, vote,
+        VoteRefusal,
+        preflight::{MasterCheck, preflight},
+        tally, vote,
     },
 };
 
@@ -97,6 +99,13 @@ impl Engine {
         let checks = preflight(&found.facts);
         if let Some(check) = checks.iter().find(|check| check.outcome == CheckOutcome::Failed) {
             let system = self.system()?;
+            if matches!(found.facts.master, MasterCheck::Disabled { .. })
+                && let Some(follower) = system.follower()
+            {
+                // It may have handed over to another while it was asked: then it tells to whom.
+                follower.nudge();
+                follower.wait(EACH, || self.seen(&system).is_ok_and(|seen| seen.epoch != expected));
+            }
             if self.seen(&system)?.epoch != expected || check.id == "epoch" {
                 return Err(self.who_won(&system));
             }
@@ -148,9 +157,10 @@ impl Engine {
             let facts = VoteFacts { seen, promised, live_master: false, candidate: Some(member(&found.own)) };
             vote(&facts, &own)
         })?;
-        if promised.is_err() && held(&system.writer).promised()?.is_some_and(|other| other.epoch >= own.epoch)
+        if promised.is_err()
+            && let Some(other) = held(&system.writer).promised()?.filter(|other| other.epoch >= own.epoch)
         {
-            return Err(self.who_won(system));
+            return Err(self.promised_away(system, other));
         }
         let end = Instant::now() + FORWARD;
         loop {
@@ -309,6 +319,21 @@ impl Engine {
         let tasks: Vec<_> = asked.into_iter().map(|ask| runtime.spawn(ask)).collect();
         let answers = tasks.into_iter().map(|task| runtime.block_on(task).ok().flatten());
         Ok(answers.map(|ballot| ballot.unwrap_or(Ballot::Silent)).collect())
+    }
+
+    /// This node voted for another in an election that has no winner, or none that it heard of: a promise has no end.
+    fn promised_away(&self, system: &System, promise: Promise) -> Error {
+        if self.seen(system).is_ok_and(|seen| seen.epoch >= promise.epoch) {
+            return self.who_won(system);
+        }
+        let name = self.name_of(system, promise.to);
+        Error::new(
+            Code::EpochConflict,
+            format!("This node promised epoch {} to {name}, which has not become the master.", promise.epoch),
+        )
+        .hint(format!(
+            "Promote {name} or another standby first; the epoch after that one is free for this node."
+        ))
     }
 
     fn lost(&self, system: &System, epoch: Epoch, refusal: VoteRefusal) -> Error {

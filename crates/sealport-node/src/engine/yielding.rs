@@ -30,14 +30,16 @@ impl Engine {
     pub(super) fn about_here(&self, system: &System) -> Result<AboutAnswer, Error> {
         let position = system.position().borrow().clone();
         let state = system.state();
+        let leads = system.leads();
+        // After that, so that who is no master any more says whose grant ended it.
         let (own, promised, grants) =
             system.gate(|store| Ok((store.own()?, store.promised()?, store.grants()?)))?;
         let versions = system.known().map(|unlocked| unlocked.versions.clone()).unwrap_or_default();
         Ok(AboutAnswer {
             node: system.row.node,
             state,
-            master: system.leads(),
-            live: system.leads() && state == NodeState::Synced,
+            master: leads,
+            live: leads && state == NodeState::Synced,
             at: position.at,
             seen: own.seen.max(position.at),
             active_version: position.active_version,
