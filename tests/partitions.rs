@@ -53,6 +53,7 @@ mod wires;
 
 use chance::{Chance as _, pick};
 use fleet::{Fleet, wait};
+use keyring::Keyrings;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 use system::{SendPort, binding};
 use wires::Wires;
@@ -120,7 +121,7 @@ fn lay(machines: usize) -> Option<Wires> {
 
 /// A master in a namespace, for so many machines, each with a keyring of its own.
 fn begin(namespace: &str, listen: &str, machines: usize) -> Fleet {
-    let furnish = keyring::one_for_each(machines);
+    let furnish = Keyrings::start(machines).furnish();
     Fleet::kept_in(Some(namespace), listen, "--custody keyring", Box::new(furnish))
 }
 
@@ -246,8 +247,9 @@ impl World {
                 status["sealing"]["possible"] == false && status["state"] == "degraded"
             });
             self.longest.add("sealing was refused", fault, begun.elapsed());
+            // A value that it never has: what changes nothing is refused by nobody.
             let (code, answer) =
-                self.fleet.ask(number, "port set", &[&format!("Part.Q{number}"), "RetryCount=9"]);
+                self.fleet.ask(number, "port set", &[&format!("Part.Q{number}"), "RetryCount=99"]);
             assert_eq!(
                 (code, answer["error"]["code"].as_str()),
                 (4, Some("encryption_unavailable")),

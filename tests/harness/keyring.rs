@@ -7,7 +7,8 @@ use std::{
     io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -30,14 +31,39 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus C
   </policy>
 </busconfig>"#;
 
-/// A keyring of its own for each machine of a fleet, by the name of its data directory: `m`, `n1`, `n2`, … A change of master then
-/// costs no password hashing, which is nine tenths of it otherwise.
-pub fn one_for_each(machines: usize) -> impl Fn(&str, &mut Command) + Send + Sync {
-    let keyrings: Vec<_> = (0..machines).map(|_| Keyring::start(Start::Unlocked)).collect();
-    move |data, command| {
-        let number =
-            data.strip_prefix('n').map_or(0, |number| number.parse().expect("the number of a machine"));
-        keyrings[number].give(command);
+/// A keyring of its own for each machine of a fleet. A change of master then costs no password hashing, which is nine tenths
+/// of it otherwise.
+#[derive(Clone)]
+pub struct Keyrings(Arc<[Mutex<Keyring>]>);
+
+impl Keyrings {
+    /// For so many machines.
+    pub fn start(machines: usize) -> Self {
+        Self((0..machines).map(|_| Mutex::new(Keyring::start(Start::Unlocked))).collect())
+    }
+
+    /// Gives each command that of its machine, by the name of the data directory: `m`, `n1`, `n2`, …
+    pub fn furnish(&self) -> impl Fn(&str, &mut Command) + Send + Sync + use<> {
+        let keyrings = self.clone();
+        move |data, command| {
+            let number = data.strip_prefix('n').map_or(0, |number| number.parse().expect("a number"));
+            keyrings.of(number).give(command);
+        }
+    }
+
+    /// Starts daemons that died, and says of each how it ended: now and then gnome-keyring does, after thousands of sessions.
+    pub fn revive(&self) -> Vec<ExitStatus> {
+        let revived = |number| {
+            let mut keyring = self.of(number);
+            let ended = keyring.daemon.as_mut()?.try_wait().expect("a child can be asked")?;
+            keyring.start_daemon(Start::Unlocked);
+            Some(ended)
+        };
+        (0..self.0.len()).filter_map(revived).collect()
+    }
+
+    fn of(&self, number: usize) -> MutexGuard<'_, Keyring> {
+        self.0[number].lock().expect("nobody panics with a keyring")
     }
 }
 
