@@ -23,7 +23,7 @@ use sealport_core::{
     bundle::{Bundle, Holder},
     id::{Generation, KeyVersion, NodeId, RecordId, Revision, SystemId},
     port::{Document, Limits, Marks, Port},
-    record::{PortHead, PortSummary, RecordKind, Written, to_plain},
+    record::{PortHead, PortSummary, RecordKind, Written, make_sealed},
     seal::{Context, Keys},
     secret::{SecretText, Wiped},
     time::Timestamp,
@@ -94,10 +94,9 @@ impl Small {
                 by: String::new(),
             };
             let context = |kind| Context { record: id, application: "A", kind, revision };
-            let plain = to_plain(&head, port.element().as_bytes());
             (
-                keys.make_sealed(context(kind.body()), &plain, &mut rng),
-                keys.make_sealed(context(kind.summary()), &to_plain(&summary, b""), &mut rng),
+                make_sealed(&keys, context(kind.body()), &head, port.element().as_bytes(), &mut rng),
+                make_sealed(&keys, context(kind.summary()), &summary, b"", &mut rng),
             )
         };
         let (first, _) = seal(Revision(1), None);

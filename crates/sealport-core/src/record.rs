@@ -5,9 +5,16 @@
 
 use std::collections::BTreeSet;
 
+use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Code, Error, api::PortKind, id::RecordId, seal::SealedKind, secret::Wiped, time::Timestamp};
+use crate::{
+    Code, Error,
+    api::PortKind,
+    id::RecordId,
+    seal::{Context, Keys, SealedKind},
+    time::Timestamp,
+};
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,15 +150,16 @@ pub struct PortSummary {
     pub by: String,
 }
 
-/// The plaintext of a record: head, line feed, body.
-pub fn to_plain(head: &impl Serialize, body: &[u8]) -> Wiped<Vec<u8>> {
+/// Seals a record of this head and body under the active version. A summary has no body.
+pub fn make_sealed(
+    keys: &Keys,
+    context: Context<'_>,
+    head: &impl Serialize,
+    body: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Vec<u8> {
     let head = serde_json::to_vec(head).expect("a head is plain JSON");
-    // Room for all of it at once: a buffer that grows leaves copies behind.
-    let mut plain = Wiped::new(Vec::with_capacity(head.len() + 1 + body.len()));
-    plain.extend_from_slice(&head);
-    plain.push(b'\n');
-    plain.extend_from_slice(body);
-    plain
+    keys.make_sealed_from(context, &[&head, b"\n", body], rng)
 }
 
 /// Takes the plaintext of a record apart again.

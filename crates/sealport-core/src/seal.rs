@@ -261,17 +261,29 @@ impl Keys {
     /// # Panics
     /// If `plaintext` is longer than [`MAX_PLAINTEXT`]: callers hold their input to limits far below.
     pub fn make_sealed(&self, context: Context<'_>, plaintext: &[u8], rng: &mut impl CryptoRng) -> Vec<u8> {
-        assert!(plaintext.len() <= MAX_PLAINTEXT, "more than is ever sealed");
+        self.make_sealed_from(context, &[plaintext], rng)
+    }
+
+    /// The same for a plaintext in pieces. They come together only where they are encrypted, so that no other copy is to be
+    /// wiped.
+    pub(crate) fn make_sealed_from(
+        &self,
+        context: Context<'_>,
+        pieces: &[&[u8]],
+        rng: &mut impl CryptoRng,
+    ) -> Vec<u8> {
+        let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        assert!(length <= MAX_PLAINTEXT, "more than is ever sealed");
         let mut salt = [0; 32];
         rng.fill_bytes(&mut salt);
 
-        let padded = (4 + plaintext.len()).next_multiple_of(PAD);
+        let padded = (4 + length).next_multiple_of(PAD);
         let mut envelope = Vec::with_capacity(padded + OVERHEAD);
         envelope.extend_from_slice(&header_start(self.active, context.revision));
         envelope.extend_from_slice(&[0; 16]);
         envelope.extend_from_slice(&salt);
-        envelope.extend_from_slice(&(plaintext.len() as u32).to_be_bytes());
-        envelope.extend_from_slice(plaintext);
+        envelope.extend_from_slice(&(length as u32).to_be_bytes());
+        pieces.iter().for_each(|piece| envelope.extend_from_slice(piece));
         envelope.resize(HEADER + padded, 0);
 
         let aad = self.associated_data(context, &envelope[..20]);

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr;
+
 /// What stands where a secret was taken out.
 pub(super) const MASK: &str = "******";
 
@@ -14,20 +16,28 @@ pub(super) struct Part {
 
 /// Whether a property of this name holds a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
-    const WITHIN: [&str; 5] = ["password", "passphrase", "secret", "accountkey", "apikey"];
     const AT_END: [&str; 3] = ["pwd", "accesskey", "token"];
     let ends = |end: &str| {
         let at = name.len().checked_sub(end.len());
         at.is_some_and(|at| name.as_bytes()[at..].eq_ignore_ascii_case(end.as_bytes()))
     };
-    let holds = |word: &str| {
-        let mut parts = name.as_bytes().windows(word.len());
-        parts.any(|part| part[0] | 0x20 == word.as_bytes()[0] && part.eq_ignore_ascii_case(word.as_bytes()))
+    // Two letters tell most names from all the words.
+    let begins_word = |(at, pair): (usize, &[u8])| {
+        let words: &[&str] = match &[pair[0] | 0x20, pair[1] | 0x20] {
+            b"pa" => &["password", "passphrase"],
+            b"se" => &["secret"],
+            b"ac" => &["accountkey"],
+            b"ap" => &["apikey"],
+            _ => return false,
+        };
+        let rest = &name.as_bytes()[at..];
+        let begins = |word: &&str| {
+            rest.len() >= word.len() && rest[..word.len()].eq_ignore_ascii_case(word.as_bytes())
+        };
+        words.iter().any(begins)
     };
-    // Most names end this within a few comparisons: all the words have one of these letters.
-    let likely = name.len() <= 128 && name.bytes().any(|b| matches!(b | 0x20, b'p' | b's' | b'k'));
-    likely
-        && (WITHIN.into_iter().any(holds) || AT_END.into_iter().any(ends))
+    name.len() <= 128
+        && (name.as_bytes().windows(2).enumerate().any(begins_word) || AT_END.into_iter().any(ends))
         && !name.eq_ignore_ascii_case("publickeytoken")
         && !ABOUT.into_iter().any(ends)
 }
@@ -60,6 +70,9 @@ const ABOUT: [&str; 24] = [
     "provider",
 ];
 
+/// What may stand between the parts of a name.
+const DIVIDERS: [u8; 4] = *b"_-. ";
+
 /// Whether the text is nothing but a mask.
 pub(super) fn is_mask(value: &str) -> bool {
     value.len() >= 4 && value.bytes().all(|b| b == b'*')
@@ -79,13 +92,18 @@ pub(super) fn is_reference(value: &str) -> bool {
 /// The secrets within a text: of a URI, a query, a connection string, header lines.
 pub(super) fn parts(value: &str) -> Vec<Part> {
     let mut found = Vec::new();
-    if !value.bytes().any(|b| matches!(b, b'=' | b'@' | b':')) {
-        return found;
+    let holds = |byte| memchr(byte, value.as_bytes()).is_some();
+    let colon = holds(b':');
+    if colon && holds(b'@') {
+        uri(value, &mut found);
     }
-    uri(value, &mut found);
-    query(value, &mut found);
-    connection(value, &mut found);
-    headers(value, &mut found);
+    if holds(b'=') {
+        query(value, &mut found);
+        connection(value, &mut found);
+    }
+    if colon {
+        headers(value, &mut found);
+    }
     found.sort_by_key(|part| part.span.start);
     found.dedup_by(|next, first| next.span.start < first.span.end || next.span == first.span);
     found
@@ -140,9 +158,8 @@ fn query(value: &str, found: &mut Vec<Part>) {
             continue;
         }
         let name = &rest[..length];
-        let plain = bare(name);
-        let short = ["pwd", "sig", "code", "key", "pass", "subscriptionkey"].contains(&plain.as_str());
-        if short || is_secret_name(&plain) {
+        let short = is_any_of(name, &["pwd", "sig", "code", "key", "pass", "subscriptionkey"]);
+        if short || is_secret_name(&bare(name)) {
             let start = value.len() - rest.len() + length + 1;
             let end = value[start..]
                 .find(|c: char| matches!(c, '&' | '#' | '"' | '\'' | '<' | '>') || c.is_whitespace())
@@ -173,10 +190,8 @@ fn connection(value: &str, found: &mut Vec<Part>) {
             Some(close) => start + close + 2,
             None => start + value[start..].find([';', '\r', '\n', '"', '\'']).unwrap_or(value.len() - start),
         };
-        let plain = bare(key);
-        let known = ["pwd", "password", "accountkey", "sharedaccesskey", "sharedsecretvalue"]
-            .contains(&plain.as_str());
-        if known && key.len() < 40 {
+        let known = ["pwd", "password", "accountkey", "sharedaccesskey", "sharedsecretvalue"];
+        if key.len() < 40 && is_any_of(key, &known) {
             found.push(Part { name: key.to_owned(), span: start..stop });
         }
         at = value[stop..].find(';').map_or(value.len(), |semicolon| stop + semicolon + 1);
@@ -191,13 +206,13 @@ fn headers(value: &str, found: &mut Vec<Part>) {
         at += line.len() + 1;
         let Some((name, content)) = line.split_once(':') else { continue };
         let trimmed = name.trim();
-        let plain = bare(trimmed);
-        let known = ["authorization", "proxyauthorization", "cookie", "ocpapimsubscriptionkey"]
-            .contains(&plain.as_str());
         let word = !trimmed.is_empty()
             && trimmed.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-        if word && (known || (trimmed.contains('-') && is_secret_name(&plain))) && !content.starts_with("//")
-        {
+        if !word || content.starts_with("//") {
+            continue;
+        }
+        let known = ["authorization", "proxyauthorization", "cookie", "ocpapimsubscriptionkey"];
+        if is_any_of(trimmed, &known) || (trimmed.contains('-') && is_secret_name(&bare(trimmed))) {
             let secret = content.trim();
             let from = start + name.len() + 1 + (content.len() - content.trim_start().len());
             found.push(Part { name: trimmed.to_owned(), span: from..from + secret.len() });
@@ -205,8 +220,15 @@ fn headers(value: &str, found: &mut Vec<Part>) {
     }
 }
 
+/// Whether a name is one of these words, but for its case and what divides its parts.
+fn is_any_of(name: &str, words: &[&str]) -> bool {
+    let letters = || name.bytes().filter(|b| !DIVIDERS.contains(b)).map(|b| b.to_ascii_lowercase());
+    words.iter().any(|word| letters().eq(word.bytes()))
+}
+
+/// A name in lower case, its parts put together.
 fn bare(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
+    name.chars().filter(|c| !DIVIDERS.map(char::from).contains(c)).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::{
     escape::{Escape, Unescaped},
-    tree::{NodeId, Tree, Vt},
+    node::{NodeId, Vt},
+    tree::Tree,
 };
 use crate::secret::{SecretText, Wiped};
 
@@ -33,12 +34,12 @@ pub(super) fn splice(text: &str, mut edits: Vec<Edit>) -> SecretText {
 pub(super) fn set_value(tree: &Tree, node: NodeId, value: &str) -> Vec<Edit> {
     let n = tree.node(node);
     let text = tree.layer_text(n.layer);
-    let raw = &text[n.inner.clone()];
+    let raw = &text[n.inner()];
     let lift = |(span, new): Edit| tree.lift(n.layer, span, new);
     if n.is_attribute {
-        let escape = Escape::Attribute(text.as_bytes()[n.inner.end]);
+        let escape = Escape::Attribute(text.as_bytes()[n.inner().end]);
         return differing(raw, value, escape)
-            .map(|(span, new)| lift((shift(span, n.inner.start), new)))
+            .map(|(span, new)| lift((shift(span, n.inner().start), new)))
             .into_iter()
             .collect();
     }
@@ -46,28 +47,28 @@ pub(super) fn set_value(tree: &Tree, node: NodeId, value: &str) -> Vec<Edit> {
     for attribute in tree.children(node).filter(|&child| tree.node(child).is_attribute) {
         let a = tree.node(attribute);
         match tree.name(attribute) {
-            "vt" if n.vt == Vt::Null => edits.push((a.inner.clone(), Wiped::new("8".to_owned()))),
+            "vt" if n.vt == Vt::Null => edits.push((a.inner(), Wiped::new("8".to_owned()))),
             _ if n.nil && tree.is_nil_attribute(attribute) => {
-                let start = text[..a.span.start].trim_end_matches([' ', '\t', '\r', '\n']).len();
-                edits.push((start..a.span.end, Wiped::new(String::new())));
+                let start = text[..a.span().start].trim_end_matches([' ', '\t', '\r', '\n']).len();
+                edits.push((start..a.span().end, Wiped::new(String::new())));
             }
             _ => {}
         }
     }
     if n.empty {
         if !value.is_empty() {
-            let tail = n.span.end - 2;
+            let tail = n.span().end - 2;
             let start = text[..tail].trim_end_matches([' ', '\t', '\r', '\n']).len();
             let new = [">", &Escape::Text.apply(value), "</", tree.name(node), ">"].concat();
-            edits.push((start..n.span.end, Wiped::new(new)));
+            edits.push((start..n.span().end, Wiped::new(new)));
         }
-    } else if let Some(inner) = &n.cdata {
+    } else if let Some(inner) = n.cdata() {
         let raw = &text[inner.clone()];
         edits.extend((raw != value).then(|| (inner.clone(), Escape::CData.apply(value))));
     } else if n.markup {
-        edits.push((n.inner.clone(), Escape::Text.apply(value)));
+        edits.push((n.inner(), Escape::Text.apply(value)));
     } else if let Some((span, new)) = differing(raw, value, Escape::Text) {
-        edits.push((shift(span, n.inner.start), new));
+        edits.push((shift(span, n.inner().start), new));
     }
     edits.into_iter().map(lift).collect()
 }
@@ -83,20 +84,20 @@ pub(super) fn insert_child(
     let p = tree.node(parent);
     let text = tree.layer_text(p.layer);
     if p.empty {
-        let start = text[..p.span.end - 2].trim_end_matches([' ', '\t', '\r', '\n']).len();
+        let start = text[..p.span().end - 2].trim_end_matches([' ', '\t', '\r', '\n']).len();
         let new = Wiped::new([">", element, "</", tree.name(parent), ">"].concat());
-        return vec![tree.lift(p.layer, start..p.span.end, new)];
+        return vec![tree.lift(p.layer, start..p.span().end, new)];
     }
     let children: Vec<NodeId> =
         tree.children(parent).filter(|&child| !tree.node(child).is_attribute).collect();
     let kept = children.iter().rposition(|&child| !after(tree.name(child))).map_or(0, |last| last + 1);
     let at = match kept {
-        0 => p.inner.start,
-        n => tree.node(children[n - 1]).span.end,
+        0 => p.inner().start,
+        n => tree.node(children[n - 1]).span().end,
     };
     // The new element is indented as its neighbours are.
     let indent = children.first().map_or("", |&first| {
-        let before = &text[p.inner.start..tree.node(first).span.start];
+        let before = &text[p.inner().start..tree.node(first).span().start];
         &before[before.trim_end_matches([' ', '\t', '\r', '\n']).len()..]
     });
     vec![tree.lift(p.layer, at..at, Wiped::new([indent, element].concat()))]

@@ -9,8 +9,9 @@ use super::{
     document::{application, kind_of},
     edit::{Edit, insert_child, set_value, splice},
     escape::Escape,
+    node::{NodeId, Vt},
     slots::{Place, Slot, Slots, is_whole, part_step},
-    tree::{NodeId, Tree, Vt},
+    tree::Tree,
     xml::{Fault, is_char},
 };
 use crate::{
@@ -56,7 +57,7 @@ impl Port {
         let application = tree
             .child(root, "ApplicationName")
             .filter(|&node| tree.is_leaf(node))
-            .map(|node| application(&text[tree.node(node).inner.clone()]))
+            .map(|node| application(&text[tree.node(node).inner()]))
             .unwrap_or_default();
         tree.expand(&Limits::default(), |tree, node| is_whole(tree, node, &marks));
         Ok(Port { tree, slots: OnceLock::new(), marks, kind, name, application })

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::xml::is_char;
 use crate::secret::Wiped;
@@ -64,7 +64,7 @@ impl Unescaped {
     /// Reads well-formed raw text; what is not a reference stays as it is.
     pub fn read(raw: &str) -> Self {
         let mut value = Wiped::new(String::with_capacity(raw.len()));
-        let mut steps = Vec::new();
+        let mut steps = Vec::with_capacity(memchr_iter(b'&', raw.as_bytes()).count());
         unescape_into(raw, &mut value, |in_value, in_raw| steps.push((in_value, in_raw)));
         Self { value, steps }
     }

@@ -25,6 +25,7 @@ mod edit;
 mod element;
 mod encoding;
 mod escape;
+mod node;
 mod slots;
 #[cfg(test)]
 mod tests;

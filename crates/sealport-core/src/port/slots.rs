@@ -14,7 +14,8 @@ use super::{
     detect::{self, MASK, Part},
     document::kind_of,
     edit::Edit,
-    tree::{NodeId, Tree, Value, Vt},
+    node::{NodeId, Vt},
+    tree::{Tree, Value},
 };
 use crate::{
     api::{PortKind, SecretState},
@@ -74,7 +75,9 @@ pub(super) struct Slots {
 impl Slots {
     /// Finds them. Costs one walk over the tree; paths are built only where there are marks.
     pub fn find(tree: &Tree<'_>, marks: &Marks) -> Self {
-        let mut found = Self { transports: transports(tree), slots: Vec::new(), of_node: Vec::new() };
+        // Hardly ever more slots than nodes.
+        let slots = Vec::with_capacity(tree.len());
+        let mut found = Self { transports: transports(tree), slots, of_node: Vec::new() };
         let transport_at = found.transports.iter().enumerate().map(|(index, t)| (t.node, index)).collect();
         let mut walk = Walk { tree, marks, transport_at, out: &mut found };
         for child in tree.children(tree.root()) {
@@ -255,6 +258,9 @@ pub(super) fn is_whole(tree: &Tree<'_>, node: NodeId, marks: &Marks) -> bool {
 }
 
 fn is_marked(tree: &Tree<'_>, node: NodeId, marks: &Marks) -> bool {
+    if marks.marked.is_empty() && marks.filled.is_empty() {
+        return false;
+    }
     // A path is built only where a mark may fit it.
     let name = tree.name(node);
     let fits = |path: &String| {
@@ -272,10 +278,10 @@ fn mask_whole(tree: &Tree<'_>, node: NodeId) -> Vec<Edit> {
     let n = tree.node(node);
     let vt = tree.child(node, "@vt").filter(|_| !n.is_attribute);
     let Some(vt) = vt else { return super::edit::set_value(tree, node, MASK) };
-    let close: Range<usize> = n.inner.start - 1..n.span.end;
+    let close: Range<usize> = n.inner().start - 1..n.span().end;
     let mut edits = vec![tree.lift(n.layer, close, Wiped::new(" />".to_owned()))];
     let vt = tree.node(vt);
-    edits.push(tree.lift(vt.layer, vt.inner.clone(), Wiped::new("1".to_owned())));
+    edits.push(tree.lift(vt.layer, vt.inner(), Wiped::new("1".to_owned())));
     edits
 }
 

@@ -3,65 +3,21 @@
 //! Level 0 is the text that was given. A value that is itself one XML element opens a further layer: its unescaped
 //! text, and the way from its offsets back to the raw characters. A path leads through layers as through elements.
 
-use std::{collections::BTreeMap, ops::Range, sync::OnceLock};
+use std::{ops::Range, sync::OnceLock};
+
+use memchr::memrchr;
 
 use super::{
     Limits,
     edit::{Edit, shift},
     escape::{Escape, Unescaped, unescape},
-    xml::{Attribute, Token, scan},
+    node::{NONE, Node, NodeId, Vt, offset},
+    xml::{Attribute, Fault, Token, scan},
 };
 use crate::{
     Error,
     secret::{SecretText, Wiped},
 };
-
-/// Index of a node in its tree.
-pub(super) type NodeId = u32;
-
-const NONE: NodeId = NodeId::MAX;
-
-/// The VARIANT type of a property of an adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Vt {
-    /// No `vt` attribute.
-    Absent,
-    /// 1: there is no value.
-    Null,
-    /// 11: `0` or `-1`.
-    Boolean,
-    /// A whole number.
-    Integer,
-    /// Anything else.
-    Text,
-}
-
-/// An element or an attribute; spans are bytes of its layer's text.
-pub(super) struct Node {
-    pub layer: u32,
-    pub parent: NodeId,
-    first: NodeId,
-    last: NodeId,
-    next: NodeId,
-    pub is_attribute: bool,
-    name: Range<usize>,
-    /// The whole element, or the attribute with its quotes.
-    pub span: Range<usize>,
-    /// The content, or the characters between the quotes.
-    pub inner: Range<usize>,
-    /// An empty-element tag.
-    pub empty: bool,
-    /// It holds comments, instructions or CDATA.
-    pub markup: bool,
-    /// Where its one CDATA section has its characters, if that is all it holds.
-    pub cdata: Option<Range<usize>>,
-    pub nil: bool,
-    pub vt: Vt,
-    /// It holds elements of its own layer.
-    pub has_elements: bool,
-    /// Its value is a document, whose root is its child.
-    pub embedded: bool,
-}
 
 struct Layer<'a> {
     text: Text<'a>,
@@ -121,6 +77,9 @@ impl<'a> Tree<'a> {
     fn flat(text: Text<'a>, skip: &[Range<usize>], limits: &Limits) -> Result<Self, Error> {
         let layers = vec![Layer { text, within: None, depth: 0 }];
         let text = layers[0].text.as_str();
+        if u32::try_from(text.len()).is_err() {
+            return Err(Fault::new("the text is longer than 4 GiB", 0).into_error(text));
+        }
         let mut nodes = Vec::with_capacity(text.len() / 20);
         let mut builder = Builder { nodes: &mut nodes, text, layer: 0, at: NONE };
         let mut skip = skip.iter();
@@ -157,10 +116,10 @@ impl<'a> Tree<'a> {
 
     fn may_hold_document(&self, node: NodeId, limits: &Limits) -> bool {
         let n = self.node(node);
-        if n.has_elements || self.is_broken_up(node) || n.inner.len() < 4 {
+        if n.has_elements || self.is_broken_up(node) || n.inner().len() < 4 {
             return false;
         }
-        let raw = &self.layer_text(n.layer)[n.cdata.clone().unwrap_or(n.inner.clone())];
+        let raw = &self.layer_text(n.layer)[n.cdata().unwrap_or(n.inner())];
         let raw = raw.trim_start_matches([' ', '\t', '\r', '\n', '\u{FEFF}']);
         let starts = if n.cdata.is_some() {
             raw.starts_with('<')
@@ -175,10 +134,10 @@ impl<'a> Tree<'a> {
     fn expand_one(&mut self, node: NodeId, limits: &Limits) {
         let n = self.node(node);
         let text = self.layer_text(n.layer);
-        let (inner, escape) = match &n.cdata {
-            Some(inner) => (inner.clone(), Escape::CData),
-            None if n.is_attribute => (n.inner.clone(), Escape::Attribute(text.as_bytes()[n.inner.end])),
-            None => (n.inner.clone(), Escape::Text),
+        let (inner, escape) = match n.cdata() {
+            Some(inner) => (inner, Escape::CData),
+            None if n.is_attribute => (n.inner(), Escape::Attribute(text.as_bytes()[n.inner().end])),
+            None => (n.inner(), Escape::Text),
         };
         let raw = &text[inner.clone()];
         let unescaped = match escape {
@@ -271,12 +230,12 @@ impl<'a> Tree<'a> {
     /// The name as written, prefix included.
     pub fn name(&self, node: NodeId) -> &str {
         let n = self.node(node);
-        &self.layer_text(n.layer)[n.name.clone()]
+        &self.layer_text(n.layer)[Range::from(n.name)]
     }
 
     pub fn local_name(&self, node: NodeId) -> &str {
         let name = self.name(node);
-        name.rsplit_once(':').map_or(name, |(_, local)| local)
+        memrchr(b':', name.as_bytes()).map_or(name, |colon| &name[colon + 1..])
     }
 
     /// Whether it has a value of its own: no elements and no document in it.
@@ -287,9 +246,11 @@ impl<'a> Tree<'a> {
 
     /// Attributes that say how a value is written and are none themselves.
     pub fn is_syntax(&self, node: NodeId) -> bool {
+        if !self.node(node).is_attribute {
+            return false;
+        }
         let name = self.name(node);
-        self.node(node).is_attribute
-            && (name == "vt" || name == "xmlns" || name.starts_with("xmlns:") || self.is_nil_attribute(node))
+        name == "vt" || name == "xmlns" || name.starts_with("xmlns:") || self.is_nil_attribute(node)
     }
 
     pub fn is_nil_attribute(&self, node: NodeId) -> bool {
@@ -300,10 +261,10 @@ impl<'a> Tree<'a> {
     pub fn value(&self, node: NodeId) -> Value<'_> {
         let n = self.node(node);
         let text = self.layer_text(n.layer);
-        if let Some(inner) = &n.cdata {
-            return Value::Raw(&text[inner.clone()]);
+        if let Some(inner) = n.cdata() {
+            return Value::Raw(&text[inner]);
         }
-        let raw = &text[n.inner.clone()];
+        let raw = &text[n.inner()];
         if n.markup {
             return Value::Read(without_markup(raw));
         }
@@ -328,13 +289,13 @@ impl<'a> Tree<'a> {
     pub fn part_edit(&self, node: NodeId, part: Range<usize>, new: &str) -> Edit {
         let n = self.node(node);
         let text = self.layer_text(n.layer);
-        let (span, escape) = match &n.cdata {
+        let (span, escape) = match n.cdata() {
             Some(inner) => (shift(part, inner.start), Escape::CData),
             None => {
-                let raw = Unescaped::read(&text[n.inner.clone()]).raw(part);
-                let quote = text.as_bytes().get(n.inner.end).copied().unwrap_or(b'"');
+                let raw = Unescaped::read(&text[n.inner()]).raw(part);
+                let quote = text.as_bytes().get(n.inner().end).copied().unwrap_or(b'"');
                 (
-                    shift(raw, n.inner.start),
+                    shift(raw, n.inner().start),
                     if n.is_attribute { Escape::Attribute(quote) } else { Escape::Text },
                 )
             }
@@ -381,17 +342,18 @@ impl<'a> Tree<'a> {
 
     fn count_siblings(&self) -> Vec<u32> {
         let mut ordinals = vec![0; self.nodes.len()];
+        let mut siblings = Vec::new();
         for parent in (0..self.nodes.len()).filter(|&id| self.nodes[id].first != NONE) {
-            let mut seen: BTreeMap<&str, (u32, NodeId)> = BTreeMap::new();
             let elements = self.child_ids(parent as NodeId).filter(|&child| !self.node(child).is_attribute);
-            for child in elements {
-                let (count, first) = seen.entry(self.name(child)).or_insert((0, child));
-                *count += 1;
-                if *count > 1 {
-                    ordinals[*first as usize] = 1;
-                    ordinals[child as usize] = *count;
+            siblings.extend(elements.map(|child| (self.name(child), child)));
+            // By name, and of one name in the order of the document.
+            siblings.sort_unstable();
+            for twins in siblings.chunk_by(|one, other| one.0 == other.0).filter(|twins| twins.len() > 1) {
+                for (ordinal, (_, child)) in (1..).zip(twins) {
+                    ordinals[*child as usize] = ordinal;
                 }
             }
+            siblings.clear();
         }
         ordinals
     }
@@ -458,12 +420,9 @@ impl Builder<'_> {
             Token::Open { span, name, attributes, empty } => self.open(span, name, attributes, empty),
             Token::Close { span } => {
                 let node = &mut self.nodes[self.at as usize];
-                node.inner.end = span.start;
-                node.span.end = span.end;
-                if node
-                    .cdata
-                    .as_ref()
-                    .is_some_and(|c| c.start != node.inner.start + 9 || c.end + 3 != node.inner.end)
+                node.inner.end = offset(span.start);
+                node.span.end = offset(span.end);
+                if node.cdata.is_some_and(|c| c.start != node.inner.start + 9 || c.end + 3 != node.inner.end)
                 {
                     node.cdata = None;
                 }
@@ -472,7 +431,7 @@ impl Builder<'_> {
             Token::Text { .. } => {}
             Token::CData { span } => {
                 if let Some(node) = self.open_node() {
-                    node.cdata = (!node.markup).then_some(span.start + 9..span.end - 3);
+                    node.cdata = (!node.markup).then_some((span.start + 9..span.end - 3).into());
                     node.markup = true;
                 }
             }
@@ -539,9 +498,9 @@ impl Builder<'_> {
             last: NONE,
             next: NONE,
             is_attribute,
-            name,
-            span,
-            inner,
+            name: name.into(),
+            span: span.into(),
+            inner: inner.into(),
             empty: false,
             markup: false,
             cdata: None,

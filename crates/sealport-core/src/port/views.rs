@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     MissingSecret, Port, Summary, detect,
-    element::{Read, is_structural},
+    element::{Read, find, is_structural},
+    node::Vt,
     slots::{Place, Slot, Transport},
-    tree::{Value, Vt},
+    tree::Value,
 };
 use crate::api::{ChangeView, PortKind, PropertyView, SecretState, TransportView, ValueType};
 
@@ -88,6 +89,12 @@ impl Port {
             }
         });
         missing.collect()
+    }
+
+    /// Whether the secret at this path is one of them.
+    pub fn misses(&self, path: &str) -> bool {
+        let read = self.open();
+        find(&read, path).is_some_and(|slot| is_missing(&read, slot))
     }
 
     /// What differs between two states of a port, property by property; receive locations are told apart by name.

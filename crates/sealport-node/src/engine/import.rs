@@ -12,7 +12,7 @@ use sealport_core::{
     backup::hex,
     id::{RecordId, Revision},
     port::{Document, Limits, Marks, Port, PortElement},
-    record::{DocumentHead, PortHead, PortIdentity, RecordKind, to_plain},
+    record::{DocumentHead, PortHead, PortIdentity, RecordKind, make_sealed},
     seal::Context,
     secret::{SecretText, Wiped},
 };
@@ -306,7 +306,7 @@ impl Import<'_> {
     }
 
     fn seal_document(&self, id: RecordId, head: &DocumentHead, bytes: &[u8]) -> Result<Put, Error> {
-        let unlocked = self.system.unlocked()?;
+        let keys = &self.system.unlocked()?.keys;
         let kind = RecordKind::Document;
         let context = |kind| Context { record: id, application: "", kind, revision: Revision::FIRST };
         let mut rng = system_rng();
@@ -316,9 +316,9 @@ impl Import<'_> {
             application: String::new(),
             name: head.name.clone(),
             revision: Revision::FIRST,
-            key_version: unlocked.keys.active(),
-            envelope: unlocked.keys.make_sealed(context(kind.body()), &to_plain(head, bytes), &mut rng),
-            summary: unlocked.keys.make_sealed(context(kind.summary()), &to_plain(head, b""), &mut rng),
+            key_version: keys.active(),
+            envelope: make_sealed(keys, context(kind.body()), head, bytes, &mut rng),
+            summary: make_sealed(keys, context(kind.summary()), head, b"", &mut rng),
             read: None,
         })
     }

@@ -17,7 +17,8 @@ use super::system::open;
 use crate::store::{Put, Row, Store};
 
 mod ports;
-use ports::{Listed, Ports};
+pub(super) use ports::Listed;
+use ports::Ports;
 
 /// Every port and document, without their bodies.
 #[derive(Default)]

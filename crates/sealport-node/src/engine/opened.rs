@@ -6,7 +6,7 @@ use sealport_core::{
     Code, Error,
     id::{RecordId, Revision},
     port::{Marks, Port},
-    record::{PortHead, PortSummary, RecordKind, from_plain, to_plain},
+    record::{PortHead, PortSummary, RecordKind, from_plain, make_sealed},
     seal::{Context, Imprint},
     secret::{SecretText, Wiped},
 };
@@ -119,11 +119,9 @@ impl System {
         head: &PortHead,
         port: &Port,
     ) -> Result<Put, Error> {
-        let unlocked = self.unlocked()?;
+        let keys = &self.unlocked()?.keys;
         let kind = RecordKind::Port(port.kind());
         let summary = summarise(head, port);
-        // The element is opened to be sealed.
-        let plain = to_plain(head, port.element().as_bytes());
         let context = |kind| Context { record: id, application: port.application(), kind, revision };
         let mut rng = system_rng();
         let begun = Instant::now();
@@ -133,9 +131,10 @@ impl System {
             application: port.application().to_owned(),
             name: port.name().to_owned(),
             revision,
-            key_version: unlocked.keys.active(),
-            envelope: unlocked.keys.make_sealed(context(kind.body()), &plain, &mut rng),
-            summary: unlocked.keys.make_sealed(context(kind.summary()), &to_plain(&summary, b""), &mut rng),
+            key_version: keys.active(),
+            // The element is opened to be sealed.
+            envelope: make_sealed(keys, context(kind.body()), head, port.element().as_bytes(), &mut rng),
+            summary: make_sealed(keys, context(kind.summary()), &summary, b"", &mut rng),
             read: None,
         };
         self.meters.took("sealport_seal_seconds", begun.elapsed());

@@ -1,6 +1,6 @@
 //! Ports one by one: list, show, set, mark, reveal, history, diff, revert, delete; and filling what is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use sealport_core::{
     Code, Error,
@@ -13,11 +13,11 @@ use sealport_core::{
     port::Port,
     record::PortHead,
     seal::Imprint,
-    secret::SecretText,
 };
 
 use super::{
     Engine,
+    index::{Index, Listed},
     opened::Opened,
     system::{System, act, head_of, written},
 };
@@ -106,7 +106,7 @@ impl Engine {
         for assignment in assignments {
             let port = changed.as_ref().unwrap_or(&opened.port);
             let path = port.resolve(&assignment.path)?;
-            only_missing &= port.missing().iter().any(|missing| missing.path == path);
+            only_missing &= port.misses(&path);
             // The value may be a secret; it goes straight into the element.
             changed = Some(port.set(&path, assignment.value.expose())?);
         }
@@ -247,21 +247,23 @@ impl Engine {
 
     pub(super) fn fill(&self, rows: &[FillRow], dry_run: bool, call: &Call) -> Result<FillView, Error> {
         let system = self.system()?;
-        let mut ports: BTreeMap<RecordId, (Opened, Port)> = BTreeMap::new();
+        let meant = system.index(|index| meant(index, rows))?;
+        let mut ports: BTreeMap<RecordId, Filling> = BTreeMap::new();
         let mut problems = Vec::new();
         let mut filled = 0;
-        for (number, row) in (1..).zip(rows) {
+        for (number, (row, ids)) in (1..).zip(rows.iter().zip(&meant)) {
             if row.value.is_empty() {
                 continue;
             }
-            match fill_one(&system, &mut ports, row) {
+            match fill_one(&system, &mut ports, row, ids) {
                 Ok(true) => filled += 1,
                 Ok(false) => {}
                 Err(error) => problems.push(FillProblemView { row: number, reason: error.to_string() }),
             }
         }
         let mut change = Change::default();
-        for (opened, changed) in ports.values() {
+        for Filling { opened, filled } in ports.values() {
+            let Some(changed) = filled else { continue };
             let changes = Port::changes(&opened.port, changed);
             if changes.is_empty() {
                 continue;
@@ -314,54 +316,76 @@ impl Engine {
     }
 }
 
-/// Fills one row into its port; `false` where that very value is there already.
-fn fill_one(
-    system: &System,
-    ports: &mut BTreeMap<RecordId, (Opened, Port)>,
-    row: &FillRow,
-) -> Result<bool, Error> {
-    let ids: Vec<RecordId> = system.index(|index| {
+/// For each row the ports that it may mean. However many rows there are, the list of ports is gone through once.
+fn meant(index: &Index, rows: &[FillRow]) -> Vec<Vec<RecordId>> {
+    let mut named: BTreeMap<&str, Vec<Listed<'_>>> =
+        rows.iter().map(|row| (row.port.as_str(), Vec::new())).collect();
+    for port in index.ports().filter(|port| !port.deleted()) {
+        if let Some(namesakes) = named.get_mut(port.name()) {
+            namesakes.push(port);
+        }
+    }
+    let ids = |row: &FillRow| {
         if let Some(port) = row.port.parse().ok().and_then(|id| index.by_id(id)) {
             return if port.deleted() { Vec::new() } else { vec![port.id()] };
         }
-        let named = index.ports().filter(|port| {
-            !port.deleted()
-                && port.name() == row.port
-                && (row.application.is_empty() || port.application() == row.application)
-        });
-        named.map(|port| port.id()).collect()
-    })?;
+        let here = |port: &&Listed<'_>| row.application.is_empty() || port.application() == row.application;
+        named[row.port.as_str()].iter().filter(here).map(Listed::id).collect()
+    };
+    rows.iter().map(ids).collect()
+}
+
+/// A port on its way through a fill.
+struct Filling {
+    opened: Opened,
+    /// What it became; `None` while no row changed it.
+    filled: Option<Port>,
+}
+
+impl Filling {
+    fn port(&self) -> &Port {
+        self.filled.as_ref().unwrap_or(&self.opened.port)
+    }
+}
+
+/// Fills one row into its port, of those that it may mean; `false` where that very value is there already.
+fn fill_one(
+    system: &System,
+    ports: &mut BTreeMap<RecordId, Filling>,
+    row: &FillRow,
+    ids: &[RecordId],
+) -> Result<bool, Error> {
     if ids.is_empty() {
         let place = super::index::application_words(&row.application);
         return Err(Error::new(Code::NotFound, format!("There is no port {} in {place}.", row.port)));
     }
     let mut fits = Vec::new();
     let mut refused = None;
-    for id in ids {
-        if let std::collections::btree_map::Entry::Vacant(entry) = ports.entry(id) {
-            let opened = system.port(id)?;
-            let port = copy(&opened)?;
-            entry.insert((opened, port));
-        }
-        match fill_path(&ports[&id].1, row) {
+    for &id in ids {
+        let filling = match ports.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(fresh) => fresh.insert(Filling { opened: system.port(id)?, filled: None }),
+        };
+        match fill_path(filling.port(), row) {
             Ok(path) => fits.push((id, path)),
             Err(error) => refused = Some(error),
         }
     }
     match (fits.as_slice(), refused) {
         ([(id, path)], _) => {
-            let (_, port) = ports.get_mut(id).expect("it was opened above");
+            let filling = ports.get_mut(id).expect("it was opened above");
+            let port = filling.port();
             if port.reveal(path).is_ok_and(|present| present == row.value) {
                 return Ok(false);
             }
-            if !port.missing().iter().any(|missing| missing.path == *path) {
+            if !port.misses(path) {
                 return Err(Error::new(
                     Code::Refused,
                     format!("{} of {} has a value already.", path, row.port),
                 ));
             }
             // The value goes straight into the element.
-            *port = port.set(path, row.value.expose())?;
+            filling.filled = Some(port.set(path, row.value.expose())?);
             Ok(true)
         }
         ([], Some(error)) => Err(error),
@@ -395,12 +419,6 @@ fn fill_path(port: &Port, row: &FillRow) -> Result<String, Error> {
         )),
         _ => Ok(path),
     }
-}
-
-/// A second reading of a port, to make changes on.
-fn copy(opened: &Opened) -> Result<Port, Error> {
-    // The element is opened to be parsed again.
-    Port::read(SecretText::new(opened.port.element().to_owned()), opened.port.marks().clone())
 }
 
 pub(super) fn missing_views(port: &Port, id: &str) -> Vec<MissingView> {

@@ -6,7 +6,7 @@ use sealport_core::{
     api::{Request, Response, StrandedDiffView, StrandedDoneView, StrandedListView, StrandedView},
     id::Revision,
     port::{Marks, Port},
-    record::{DocumentHead, PortHead, RecordKind, from_plain, to_plain},
+    record::{DocumentHead, PortHead, RecordKind, from_plain, make_sealed},
     seal::{Context, Keys},
     secret::{SecretText, Wiped},
 };
@@ -116,8 +116,8 @@ impl System {
             name: head.name.clone(),
             revision,
             key_version: keys.active(),
-            envelope: keys.make_sealed(context(row.kind.body()), &to_plain(&head, body), &mut rng),
-            summary: keys.make_sealed(context(row.kind.summary()), &to_plain(&head, b""), &mut rng),
+            envelope: make_sealed(keys, context(row.kind.body()), &head, body, &mut rng),
+            summary: make_sealed(keys, context(row.kind.summary()), &head, b"", &mut rng),
             read: None,
         }))
     }

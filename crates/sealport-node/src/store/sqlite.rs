@@ -249,37 +249,30 @@ impl Store {
 
 /// What the transaction sees of the record that a write is for.
 fn facts(tx: &Transaction<'_>, put: &Put, epoch: Epoch, active: KeyVersion) -> rusqlite::Result<WriteFacts> {
-    let present: Option<(u64, bool)> = tx
-        .prepare_cached("SELECT revision, revision = ? AND envelope = ? FROM record WHERE id = ?")?
-        .query_row(params![put.revision.0, put.envelope, put.id.as_bytes()], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+    let present: Option<u64> = tx
+        .prepare_cached("SELECT revision FROM record WHERE id = ?")?
+        .query_row([put.id.as_bytes()], |row| row.get(0))
         .optional()?;
-    let unread = match put.read.zip(present) {
-        Some((read, (revision, _))) if Revision(revision).next() == put.revision => {
-            let stands: Vec<u8> = tx
-                .prepare_cached("SELECT envelope FROM record WHERE id = ?")?
-                .query_row([put.id.as_bytes()], |row| row.get(0))?;
-            digest(put.id, Revision(revision), &stands) != read
-        }
+    let present = present.map(Revision);
+    let stands = || -> rusqlite::Result<Vec<u8>> {
+        tx.prepare_cached("SELECT envelope FROM record WHERE id = ?")?
+            .query_row([put.id.as_bytes()], |row| row.get(0))
+    };
+    // Envelopes are compared only where they may be the same, or should be: most writes are of new records.
+    let unread = match (put.read, present) {
+        (Some(read), Some(now)) if now.next() == put.revision => digest(put.id, now, &stands()?) != read,
         _ => false,
     };
     let same = match present {
-        Some((revision, same)) if revision <= put.revision.0 => same,
-        Some(_) => tx
+        Some(now) if now == put.revision => stands()? == put.envelope,
+        Some(now) if now > put.revision => tx
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM former WHERE id = ? AND revision = ? AND envelope = ?)",
             )?
             .query_row(params![put.id.as_bytes(), put.revision.0, put.envelope], |row| row.get(0))?,
-        None => false,
+        _ => false,
     };
-    Ok(WriteFacts {
-        epoch,
-        active_version: active,
-        present: present.map(|(revision, _)| Revision(revision)),
-        same,
-        unread,
-    })
+    Ok(WriteFacts { epoch, active_version: active, present, same, unread })
 }
 
 fn refused(put: &Put, refusal: WriteRefusal) -> Error {
