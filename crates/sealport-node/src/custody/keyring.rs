@@ -101,7 +101,7 @@ impl Item {
     fn in_time<T: Send + 'static>(
         self,
         verb: &'static str,
-        call: impl FnOnce(&AtomicBool) -> Result<T, Error> + Send + 'static,
+        call: impl Fn(&AtomicBool) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let counted = Counted::new();
         if UNDER_WAY.load(Ordering::SeqCst) > UNANSWERED_LIMIT {
@@ -115,7 +115,11 @@ impl Item {
             .spawn(move || {
                 let _counted = counted;
                 // Nobody listens after the deadline; the answer is dropped, and wiped, here.
-                let _ = answer.send(call(&seen));
+                #[cfg(all(unix, not(target_os = "macos")))]
+                let answered = super::look::ask_again(|| call(&seen));
+                #[cfg(not(all(unix, not(target_os = "macos"))))]
+                let answered = call(&seen);
+                let _ = answer.send(answered);
             })
             .map_err(|e| Error::new(Code::Unavailable, "can't start a thread for the keyring").because(e))?;
         match answered.recv_timeout(self.deadline) {

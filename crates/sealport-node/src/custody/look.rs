@@ -3,7 +3,7 @@
 //! The store itself can't tell these apart: a missing collection reads as "no such item", a locked one as a prompt that may
 //! never end.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, error::Error as _, time::Duration};
 
 use sealport_core::{Code, Error};
 use secret_service::{EncryptionType, blocking::SecretService};
@@ -17,6 +17,9 @@ use super::keyring;
 const SERVICE: &str = "org.freedesktop.secrets";
 const PATH: &str = "/org/freedesktop/secrets";
 const NOWHERE: &str = "/";
+/// How often something is asked that the service says it can't do.
+const ASKS: usize = 3;
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// A way to the Secret Service, once looking found nothing in it.
 pub(super) struct Looked {
@@ -33,7 +36,7 @@ pub(super) fn look(service: &str, user: &str, interactive: bool) -> Result<Looke
     let wanted = HashMap::from([("service", service), ("username", user)]);
     // A service that the bus can start counts as there: the first call starts it.
     let (mut open, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
-        secrets.call("SearchItems", &(wanted,)).map_err(no_service)?;
+        secrets.call("SearchItems", &(wanted,)).map_err(no_answer)?;
     if !open.is_empty() {
         let item = if (open.len(), locked.len()) == (1, 0) { open.pop() } else { None };
         drop(secrets);
@@ -68,6 +71,26 @@ impl Looked {
     }
 }
 
+/// Asks, and once or twice again where the service said that it lacks a method: a real gnome-keyring (42.1) says so of
+/// `SearchItems` about once in some thousand calls, when several callers come at once.
+pub(super) fn ask_again<T>(ask: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..ASKS {
+        match ask() {
+            Err(error) if lacks_method(&error) => std::thread::sleep(MOMENT),
+            answer => return answer,
+        }
+    }
+    ask()
+}
+
+fn lacks_method(error: &Error) -> bool {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let mut bus = causes.filter_map(|cause| cause.downcast_ref::<zbus::Error>());
+    bus.any(|error| {
+        matches!(error, zbus::Error::MethodError(name, ..) if name.as_str().ends_with(".UnknownMethod"))
+    })
+}
+
 // Asks to unlock without showing the prompt that may come back for it.
 fn unlock(secrets: &Proxy<'_>, what: &[OwnedObjectPath], interactive: bool) -> Result<(), Error> {
     let what: Vec<ObjectPath<'_>> = what.iter().map(|path| path.as_ref()).collect();
@@ -98,8 +121,64 @@ fn no_service(error: zbus::Error) -> Error {
     .because(error)
 }
 
+/// Tells a service that is not there from one that is and refuses.
+fn no_answer(error: zbus::Error) -> Error {
+    let absent = match &error {
+        zbus::Error::MethodError(name, ..) => {
+            let name = name.as_str();
+            name.ends_with(".ServiceUnknown") || name.ends_with(".NameHasNoOwner") || name.contains(".Spawn.")
+        }
+        _ => false,
+    };
+    if absent { no_service(error) } else { refused(error) }
+}
+
 fn refused(error: zbus::Error) -> Error {
-    Error::new(Code::KeyringDenied, "the Secret Service refused to say what it holds")
+    // What the bus calls it; nothing of what the service holds is in it.
+    Error::new(Code::KeyringDenied, format!("the Secret Service refused to say what it holds: {error}"))
         .hint("Look at the keyring in its own window, then try again.")
         .because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use zbus::{message::Message, names::OwnedErrorName};
+
+    use super::*;
+
+    fn method_error(name: &str) -> zbus::Error {
+        let call = Message::method_call("/", "Ask").unwrap().build(&()).unwrap();
+        zbus::Error::MethodError(OwnedErrorName::try_from(name).unwrap(), None, call)
+    }
+
+    /// Sabotage: let `lacks_method` say no, or always yes; let `ask_again` never end.
+    #[test]
+    fn what_a_service_lacks_for_a_moment_is_asked_again_and_nothing_else() {
+        let asked = |failures: usize, error: fn() -> Error| {
+            let asks = Cell::new(0);
+            let answer = ask_again(|| {
+                asks.set(asks.get() + 1);
+                if asks.get() <= failures { Err(error()) } else { Ok(()) }
+            });
+            (asks.get(), answer.is_ok())
+        };
+        let lacks = || refused(method_error("org.freedesktop.DBus.Error.UnknownMethod"));
+        // As it comes through the store.
+        let within = || {
+            let bus = secret_service::Error::Zbus(method_error("org.freedesktop.DBus.Error.UnknownMethod"));
+            Error::new(Code::KeyringDenied, "").because(keyring_core::Error::PlatformFailure(Box::new(bus)))
+        };
+        assert_eq!([asked(1, lacks), asked(1, within)], [(2, true); 2]);
+        assert_eq!(asked(9, lacks), (ASKS, false));
+        assert_eq!(
+            asked(1, || no_answer(method_error("org.freedesktop.DBus.Error.AccessDenied"))),
+            (1, false)
+        );
+        assert_eq!(
+            asked(1, || no_answer(method_error("org.freedesktop.DBus.Error.ServiceUnknown"))),
+            (1, false)
+        );
+    }
 }
