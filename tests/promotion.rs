@@ -64,19 +64,15 @@ fn fleet_of(kinds: &[&str]) -> Fleet {
     with_nodes(Fleet::new(), kinds)
 }
 
-/// The same, each machine with a keyring of its own, and what starts those again that died.
+/// The same, each machine with a keyring of its own.
 #[cfg(target_os = "linux")]
-fn keyring_fleet_of(kinds: &[&str]) -> (Fleet, impl Fn() -> Vec<std::process::ExitStatus>) {
-    let keyrings = keyring::Keyrings::start(kinds.len() + 1);
-    let furnish = Box::new(keyrings.furnish());
-    let fleet = Fleet::kept_in(None, "127.0.0.1:0", "--custody keyring", furnish);
-    (with_nodes(fleet, kinds), move || keyrings.revive())
+fn keyring_fleet_of(kinds: &[&str]) -> Fleet {
+    let furnish = keyring::Keyrings::start(kinds.len() + 1).furnish();
+    with_nodes(Fleet::kept_in(None, "127.0.0.1:0", "--custody keyring", Box::new(furnish)), kinds)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn keyring_fleet_of(kinds: &[&str]) -> (Fleet, impl Fn() -> Vec<std::process::ExitStatus>) {
-    (fleet_of(kinds), Vec::new)
-}
+use fleet_of as keyring_fleet_of;
 
 fn with_nodes(mut fleet: Fleet, kinds: &[&str]) -> Fleet {
     let file = fleet.desk.file("Work.xml", &ports("Work", 6));

@@ -7,8 +7,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -33,37 +32,20 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus C
 
 /// A keyring of its own for each machine of a fleet. A change of master then costs no password hashing, which is nine tenths
 /// of it otherwise.
-#[derive(Clone)]
-pub struct Keyrings(Arc<[Mutex<Keyring>]>);
+pub struct Keyrings(Vec<Keyring>);
 
 impl Keyrings {
     /// For so many machines.
     pub fn start(machines: usize) -> Self {
-        Self((0..machines).map(|_| Mutex::new(Keyring::start(Start::Unlocked))).collect())
+        Self((0..machines).map(|_| Keyring::start(Start::Unlocked)).collect())
     }
 
     /// Gives each command that of its machine, by the name of the data directory: `m`, `n1`, `n2`, …
-    pub fn furnish(&self) -> impl Fn(&str, &mut Command) + Send + Sync + use<> {
-        let keyrings = self.clone();
+    pub fn furnish(self) -> impl Fn(&str, &mut Command) + Send + Sync {
         move |data, command| {
             let number = data.strip_prefix('n').map_or(0, |number| number.parse().expect("a number"));
-            keyrings.of(number).give(command);
+            self.0[number].give(command);
         }
-    }
-
-    /// Starts daemons that died, and says of each how it ended: now and then gnome-keyring does, after thousands of sessions.
-    pub fn revive(&self) -> Vec<ExitStatus> {
-        let revived = |number| {
-            let mut keyring = self.of(number);
-            let ended = keyring.daemon.as_mut()?.try_wait().expect("a child can be asked")?;
-            keyring.start_daemon(Start::Unlocked);
-            Some(ended)
-        };
-        (0..self.0.len()).filter_map(revived).collect()
-    }
-
-    fn of(&self, number: usize) -> MutexGuard<'_, Keyring> {
-        self.0[number].lock().expect("nobody panics with a keyring")
     }
 }
 

@@ -173,6 +173,24 @@ fn what_stranded_on_a_node_that_is_the_master_again_is_in_the_list() {
     equal(&fleet, 0, &[1]);
 }
 
+/// An election that ended without a master leaves a promise behind, which has no end. Who gave it is told so when it is promoted, and
+/// what it is told to do works. Sabotage: let `take_over` answer with `who_won`; let it ask for the hand-over all the same.
+#[test]
+fn who_promised_the_next_epoch_away_says_so_and_what_to_do() {
+    let fleet = fleet_of(&[STANDBY, STANDBY]);
+    let other = fleet.status(1)["node"]["id"].as_str().unwrap().replace('-', "");
+    let promise = format!("UPDATE system SET promised_epoch = 2, promised_to = x'{other}'");
+    fleet.database(2).execute_batch(&promise).unwrap();
+    let (code, answer) = fleet.ask(2, "promote self", &[]);
+    let [message, hint] = ["message", "hint"].map(|part| answer["error"][part].as_str().unwrap_or_default());
+    assert_eq!((code, answer["error"]["code"].as_str()), (7, Some("epoch_conflict")), "{answer}");
+    assert!(message.contains("promised epoch 2 to N1") && hint.contains("Promote N1"), "{answer}");
+    fleet.json(1, "promote self", &[]);
+    until_role(&fleet, 2, "standby", 2);
+    fleet.json(2, "promote self", &[]);
+    until_role(&fleet, 2, "master", 3);
+}
+
 /// The database of a machine that is down, as after a power cut: what was written last stands in the log beside it.
 struct Copied([Vec<u8>; 2]);
 
