@@ -58,7 +58,7 @@ impl System {
 
     /// The highest grant that is known here.
     pub fn highest_grant(&self) -> Result<Option<ProvenGrant>, Error> {
-        let highest = self.gate(|store| store.grants())?.into_iter().next();
+        let highest = self.gate(|store| store.grant())?;
         Ok(highest.and_then(|signed| self.prove(signed)))
     }
 
@@ -190,7 +190,7 @@ impl Engine {
 
     /// The highest grant that is known, with the address of its master.
     fn known_grant(&self, system: &System) -> Granted {
-        let grant = system.gate(|store| store.grants()).unwrap_or_default().into_iter().next();
+        let grant = system.gate(|store| store.grant()).unwrap_or_default();
         let address = grant.as_ref().and_then(|signed| {
             if signed.grant.node == system.row.node {
                 self.address()
@@ -353,7 +353,7 @@ impl Engine {
     pub(super) fn membership_of(&self, system: &System) -> Result<Option<Membership>, Error> {
         let known = Membership::read(&self.config.data_dir)?;
         let master = system.position().borrow().master;
-        let granted = system.gate(|store| store.grants())?.first().map(|signed| signed.grant.node);
+        let granted = system.gate(|store| store.grant())?.map(|signed| signed.grant.node);
         let master = granted.unwrap_or(master);
         let address = self.address_of(system, master);
         match (known, address) {

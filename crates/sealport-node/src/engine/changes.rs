@@ -274,7 +274,7 @@ impl System {
         Ok(machine::Held {
             system: self.row.id,
             node: self.row.node,
-            grant: writer.grants()?.first().map(|signed| signed.grant.rank()),
+            grant: writer.grant()?.map(|signed| signed.grant.rank()),
             seen: own.seen.max(position.at),
             at: position.at,
             audit: position.audit,

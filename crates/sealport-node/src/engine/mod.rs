@@ -196,8 +196,8 @@ impl Engine {
         *place = Some(follower);
         drop(place);
         // It was granted the seat, and ended before it took it.
-        let granted = system.gate(|store| store.grants())?;
-        if granted.first().is_some_and(|signed| signed.grant.node == system.row.node) {
+        let granted = system.gate(|store| store.grant())?;
+        if granted.is_some_and(|signed| signed.grant.node == system.row.node) {
             self.take_seat_soon();
         }
         Ok(())

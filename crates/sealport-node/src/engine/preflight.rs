@@ -147,7 +147,7 @@ impl Engine {
             if let Some(grant) =
                 about.as_ref().and_then(|about| about.grant.clone()).and_then(|signed| system.prove(signed))
             {
-                let known = system.gate(|store| store.grants())?.first().map(|signed| signed.grant.rank());
+                let known = system.gate(|store| store.grant())?.map(|signed| signed.grant.rank());
                 if grant.outranks(self.seen(system)?.epoch, known) {
                     self.granted(grant.clone())?;
                     if let Some(follower) = system.follower() {
@@ -160,7 +160,7 @@ impl Engine {
         }
         let position = system.position().borrow().clone();
         let seen = self.seen(system)?;
-        let present = system.gate(|store| store.grants())?.first().map(|signed| signed.grant.node);
+        let present = system.gate(|store| store.grant())?.map(|signed| signed.grant.node);
         let master_id = present.unwrap_or(position.master);
         let master = nodes.iter().find(|row| row.id == master_id).cloned();
         let here = system.known().map(|unlocked| unlocked.versions.clone()).unwrap_or_default();

@@ -404,7 +404,7 @@ fn judge(
         known,
         shared: match ask.at.epoch < position.at.epoch {
             true => {
-                let grants = store.grants()?;
+                let grants = store.grants_after(ask.at.epoch)?;
                 shared_until(grants.iter().map(|signed| &signed.grant), position.at.epoch, ask.at.epoch)
             }
             false => None,

@@ -99,8 +99,8 @@ fn fill(
     let settings = engine.settings()?;
     let (row, backups, nodes) =
         system.read(|store| Ok((store.system()?, store.backups()?, store.nodes()?)))?;
-    let (stranded, grants) = system.read(|store| Ok((store.stranded_count()?, store.grants()?)))?;
-    let changed = grants.into_iter().next().map(|signed| signed.grant);
+    let (stranded, grant) = system.read(|store| Ok((store.stranded_count()?, store.grant()?)))?;
+    let changed = grant.map(|signed| signed.grant);
     let unlocked = system.known();
     let state = system.state();
     let own = nodes.iter().find(|node| node.id == row.node);

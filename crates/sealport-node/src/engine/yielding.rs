@@ -32,8 +32,8 @@ impl Engine {
         let state = system.state();
         let leads = system.leads();
         // After that, so that who is no master any more says whose grant ended it.
-        let (own, promised, grants) =
-            system.gate(|store| Ok((store.own()?, store.promised()?, store.grants()?)))?;
+        let (own, promised, grant) =
+            system.gate(|store| Ok((store.own()?, store.promised()?, store.grant()?)))?;
         let versions = system.known().map(|unlocked| unlocked.versions.clone()).unwrap_or_default();
         Ok(AboutAnswer {
             node: system.row.node,
@@ -44,7 +44,7 @@ impl Engine {
             seen: own.seen.max(position.at),
             active_version: position.active_version,
             versions,
-            grant: grants.into_iter().next(),
+            grant,
             promised,
             heard_seconds: if system.is_master() { None } else { fleet::sync_age(system) },
             time: clock::wall().as_millis(),

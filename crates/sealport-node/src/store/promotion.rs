@@ -90,9 +90,17 @@ impl Store {
         })
     }
 
-    /// Every grant that was proven here, highest first.
-    pub fn grants(&self) -> Result<Vec<SignedGrant>> {
-        grants(&self.connection).map_err(self.place.on("Reading the grants"))
+    /// The highest grant that was proven here.
+    pub fn grant(&self) -> Result<Option<SignedGrant>> {
+        grants(&self.connection, "ORDER BY epoch DESC, node DESC LIMIT 1", [])
+            .map(|found| found.into_iter().next())
+            .map_err(self.place.on("Reading the highest grant"))
+    }
+
+    /// The grants of later epochs than this one that were proven here, highest first.
+    pub fn grants_after(&self, epoch: Epoch) -> Result<Vec<SignedGrant>> {
+        grants(&self.connection, "WHERE epoch > ? ORDER BY epoch DESC, node DESC", [epoch.0])
+            .map_err(self.place.on("Reading the grants"))
     }
 
     /// What this node promised last.
@@ -243,10 +251,14 @@ impl Store {
     }
 }
 
-/// The grants that are known, highest first.
-fn grants(connection: &rusqlite::Connection) -> rusqlite::Result<Vec<SignedGrant>> {
-    let mut query = connection.prepare_cached("SELECT text FROM granted ORDER BY epoch DESC, node DESC")?;
-    let texts = query.query_map([], |row| row.get::<_, String>(0))?;
+/// The known grants that a clause chooses.
+fn grants(
+    connection: &rusqlite::Connection,
+    clause: &str,
+    with: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<SignedGrant>> {
+    let mut query = connection.prepare_cached(&format!("SELECT text FROM granted {clause}"))?;
+    let texts = query.query_map(with, |row| row.get::<_, String>(0))?;
     texts
         .map(|text| {
             serde_json::from_str(&text?).map_err(|e| {
@@ -258,8 +270,9 @@ fn grants(connection: &rusqlite::Connection) -> rusqlite::Result<Vec<SignedGrant
 
 /// Whether the master of this rank was forced.
 pub(super) fn forced(connection: &rusqlite::Connection, rank: Rank) -> rusqlite::Result<bool> {
-    let own = grants(connection)?.into_iter().find(|signed| signed.grant.rank() == rank);
-    Ok(own.is_some_and(|signed| signed.grant.kind.forced()))
+    let own =
+        grants(connection, "WHERE epoch = ? AND node = ?", params![rank.epoch.0, rank.node.as_bytes()])?;
+    Ok(own.first().is_some_and(|signed| signed.grant.kind.forced()))
 }
 
 fn highest(tx: &Transaction<'_>) -> rusqlite::Result<Option<Rank>> {
