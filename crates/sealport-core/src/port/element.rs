@@ -63,6 +63,11 @@ impl Port {
         Ok(Port { tree, slots: OnceLock::new(), marks, kind, name, application })
     }
 
+    /// Finds its values and secrets now, not when they are first asked for: for whoever has a thread to spare.
+    pub fn look_through(&self) {
+        self.open();
+    }
+
     /// What it is.
     pub fn kind(&self) -> PortKind {
         self.kind

@@ -83,7 +83,7 @@ impl Engine {
             import.ports.end()?;
             Ok((import.change, import.view))
         };
-        // To read the ports costs about as much as to plan and seal them: each has its thread.
+        // To read the ports and look through them costs about as much as to plan and seal them: each has its thread.
         let read = |out: &mut Sink<'_, Read>| {
             for Incoming { document, .. } in documents {
                 for port in document.ports() {
@@ -133,6 +133,7 @@ struct Read {
 impl Read {
     fn port(text: &str) -> Result<Self, Error> {
         let port = Port::read(SecretText::new(text.to_owned()), Marks::default())?;
+        port.look_through();
         Ok(Self { port, base: hex(&Sha256::digest(text.as_bytes())) })
     }
 }
