@@ -191,6 +191,30 @@ fn who_promised_the_next_epoch_away_says_so_and_what_to_do() {
     until_role(&fleet, 2, "master", 3);
 }
 
+/// What hinders a node after it has the seat is told as that, and not as a promotion that failed; and it begins by itself.
+/// Sabotage: let `take_in_emergency` fail where `reopen` does; let it not try that again.
+#[test]
+fn who_has_the_seat_and_can_not_begin_says_so_and_begins_later() {
+    let fleet = fleet_of(&[STANDBY, STANDBY]);
+    fleet.kill(0);
+    let membership = fleet.file(1, "membership.json");
+    fs::remove_file(&membership).unwrap();
+    fs::create_dir(&membership).unwrap();
+    let (code, answer) = fleet.ask(1, "promote self --emergency --yes", &[]);
+    let [message, hint] = ["message", "hint"].map(|part| answer["error"][part].as_str().unwrap_or_default());
+    assert_ne!(code, 0, "{answer}");
+    assert!(message.contains("Epoch 2 is granted to this node, but it can't begin: "), "{answer}");
+    assert!(hint.contains("tried again by itself"), "{answer}");
+    let status = fleet.status(1);
+    let alert = |alert: &serde_json::Value| alert["id"] == "master_change_stuck";
+    assert!(status["alerts"].as_array().unwrap().iter().any(alert), "{status}");
+    assert!(status["sealing"]["reason"].as_str().unwrap().contains("follows none"), "{status}");
+    fs::remove_dir(&membership).unwrap();
+    until_role(&fleet, 1, "master", 2);
+    until_role(&fleet, 2, "standby", 2);
+    fleet.json(2, "port set", &["Work.P1", "Address=ftp://later.example"]);
+}
+
 /// The database of a machine that is down, as after a power cut: what was written last stands in the log beside it.
 struct Copied([Vec<u8>; 2]);
 

@@ -72,6 +72,11 @@ impl System {
                 "This node has just started and has not heard from its master yet.".to_owned(),
                 "Try again in a few seconds.",
             ),
+            Cause::MasterUnreachable if self.follower().is_none() => (
+                "Nothing new can be sealed: this node is not at work as the master, and follows none."
+                    .to_owned(),
+                "It goes on by itself. What hinders it stands in the alert `master_change_stuck` of `sealport status`.",
+            ),
             Cause::MasterUnreachable => (
                 format!(
                     "Nothing new can be sealed: the master {master} was not heard{since}{}.",

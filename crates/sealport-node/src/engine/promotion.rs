@@ -284,8 +284,10 @@ impl Engine {
             let decided = held(&system.writer).become_master(&seating)?;
             match decided {
                 Ok(_) => {
-                    // It is the master from here on, whatever hinders it still.
-                    self.reopen().inspect_err(|_| self.reopen_soon())?;
+                    // It is the master from here on, whatever hinders it still: what does is tried again, and told.
+                    if self.reopen().is_err() {
+                        self.reopen_soon();
+                    }
                     self.announce();
                     return Ok(grant);
                 }
@@ -384,15 +386,15 @@ impl Engine {
             if system.leads() && system.position().borrow().at.epoch == grant.rank().epoch {
                 return Ok(());
             }
+            let granted = format!("Epoch {} is granted to this node, but it", grant.rank().epoch);
             if let Some((message, hint)) = held(&self.stuck).clone() {
-                return Err(Error::new(Code::Refused, message).hint(hint));
+                return Err(Error::new(Code::Refused, format!("{granted} can't begin: {message}")).hint(
+                    format!("{hint} It is tried again by itself; `sealport status` tells how far it is."),
+                ));
             }
             if Instant::now() > end {
-                return Err(Error::new(
-                    Code::Unavailable,
-                    "The master handed over, but this node has not begun yet.",
-                )
-                .hint("It goes on by itself; `sealport status` tells how far it is."));
+                return Err(Error::new(Code::Unavailable, format!("{granted} has not begun yet."))
+                    .hint("It goes on by itself; `sealport status` tells how far it is."));
             }
             thread::sleep(Duration::from_millis(10));
         }
