@@ -50,7 +50,7 @@ impl Engine {
         let system = self.system()?;
         let mut bundle = system.bundle()?;
         // A connection of its own: others read and write meanwhile, and the header still tells what is inside.
-        let store = system.read(|store| store.again())?;
+        let store = system.reader_aside()?;
         let moment = store.one_moment()?;
         let (row, (ports, records)) = (store.system()?, store.counts()?);
         // What is active is told by the same moment as the records.

@@ -343,7 +343,7 @@ impl Engine {
         };
         let mut progress = super::Progress::new(call, "Opening every record", position.counts.records);
         let (mut records, mut opened) = (0, 0);
-        let store = system.read(|store| store.again())?;
+        let store = system.reader_aside()?;
         let moment = store.one_moment()?;
         store.snapshot(|item| {
             if let Item::Record(row) = item {

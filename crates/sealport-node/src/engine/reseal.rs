@@ -61,7 +61,7 @@ impl System {
         if unlocked.keys.active() != to {
             return Err(Error::new(Code::Refused, format!("Version {to} is not the active one here.")));
         }
-        let reader = self.read(|store| store.again())?;
+        let reader = self.reader_aside()?;
         let epoch = self.position().borrow().at.epoch;
         let begun = Instant::now();
         let stop = AtomicBool::new(false);
@@ -127,7 +127,7 @@ impl System {
     /// Opens some records and former revisions, chosen by chance: how many opened under `to`, of how many.
     pub(super) fn open_sample(&self, to: KeyVersion, many: u32) -> Result<(u64, u64), Error> {
         let keys = &self.unlocked()?.keys;
-        let store = self.read(|store| store.again())?;
+        let store = self.reader_aside()?;
         let sample = store.sample(many)?;
         let opens = |older: &&Older| match older {
             Older::Record(row) => {
@@ -337,7 +337,7 @@ mod tests {
         let keys = &system.unlocked().unwrap().keys;
         let to = keys.active();
         assert_eq!(to, KeyVersion(2));
-        let store = system.read(|store| store.again()).unwrap();
+        let store = system.reader_aside().unwrap();
         let epoch = system.position().borrow().at.epoch;
         let mut cursor = Cursor::default();
         let mut batches = Vec::new();
@@ -408,7 +408,7 @@ mod tests {
         let system = engine.system().unwrap();
         until(&engine, RotationPhase::Resealing);
         let keys = &system.unlocked().unwrap().keys;
-        let store = system.read(|store| store.again()).unwrap();
+        let store = system.reader_aside().unwrap();
         let epoch = system.position().borrow().at.epoch;
         let batch = seal_next(&store, keys, keys.active(), epoch, Cursor::default(), 4).unwrap().parts;
         let steer = |steer| ask(&engine, Request::SecretSteer { steer }).unwrap();
@@ -471,7 +471,7 @@ mod tests {
         head.written.note = Some("another write".to_owned());
         let other = system.seal_port(port.row.id, port.row.revision, &head, &port.port).unwrap();
         let mut coming = Vec::new();
-        let store = system.read(|store| store.again()).unwrap();
+        let store = system.reader_aside().unwrap();
         store
             .snapshot(|item| {
                 if let crate::store::Item::Record(row) = item {

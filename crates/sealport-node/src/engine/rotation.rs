@@ -298,7 +298,7 @@ impl Engine {
         let members =
             if row.phase == RotationPhase::Distributing { self.members(system)? } else { Vec::new() };
         let older = match row.phase {
-            RotationPhase::Resealing | RotationPhase::Verifying => system.read(|store| store.older(to))?,
+            RotationPhase::Resealing | RotationPhase::Verifying => system.reader_aside()?.older(to)?,
             _ => 0,
         };
         let up = clock::now().since(system.opened);

@@ -33,7 +33,7 @@ use crate::{
     files,
     membership::Membership,
     net::{authority, wire::Spooled},
-    store::{Act, Cursor, Separation, SystemRow},
+    store::{Act, Cursor, Separation, Store, SystemRow},
 };
 
 /// Parts that are sealed anew at a time.
@@ -111,7 +111,7 @@ impl Engine {
         acts.push(act(call, "node.separate", name, from));
         let (ports, _) = writer.counts()?;
         let total = writer.parts()?.iter().map(|(_, parts)| parts).sum();
-        let reader = writer.again()?;
+        let reader = Store::open(writer.file())?;
         let new = Keys::derive(&bundle);
         let mut cursor = Cursor::default();
         let mut progress = Progress::new(call, "Sealing everything anew", total);

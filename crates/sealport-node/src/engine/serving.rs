@@ -104,7 +104,7 @@ impl System {
 
     /// Everything that a node lacks, of one moment: the head, then its body, to `each`.
     pub fn tell(&self, ask: &Ask, mut each: impl FnMut(SyncLine) -> Result<(), Error>) -> Result<(), Error> {
-        let store = self.gate(|store| store.again())?;
+        let store = self.reader_aside()?;
         // Head and body are of one moment, so that what is counted in the head is what the body brings.
         let _moment = store.one_moment()?;
         let position = store.position()?;

@@ -380,6 +380,12 @@ impl System {
         read(&mut held(&self.reader)).inspect_err(|error| self.suspect(error))
     }
 
+    /// Another connection to the database, for what reads long: nobody who opens a port waits for it.
+    pub fn reader_aside(&self) -> Result<Store, Error> {
+        let file = held(&self.reader).file().to_owned();
+        Store::open(&file).inspect_err(|error| self.suspect(error))
+    }
+
     /// Looks at the list of ports, which is made on first use.
     pub(super) fn index<T>(&self, look: impl FnOnce(&Index) -> T) -> Result<T, Error> {
         self.may_open()?;

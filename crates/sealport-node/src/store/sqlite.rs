@@ -73,9 +73,9 @@ impl Store {
         Self::connect(file)
     }
 
-    /// Another connection to the same database.
-    pub fn again(&self) -> Result<Self> {
-        Self::open(&self.place.0)
+    /// The file that it is.
+    pub fn file(&self) -> &Path {
+        &self.place.0
     }
 
     fn connect(file: &Path) -> Result<Self> {
