@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 use std::{
-    io::{Read, Write},
+    io::Write,
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::Path,
     sync::{
@@ -38,7 +38,7 @@ use sealport_node::{
 #[allow(dead_code, unreachable_pub, reason = "other tests use what is not used here")]
 mod served;
 
-use served::{DEADLINE, Served, a_port, framed, wait_until};
+use served::{DEADLINE, Served, a_port, framed, heard, next_frame, wait_until};
 
 /// What a server sends first where it does what it was asked.
 const TAKEN: &[u8] = br#""taken""#;
@@ -156,20 +156,6 @@ fn import(bytes: usize) -> Request {
 }
 
 /// All that the server says until it hangs up.
-fn heard(stream: &mut UnixStream) -> String {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn next_frame(stream: &mut UnixStream) -> Vec<u8> {
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).unwrap();
-    let mut frame = vec![0; u32::from_be_bytes(length) as usize];
-    stream.read_exact(&mut frame).unwrap();
-    frame
-}
-
 /// Sabotage: name another origin than the socket in `serve`.
 #[test]
 fn requests_answers_notices_and_errors_come_through() {

@@ -3,6 +3,7 @@
 //! Tests of the package that makes the binary take this file by its path.
 
 use std::{
+    io::Read,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -91,4 +92,20 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 pub fn framed(content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).unwrap();
     [&length.to_be_bytes(), content].concat()
+}
+
+/// All that comes until the end.
+pub fn heard(stream: &mut impl Read) -> String {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The next frame, without its length.
+pub fn next_frame(stream: &mut impl Read) -> Vec<u8> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut frame).unwrap();
+    frame
 }
