@@ -140,17 +140,14 @@ export function SessionProvider({ platform, children }: { platform: Platform; ch
     else window.history.go(by);
   }, []);
 
-  // Dropped anywhere, files go to the import.
-  const system = Boolean(status?.system);
-  useEffect(
-    () =>
-      platform.dropped((files) => {
-        if (!system || files.length === 0) return;
-        setDropped(files);
-        go('import');
-      }),
-    [platform, go, system],
-  );
+  // Dropped anywhere, files go to the import. They wait until it is known whether there is a system.
+  useEffect(() => platform.dropped((files) => files.length > 0 && setDropped(files)), [platform]);
+  const [known, system] = [status !== null, Boolean(status?.system)];
+  useEffect(() => {
+    if (dropped.length === 0 || !known) return;
+    if (system) go('import');
+    else setDropped([]);
+  }, [dropped, known, system, go]);
 
   const session: Session = {
     platform,

@@ -22,3 +22,12 @@ test('a dropped file that can’t be read says where, and does not stop the good
   await user.click(await screen.findByRole('button', { name: 'Fill 2 missing secrets' }));
   expect(await screen.findByLabelText('Password of SendCreditNotes')).toBeVisible();
 });
+
+/** Sabotage: take files only while there is a system, in the handler. */
+test('files that are dropped before the first status wait for it', async () => {
+  const { mock } = openApp();
+  act(() => mock.drop(['Halden.Returns.BindingInfo.xml']));
+  expect(screen.queryByRole('navigation', { name: 'Screens' })).toBeNull();
+  const files = await screen.findByRole('list', { name: 'Files' });
+  expect(await within(files).findByText(/2 new, 1 changed, 0 unchanged/)).toBeVisible();
+});
