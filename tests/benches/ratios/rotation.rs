@@ -93,7 +93,7 @@ pub fn measure(table: &mut Table, folder: &Path) {
     let rate = parts as f64 / took;
     let name = format!("rotation: one of {parts} parts ({rate:.0} a second)");
     let peer = ("a bare loop of open, seal, batched write", bare / parts as f64);
-    // In turn the goals of the two sources that docs/performance.md names.
+    // Both goals of docs/performance.md.
     table.row(&name, each, Some(peer), Goal::Ratio(1.5));
     table.row("rotation: the same, by its time alone", each, None, Goal::Seconds(1.0 / 20_000.0));
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {

@@ -75,7 +75,7 @@ impl System {
             Cause::MasterUnreachable if self.follower().is_none() => (
                 "Nothing new can be sealed: this node is not at work as the master, and follows none."
                     .to_owned(),
-                "It goes on by itself. What hinders it stands in the alert `master_change_stuck` of `sealport status`.",
+                "It goes on by itself. Where something hinders it, the alert `master_change_stuck` says what.",
             ),
             Cause::MasterUnreachable => (
                 format!(

@@ -30,4 +30,8 @@ test('files that are dropped before the first status wait for it', async () => {
   expect(screen.queryByRole('navigation', { name: 'Screens' })).toBeNull();
   const files = await screen.findByRole('list', { name: 'Files' });
   expect(await within(files).findByText(/2 new, 1 changed, 0 unchanged/)).toBeVisible();
+  // One more, dropped on the import itself, comes beside it.
+  act(() => mock.drop(['Halden.Broken.BindingInfo.xml']));
+  expect(await within(files).findByText(/line 214, column 7/)).toBeVisible();
+  expect(within(files).getByText(/2 new, 1 changed, 0 unchanged/)).toBeVisible();
 });
