@@ -257,6 +257,12 @@ impl<'a> Tree<'a> {
         self.name(node).strip_suffix(":nil").is_some()
     }
 
+    /// The characters of a value as they are written. They may be a secret.
+    pub fn raw(&self, node: NodeId) -> &str {
+        let n = self.node(node);
+        &self.layer_text(n.layer)[n.inner()]
+    }
+
     /// The value of a leaf. It may be a secret: it wipes itself.
     pub fn value(&self, node: NodeId) -> Value<'_> {
         let n = self.node(node);

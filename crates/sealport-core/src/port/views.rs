@@ -102,6 +102,7 @@ impl Port {
         let (old, new) = (from.open(), to.open());
         match old.slots.beside(old.tree, new.slots, new.tree) {
             Some(pairs) => pairs
+                .filter(|(one, other)| !is_as_it_was(&old, one, &new, other))
                 .filter_map(|(one, other)| change((from, &old, Some(one)), (to, &new, Some(other))))
                 .collect(),
             None => Self::changes_by_path(from, to),
@@ -177,6 +178,15 @@ impl Named<'_> {
         let rest = path.strip_prefix(&self.path)?;
         (rest.is_empty() || rest.starts_with('/')).then(|| format!("\n{}\n{rest}", &*self.name))
     }
+}
+
+/// Whether a slot and its twin of `beside` hold the same characters, seen and kept in the same way. Nearly all do after an
+/// edit, and no value is read for that.
+fn is_as_it_was(old: &Read<'_>, one: &Slot, new: &Read<'_>, other: &Slot) -> bool {
+    let (before, after) = (old.tree.node(one.node), new.tree.node(other.node));
+    one.secret == other.secret
+        && before.nil == after.nil
+        && old.tree.raw(one.node) == new.tree.raw(other.node)
 }
 
 type Side<'a, 'r> = (&'a Port, &'a Read<'r>, Option<&'a Slot>);
@@ -341,7 +351,11 @@ fn is_missing(read: &Read<'_>, slot: &Slot) -> bool {
 
 /// What there is, each once.
 fn joined(mut items: Vec<String>) -> String {
+    items.retain(|item| !item.is_empty());
+    if let [one] = items.as_mut_slice() {
+        return std::mem::take(one);
+    }
     let mut seen = BTreeSet::new();
-    items.retain(|item| !item.is_empty() && seen.insert(item.clone()));
-    items.join(", ")
+    let each: Vec<&str> = items.iter().map(String::as_str).filter(|item| seen.insert(*item)).collect();
+    each.join(", ")
 }

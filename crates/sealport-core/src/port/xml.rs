@@ -81,7 +81,7 @@ pub(super) fn scan(
     check_characters(text, from)?;
     let mut reader = Reader::from_str(&text[from..]);
     reader.config_mut().check_comments = true;
-    let mut attributes = Vec::new();
+    let mut attributes = Vec::with_capacity(8);
     let (mut depth, mut elements, mut root_seen, mut last_open) = (0usize, 0usize, false, from);
     loop {
         let start = from + position(reader.buffer_position());
