@@ -7,15 +7,21 @@ use sealport_core::{
     id::{Generation, Revision},
     machine::{self, Contact, CustodyFact, Facts, SecretFact, Standing},
 };
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-use super::{held, stranded::holds_the_same, system::System};
+use super::{
+    beside::{Coming, Sink, beside},
+    held,
+    keys::Unlocked,
+    stranded::holds_the_same,
+    system::System,
+};
 use crate::{
     clock,
     net::wire::{ActLine, BackupLine, Spooled},
     run::Follower,
-    store::{Arrival, Change, Own, Parted, Piece, Position, Store, StrandedRow},
+    store::{Arrival, Change, Committed, Own, Parted, Piece, Position, Put, Store, StrandedRow},
 };
 
 /// Records that the list of ports takes in one by one; for more it is made anew.
@@ -81,7 +87,10 @@ impl System {
     /// Carries out a change: here on the master, there on a node. An act that needs no other node is kept here until
     /// the master's trail has it.
     pub fn write(&self, change: Change) -> Result<Wrote, Error> {
-        let result = self.write_somewhere(change);
+        self.counted(self.write_somewhere(change))
+    }
+
+    fn counted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         let word = if result.is_ok() { "ok" } else { "failed" };
         self.meters.count("sealport_writes_total", &[("result", word)]);
         result
@@ -109,21 +118,72 @@ impl System {
         Ok(Wrote { generation: at, kept: None })
     }
 
+    /// Carries out a change whose records are still being planned: `plan` passes each on as it is there, and gives the rest
+    /// of the change at the end, with whatever else it has to say. On the master planning and writing go on side by side.
+    /// Without a record nothing is written.
+    pub fn write_planned<P>(
+        &self,
+        plan: impl FnOnce(&mut Sink<'_, Put>) -> Result<(Change, P), Error>,
+    ) -> Result<(P, Option<Wrote>), Error> {
+        if self.is_master() {
+            let result = beside(plan, |coming| self.write_here_coming(coming));
+            return if matches!(result, Ok((_, None))) { result } else { self.counted(result) };
+        }
+        let mut puts = Vec::new();
+        let (change, planned) = plan(&mut |put| {
+            puts.push(put);
+            Ok(())
+        })?;
+        let wrote = if puts.is_empty() { None } else { Some(self.write(Change { puts, ..change })?) };
+        Ok((planned, wrote))
+    }
+
     /// Writes into this database, which is the master's.
     pub fn write_here(&self, change: &Change) -> Result<Wrote, Error> {
         let unlocked = if change.puts.is_empty() { None } else { Some(self.unlocked()?) };
         self.be_sure();
-        let generation = {
-            let mut writer = self.writer_when_drained()?;
-            let generation = writer.write(change)?;
-            if let (Some(unlocked), Some(index)) = (unlocked, held(&self.index).as_mut()) {
-                for put in &change.puts {
-                    index.put(&unlocked.keys, put)?;
-                }
-            }
-            self.moved(&writer, change, generation)?;
-            generation
+        let mut writer = self.writer_when_drained()?;
+        let committed = writer.write(change)?;
+        self.wrote_here(writer, unlocked.as_deref(), change, committed)
+    }
+
+    /// The same while its records come.
+    fn write_here_coming(&self, mut coming: Coming<Put, Change>) -> Result<Option<Wrote>, Error> {
+        // Nobody waits for the writer before there is something to write.
+        let Some(first) = coming.next() else {
+            coming.end()?;
+            return Ok(None);
         };
+        let unlocked = self.unlocked()?;
+        self.be_sure();
+        let mut writer = self.writer_when_drained()?;
+        let mut puts = Vec::new();
+        let (committed, change) = writer.write_coming(|write| {
+            for put in std::iter::once(first).chain(&mut coming) {
+                write(&put)?;
+                puts.push(put.without_content());
+            }
+            coming.end()
+        })?;
+        self.wrote_here(writer, Some(&unlocked), &Change { puts, ..change }, committed).map(Some)
+    }
+
+    /// Tells of what was written here, and waits for a standby that has it too.
+    fn wrote_here(
+        &self,
+        writer: MutexGuard<'_, Store>,
+        unlocked: Option<&Unlocked>,
+        change: &Change,
+        committed: Committed,
+    ) -> Result<Wrote, Error> {
+        let generation = committed.generation;
+        if let (Some(unlocked), Some(index)) = (unlocked, held(&self.index).as_mut()) {
+            for put in &change.puts {
+                index.put(&unlocked.keys, put)?;
+            }
+        }
+        self.moved(&writer, change, committed)?;
+        drop(writer);
         if !change.raises_generation() {
             return Ok(Wrote { generation, kept: None });
         }
@@ -153,8 +213,8 @@ impl System {
     /// Writes into this database without waiting for a standby, and tells that something changed.
     pub fn write_alone(&self, change: &Change) -> Result<(), Error> {
         let mut writer = held(&self.writer);
-        let generation = writer.write(change)?;
-        self.moved(&writer, change, generation)
+        let committed = writer.write(change)?;
+        self.moved(&writer, change, committed)
     }
 
     /// Sends a write to the master, and waits until it came back with what else changed.
@@ -175,7 +235,7 @@ impl System {
     }
 
     /// Tells of a write of this database.
-    fn moved(&self, store: &Store, change: &Change, generation: Generation) -> Result<(), Error> {
+    fn moved(&self, store: &Store, change: &Change, committed: Committed) -> Result<(), Error> {
         if change.rotation.is_some() {
             let position = store.position()?;
             // Nobody writes meanwhile: what is sealed from here on is sealed under what is active.
@@ -183,10 +243,7 @@ impl System {
             self.position.send_replace(position);
             return Ok(());
         }
-        let audit = match change.acts.len() {
-            0 => None,
-            _ => Some(store.audit_mark()?),
-        };
+        let Committed { generation, audit } = committed;
         self.position.send_modify(|position| {
             if generation > position.at.generation {
                 let fresh = change.puts.iter().filter(|put| put.revision == Revision::FIRST).count() as u64;

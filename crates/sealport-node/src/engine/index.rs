@@ -86,7 +86,13 @@ impl Index {
     /// Takes in what was just written here.
     pub fn put(&mut self, keys: &Keys, put: &Put) -> Result<(), Error> {
         let row = Row::without_content_of(put);
-        self.take(keys, row, &put.summary)
+        match (&put.listed, put.kind) {
+            (Some(summary), RecordKind::Port(kind)) => {
+                self.enlist(row, kind, summary.clone(), Ports::put);
+                Ok(())
+            }
+            _ => self.take(keys, row, &put.summary),
+        }
     }
 
     /// Takes in a row that was just written.
@@ -111,26 +117,36 @@ impl Index {
                     )
                     .hint("The database was changed by other means. Restore the latest backup."));
                 }
-                self.facets.take();
-                let view = PortSummaryView {
-                    id: row.id,
-                    kind,
-                    application: row.application,
-                    name: row.name,
-                    adapter: summary.adapter,
-                    address: summary.address,
-                    user: summary.user,
-                    revision: row.revision,
-                    missing_secrets: summary.missing_secrets,
-                    enabled: summary.enabled,
-                    deleted: summary.deleted,
-                    changed_at: summary.at,
-                    changed_by: summary.by,
-                };
-                add(&mut self.ports, &view);
+                self.enlist(row, kind, summary, add);
             }
         }
         Ok(())
+    }
+
+    fn enlist(
+        &mut self,
+        row: Row,
+        kind: PortKind,
+        summary: PortSummary,
+        add: fn(&mut Ports, &PortSummaryView),
+    ) {
+        self.facets.take();
+        let view = PortSummaryView {
+            id: row.id,
+            kind,
+            application: row.application,
+            name: row.name,
+            adapter: summary.adapter,
+            address: summary.address,
+            user: summary.user,
+            revision: row.revision,
+            missing_secrets: summary.missing_secrets,
+            enabled: summary.enabled,
+            deleted: summary.deleted,
+            changed_at: summary.at,
+            changed_by: summary.by,
+        };
+        add(&mut self.ports, &view);
     }
 
     /// The port with this identity, deleted or not.

@@ -60,12 +60,8 @@ impl System {
         self.open_row(row.ok_or_else(|| Error::new(Code::NotFound, format!("There is no port {id}.")))?)
     }
 
-    /// The port that a write which is not carried out yet would leave.
-    pub(super) fn planned(&self, put: &Put) -> Result<Opened, Error> {
-        self.open_row(Row { envelope: put.envelope.clone(), ..Row::without_content_of(put) })
-    }
-
-    fn open_row(&self, row: Row) -> Result<Opened, Error> {
+    /// The port that a row holds.
+    pub(super) fn open_row(&self, row: Row) -> Result<Opened, Error> {
         let plain = self.open_plain(&row, row.revision, &row.envelope)?;
         let (head, port) = read_port(&row, &plain)?;
         Ok(Opened { row, head, port, plain })
@@ -136,6 +132,7 @@ impl System {
             envelope: make_sealed(keys, context(kind.body()), head, port.element().as_bytes(), &mut rng),
             summary: make_sealed(keys, context(kind.summary()), &summary, b"", &mut rng),
             read: None,
+            listed: Some(summary),
         };
         self.meters.took("sealport_seal_seconds", begun.elapsed());
         Ok(put)

@@ -362,6 +362,7 @@ impl From<Row> for Put {
             summary: row.summary,
             envelope: row.envelope,
             read: None,
+            listed: None,
         }
     }
 }

@@ -119,6 +119,7 @@ impl System {
             envelope: make_sealed(keys, context(row.kind.body()), &head, body, &mut rng),
             summary: make_sealed(keys, context(row.kind.summary()), &head, b"", &mut rng),
             read: None,
+            listed: None,
         }))
     }
 }

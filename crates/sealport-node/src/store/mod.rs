@@ -14,6 +14,7 @@ mod reseal;
 mod rotation;
 mod separate;
 mod sqlite;
+mod write;
 
 use std::{borrow::Cow, path::PathBuf};
 
@@ -21,7 +22,7 @@ use sealport_core::{
     Code, Error,
     backup::AuditLine,
     id::{Epoch, Generation, KeyVersion, NodeId, RecordId, Revision, SystemId},
-    record::RecordKind,
+    record::{PortSummary, RecordKind},
     time::Timestamp,
 };
 
@@ -32,6 +33,7 @@ pub use reseal::{Cursor, Older, Resealed};
 pub use rotation::{DestroyedRow, RotationMove, RotationRow};
 pub use separate::Separation;
 pub use sqlite::Store;
+pub use write::Committed;
 
 /// File name of the database in the data directory.
 pub const FILE: &str = "sealport.db";
@@ -125,6 +127,16 @@ pub struct Put {
     pub envelope: Vec<u8>,
     /// [`digest`] of the revision that the writer read, where what it writes depends on that.
     pub read: Option<[u8; 32]>,
+    /// What the summary of a port holds, where it was sealed here: the list of ports need not open it again.
+    pub listed: Option<PortSummary>,
+}
+
+impl Put {
+    /// What a list is told of it, once it is written.
+    pub fn without_content(self) -> Self {
+        let summary = if self.listed.is_some() { Vec::new() } else { self.summary };
+        Self { envelope: Vec::new(), summary, ..self }
+    }
 }
 
 impl Row {

@@ -17,7 +17,7 @@ use super::{
     promotion,
     read::{FORMER, ROW, audit, former, row},
     rotation,
-    sqlite::{insert_audit, insert_former, insert_row, moment, write_backup},
+    sqlite::{audit_mark, insert_audit, insert_former, insert_row, moment, write_backup},
 };
 
 /// Rows read at a time: what a stream holds in memory.
@@ -105,13 +105,7 @@ impl Store {
 
     /// The last entry of the audit trail.
     pub fn audit_mark(&self) -> Result<AuditMark> {
-        self.connection
-            .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
-            .and_then(|mut query| {
-                query.query_row([], |row| Ok(AuditMark { line: row.get(0)?, hash: row.get(1)? })).optional()
-            })
-            .map(Option::unwrap_or_default)
-            .map_err(self.place.on("Reading the audit trail"))
+        audit_mark(&self.connection).map_err(self.place.on("Reading the audit trail"))
     }
 
     /// The hash of the audit trail at an entry, if there is one.

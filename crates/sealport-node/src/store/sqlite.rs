@@ -1,21 +1,12 @@
-//! SQLite underneath: opening it safely, and the one write transaction.
+//! SQLite underneath: opening it safely, and how rows are put in.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use rusqlite_migration::{M, Migrations};
-use sealport_core::{
-    Code, Error,
-    backup::AuditLine,
-    id::{Epoch, Generation, KeyVersion, Revision},
-    machine::{Admitted, WriteFacts, WriteHead, WriteRefusal, master::admit_write},
-    time::Timestamp,
-};
+use sealport_core::{Code, Error, backup::AuditLine, machine::AuditMark, time::Timestamp};
 
-use super::{
-    Act, BackupRow, Change, Former, Item, Place, Put, Result, Row, SealAnew, SystemRow, digest, fleet,
-    promotion, rotation,
-};
+use super::{Act, BackupRow, Former, Item, Place, Result, Row, SystemRow, rotation};
 
 /// Versions before this one can corrupt a database in WAL mode when two connections write and checkpoint at once.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -122,84 +113,6 @@ impl Store {
         self.connection.execute_batch(sql).unwrap();
     }
 
-    /// Carries out a change, whole or not at all, and gives the generation that it made.
-    ///
-    /// # Errors
-    /// `internal` where it has no audit entry, `revision_conflict` where a record was written since it was read,
-    /// `already_exists` where a new port has the identity of another, `encryption_unavailable` where a record is not sealed
-    /// under the active version.
-    pub fn write(&mut self, change: &Change) -> Result<Generation> {
-        if change.acts.is_empty() && change.changes() {
-            return Err(Error::new(
-                Code::Internal,
-                "A change came without its audit entry. Nothing was written.",
-            ));
-        }
-        self.transact("Writing", |tx| {
-            // Taking the write lock first makes this the truth for the whole transaction.
-            let (generation, active, epoch, is_master): (u64, u32, u64, bool) = tx
-                .prepare_cached(
-                    "SELECT generation, active_version, epoch, master = node AND standing = 'member' FROM system",
-                )?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-            if !is_master {
-                return Ok(Err(Error::new(Code::EncryptionUnavailable, "This node is not the master.")
-                    .hint("Try again: it goes to the master then.")));
-            }
-            let generation = if change.raises_generation() { generation + 1 } else { generation };
-            let writer = change.epoch.unwrap_or(Epoch(epoch));
-            let mut repeated = 0;
-            for put in &change.puts {
-                let facts = facts(tx, put, Epoch(epoch), KeyVersion(active))?;
-                let head = WriteHead { epoch: writer, key_version: put.key_version, revision: put.revision };
-                match admit_write(&facts, &head) {
-                    Ok(Admitted::Write) => {}
-                    Ok(Admitted::Already) => {
-                        repeated += 1;
-                        continue;
-                    }
-                    Err(refusal) => return Ok(Err(refused(put, refusal))),
-                }
-                if let Err(error) = write_record(tx, put, generation)? {
-                    return Ok(Err(error));
-                }
-            }
-            if repeated > 0 {
-                // The answer to this very write was lost, and it was sent again: all of it is there, or it is another.
-                let whole = repeated == change.puts.len();
-                return Ok(if whole {
-                    Ok(Generation(generation - 1))
-                } else {
-                    Err(conflict(&change.puts[0], None))
-                });
-            }
-            for node in &change.nodes {
-                if let Err(error) = fleet::change_node(tx, node, generation)? {
-                    return Ok(Err(error));
-                }
-            }
-            if let Some((invite, now)) = &change.invite {
-                fleet::put_invite(tx, invite, *now)?;
-            }
-            promotion::strand(tx, &change.stranded, generation)?;
-            if let Err(error) = promotion::resolve(tx, &change.ended, generation)? {
-                return Ok(Err(error));
-            }
-            append_audit(tx, &change.acts)?;
-            if let Some(backup) = &change.backup {
-                write_backup(tx, backup)?;
-            }
-            if let Some(step) = &change.rotation
-                && let Err(error) =
-                    rotation::carry_out(tx, step, Epoch(epoch), KeyVersion(active), generation)?
-            {
-                return Ok(Err(error));
-            }
-            tx.prepare_cached("UPDATE system SET generation = ?")?.execute([generation])?;
-            Ok(Ok(Generation(generation)))
-        })
-    }
-
     /// Fills a new database with the items that `feed` passes on, in one transaction: all of them, or none where
     /// `feed` fails.
     pub fn fill<T>(
@@ -247,130 +160,12 @@ impl Store {
     }
 }
 
-/// What the transaction sees of the record that a write is for.
-fn facts(tx: &Transaction<'_>, put: &Put, epoch: Epoch, active: KeyVersion) -> rusqlite::Result<WriteFacts> {
-    let present: Option<u64> = tx
-        .prepare_cached("SELECT revision FROM record WHERE id = ?")?
-        .query_row([put.id.as_bytes()], |row| row.get(0))
-        .optional()?;
-    let present = present.map(Revision);
-    let stands = || -> rusqlite::Result<Vec<u8>> {
-        tx.prepare_cached("SELECT envelope FROM record WHERE id = ?")?
-            .query_row([put.id.as_bytes()], |row| row.get(0))
-    };
-    // Envelopes are compared only where they may be the same, or should be: most writes are of new records.
-    let unread = match (put.read, present) {
-        (Some(read), Some(now)) if now.next() == put.revision => digest(put.id, now, &stands()?) != read,
-        _ => false,
-    };
-    let same = match present {
-        Some(now) if now == put.revision => stands()? == put.envelope,
-        Some(now) if now > put.revision => tx
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM former WHERE id = ? AND revision = ? AND envelope = ?)",
-            )?
-            .query_row(params![put.id.as_bytes(), put.revision.0, put.envelope], |row| row.get(0))?,
-        _ => false,
-    };
-    Ok(WriteFacts { epoch, active_version: active, present, same, unread })
-}
-
-fn refused(put: &Put, refusal: WriteRefusal) -> Error {
-    let moved = |message: String| {
-        Error::new(Code::EncryptionUnavailable, message).hint("Try again: the master changed meanwhile.")
-    };
-    match refusal {
-        WriteRefusal::Revision { now } => conflict(put, now),
-        WriteRefusal::Unread { now } => Error::new(
-            Code::RevisionConflict,
-            format!("{} is at another revision {now} than the one that was read.", put.name),
-        )
-        .hint("The master changed, or sealed it anew. Read it again, and make the change on what it is now.")
-        .because(SealAnew),
-        WriteRefusal::KeyVersion { now } => moved(format!(
-            "{} is sealed under version {} of the master secret; version {now} is active.",
-            put.name, put.key_version
-        ))
-        .because(SealAnew),
-        WriteRefusal::Epoch { now } => {
-            moved(format!("The write of {} is of a former epoch than {now}.", put.name))
-        }
-        WriteRefusal::Superseded => moved("This node is not the master any more.".to_owned()),
-    }
-}
-
-fn conflict(put: &Put, now: Option<Revision>) -> Error {
-    let name = &put.name;
-    match now {
-        Some(_) if put.revision == Revision::FIRST => {
-            Error::new(Code::AlreadyExists, format!("{name} is there already."))
-                .hint("Read it again and change it instead.")
-        }
-        Some(now) => Error::new(
-            Code::RevisionConflict,
-            format!(
-                "{name} was changed by someone else: it is at revision {now}, not {}.",
-                put.revision.0 - 1
-            ),
-        )
-        .hint("Read it again, and make the change on what it is now."),
-        None => Error::new(Code::NotFound, format!("{name} is not there.")),
-    }
-}
-
-fn write_record(tx: &Transaction<'_>, put: &Put, generation: u64) -> rusqlite::Result<Result<()>> {
-    let kind = put.kind.body().name();
-    if put.revision == Revision::FIRST {
-        let fresh = tx
-            .prepare_cached(
-                "INSERT INTO record (id, kind, application, name, revision, key_version, generation, summary, envelope)
-                 VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![
-                put.id.as_bytes(),
-                kind,
-                put.application,
-                put.name,
-                put.key_version.0,
-                generation,
-                put.summary,
-                put.envelope,
-            ])?;
-        return Ok(if fresh == 1 {
-            Ok(())
-        } else {
-            Err(Error::new(Code::AlreadyExists, format!("{} is there already.", put.name))
-                .hint("Read it again and change it instead."))
-        });
-    }
-    tx.prepare_cached(
-        "INSERT INTO former (id, revision, key_version, generation, envelope)
-         SELECT id, revision, key_version, generation, envelope FROM record WHERE id = ?",
-    )?
-    .execute([put.id.as_bytes()])?;
-    tx.prepare_cached(
-        "UPDATE record SET revision = ?, key_version = ?, generation = ?, summary = ?, envelope = ? WHERE id = ?",
-    )?
-    .execute(params![
-        put.revision.0,
-        put.key_version.0,
-        generation,
-        put.summary,
-        put.envelope,
-        put.id.as_bytes(),
-    ])?;
-    Ok(Ok(()))
-}
-
-pub(super) fn append_audit(tx: &Transaction<'_>, acts: &[Act]) -> rusqlite::Result<()> {
+/// Puts entries at the end of the audit trail, and gives where it ends now; `None` where there are none to put.
+pub(super) fn append_audit(tx: &Transaction<'_>, acts: &[Act]) -> rusqlite::Result<Option<AuditMark>> {
     if acts.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let last: Option<(u64, String)> = tx
-        .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let (mut seq, mut hash) = last.unwrap_or_default();
+    let AuditMark { line: mut seq, mut hash } = audit_mark(tx)?;
     for act in acts {
         seq += 1;
         let mut line = AuditLine {
@@ -387,7 +182,16 @@ pub(super) fn append_audit(tx: &Transaction<'_>, acts: &[Act]) -> rusqlite::Resu
         insert_audit(tx, &line)?;
         hash = line.hash;
     }
-    Ok(())
+    Ok(Some(AuditMark { line: seq, hash }))
+}
+
+/// Where the audit trail ends.
+pub(super) fn audit_mark(connection: &Connection) -> rusqlite::Result<AuditMark> {
+    connection
+        .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
+        .query_row([], |row| Ok(AuditMark { line: row.get(0)?, hash: row.get(1)? }))
+        .optional()
+        .map(Option::unwrap_or_default)
 }
 
 pub(super) fn insert_audit(tx: &Transaction<'_>, line: &AuditLine) -> rusqlite::Result<()> {
