@@ -12,7 +12,7 @@ use sealport_core::{
 use sealport_node::engine::Engine;
 
 use super::{
-    system::{self, ask, import},
+    system::{self, ask, file, import_file},
     table::{Clock, Goal, Sample, Table, against, seconds, spent},
 };
 
@@ -36,7 +36,8 @@ pub fn measure_import(table: &mut Table, engine: &Engine, folder: &Path, text: &
     let peer = ("quick-xml alone", peer.median());
     table.row("read a file of 10,000 ports", ours.median(), Some(peer), Goal::Ratio(2.0));
 
-    let planned = seconds(Clock::Process, || drop(import(engine, "a.xml", text, true)));
+    let request = file("a.xml", text);
+    let planned = seconds(Clock::Process, || drop(import_file(engine, request, true)));
     table.row("plan and seal 10,000 ports (dry run)", planned, Some(peer), Goal::None);
 
     // The same import into a new system each time, and the rows that it wrote into a bare database after it.
@@ -49,7 +50,8 @@ pub fn measure_import(table: &mut Table, engine: &Engine, folder: &Path, text: &
             engine
         });
         let (engine, folder) = other.as_ref().map_or((engine, folder), |other| (other, place.as_path()));
-        let ours = spent(|| assert_eq!(import(engine, "a.xml", text, false).created, 10_000));
+        let request = file("a.xml", text);
+        let ours = spent(|| assert_eq!(import_file(engine, request, false).created, 10_000));
         let rows = rows(folder);
         let bare = spent(|| insert_all(&folder.join("raw.db"), &rows));
         work.add(ours.process);

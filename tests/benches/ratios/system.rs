@@ -50,8 +50,16 @@ pub fn init(engine: &Engine, custody: CustodyChoice) {
 }
 
 pub fn import(engine: &Engine, name: &str, text: &str, dry_run: bool) -> ImportView {
-    let content = SecretText::new(STANDARD.encode(text));
-    let files = vec![ImportFile { name: name.to_owned(), content }];
+    import_file(engine, file(name, text), dry_run)
+}
+
+/// A file as a request carries it.
+pub fn file(name: &str, text: &str) -> ImportFile {
+    ImportFile { name: name.to_owned(), content: SecretText::new(STANDARD.encode(text)) }
+}
+
+pub fn import_file(engine: &Engine, file: ImportFile, dry_run: bool) -> ImportView {
+    let files = vec![file];
     let Response::Imported(view) = ask(engine, Request::PortImport { files, dry_run }) else {
         panic!("an import answers with its outcome")
     };
