@@ -1,9 +1,28 @@
+import { readFileSync } from 'node:fs';
+
 import { act, screen, waitFor, within } from '@testing-library/react';
 import { expect, test, vi } from 'vitest';
 
 import { openApp } from '../test/open';
 import { secretWords } from './Banners';
 import { parseRoute, routeHash } from './routes';
+
+/** Tags with their classes and roles, and the words in them, without what an icon draws. */
+function bones(root: Element): string[] {
+  const icon = root.tagName === 'svg';
+  const own = [...root.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.textContent?.trim());
+  const line = [root.tagName.toLowerCase(), icon ? '' : root.className, root.getAttribute('role') ?? '', own.join('')].join('|');
+  return [line, ...(icon ? [] : [...root.children].flatMap(bones))];
+}
+
+// Sabotage: other words in index.html, or none.
+test('what index.html shows before any script is what the page shows first', () => {
+  const file = new DOMParser().parseFromString(readFileSync('index.html', 'utf8'), 'text/html');
+  const { container } = openApp();
+  const shown = [...file.getElementById('root')!.children].flatMap(bones);
+  expect(shown).toEqual([...container.children].flatMap(bones));
+  expect(shown.join()).toContain('Opening Sealport…');
+});
 
 test('routes survive the way through the address', () => {
   const route = parseRoute(routeHash('ports', { search: 'sap & co', missing: '1' }));
