@@ -5,12 +5,13 @@ import './theme/base.css';
 import './theme/controls.css';
 import './theme/panels.css';
 import './theme/overlays.css';
+import './app/shell.css';
 
-import { createRoot } from 'react-dom/client';
+/** Resolves when what stands in index.html was painted. A window that is hidden paints nothing: it is not waited for. */
+const painted = new Promise<void>((resolve) => {
+  requestAnimationFrame(() => setTimeout(resolve));
+  setTimeout(resolve, 100);
+});
 
-import { App } from './app/App';
-import { openPlatform } from './platform';
-
-const root = document.getElementById('root');
-if (!root) throw new Error('index.html has no root');
-void openPlatform().then((platform) => createRoot(root).render(<App platform={platform} />));
+// To run the page's script takes longer than to paint the first picture, so the picture comes first.
+void painted.then(() => import('./start'));

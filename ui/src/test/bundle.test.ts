@@ -35,3 +35,13 @@ test('the page has no inline script or style, and no address of another host', (
   expect(html).not.toMatch(/<style|style=|<script(?![^>]*src=)/);
   expect(html).not.toMatch(/https?:/);
 });
+
+// Sabotage: import './start' in main.tsx as the styles are; or leave shell.css to App alone, and the first picture has no place.
+test('the first picture waits for its styles alone, not for the script of the page', () => {
+  const html = readFileSync(join(out, 'index.html'), 'utf8');
+  const [, script = ''] = /<script type="module" crossorigin src="([^"]+)"/.exec(html) ?? [];
+  expect(readFileSync(join(out, script)).length).toBeLessThan(10_000);
+  expect(html).not.toContain('modulepreload');
+  const [, style = ''] = /<link rel="stylesheet" crossorigin href="([^"]+)"/.exec(html) ?? [];
+  expect(readFileSync(join(out, style), 'utf8')).toMatch(/\.alone ?\{/);
+});
