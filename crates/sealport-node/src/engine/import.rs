@@ -383,23 +383,9 @@ pub(super) fn identity(element: &PortElement) -> PortIdentity {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-
     use sealport_core::api::{PortFilter, PortListView, Request, Response};
 
-    use super::*;
-    use crate::call::{Handle, Origin};
-
-    fn ask(engine: &Engine, request: Request) -> Result<Response, Error> {
-        let cancel = AtomicBool::new(false);
-        let call = Call {
-            actor: "tester".to_owned(),
-            origin: Origin::CommandLine,
-            notify: &|_| {},
-            cancel: &cancel,
-        };
-        engine.handle(request, &call)
-    }
+    use super::{super::ask, *};
 
     fn import(engine: &Engine, names: &[String], address: &str) -> Result<ImportView, Error> {
         let port = |name| {
@@ -440,7 +426,9 @@ mod tests {
         let engine = Engine::explore().unwrap();
         let system = engine.system().unwrap();
         import(&engine, &names(400..401), "ftp://one/").unwrap();
-        let sound = hex(&system.read(|store| Ok(store.record(list_id(&engine))?)).unwrap().unwrap().envelope);
+        let last =
+            list(&engine).ports.into_iter().find(|port| port.name == "Port400").expect("it was imported");
+        let sound = hex(&system.read(|store| store.record(last.id)).unwrap().unwrap().envelope);
         let envelope = |hex: &str| {
             system.damage(&format!("UPDATE record SET envelope = x'{hex}' WHERE name = 'Port400'"));
         };
@@ -455,11 +443,6 @@ mod tests {
         envelope(&sound);
         let done = import(&engine, &names(0..401), "ftp://two/").unwrap();
         assert_eq!((done.created, done.changed, done.unchanged), (400, 1, 0));
-    }
-
-    fn list_id(engine: &Engine) -> RecordId {
-        let found = list(engine).ports.into_iter().find(|port| port.name == "Port400");
-        found.expect("it was imported").id
     }
 
     /// Sabotage: tell the list another address than the one that `summarise` seals.

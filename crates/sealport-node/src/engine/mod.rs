@@ -483,3 +483,11 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 }
+
+/// Carries out a request, for a test.
+#[cfg(test)]
+fn ask(engine: &Engine, request: Request) -> Result<Response, Error> {
+    let cancel = std::sync::atomic::AtomicBool::new(false);
+    let origin = crate::call::Origin::CommandLine;
+    engine.handle(request, &Call { actor: "tester".to_owned(), origin, notify: &|_| {}, cancel: &cancel })
+}

@@ -181,21 +181,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        call::{Call, Handle, Origin},
-        engine::{Engine, system::own_act},
-    };
-
-    fn ask(engine: &Engine, request: Request) -> Result<Response, Error> {
-        let cancel = std::sync::atomic::AtomicBool::new(false);
-        let call = Call {
-            actor: "tester".to_owned(),
-            origin: Origin::CommandLine,
-            notify: &|_| {},
-            cancel: &cancel,
-        };
-        engine.handle(request, &call)
-    }
+    use crate::engine::{Engine, ask, system::own_act};
 
     /// The same number, and another content: as after a change of master that stranded the revision which was read.
     /// Sabotage: compare the number alone in `expect_seen`; leave it out of `mark`, `revert` or `set_deleted`; leave the digest out

@@ -239,7 +239,7 @@ fn adapt(batch: &AtomicUsize, took: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, atomic::AtomicBool};
+    use std::sync::Arc;
 
     use sealport_core::{
         api::{Assignment, Request, Response, RotationAct, RotationPhase, VersionState},
@@ -250,21 +250,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        call::{Call, Handle, Origin},
-        engine::{Engine, Pace, system::own_act},
+        engine::{Engine, Pace, ask, system::own_act},
         net::wire::{ActLine, WriteAsk},
     };
-
-    fn ask(engine: &Engine, request: Request) -> Result<Response, Error> {
-        let cancel = AtomicBool::new(false);
-        let call = Call {
-            actor: "tester".to_owned(),
-            origin: Origin::CommandLine,
-            notify: &|_| {},
-            cancel: &cancel,
-        };
-        engine.handle(request, &call)
-    }
 
     fn set(engine: &Engine, port: &str, retries: u32) {
         let changes = vec![Assignment {

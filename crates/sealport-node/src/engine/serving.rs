@@ -458,14 +458,7 @@ mod tests {
     use crate::engine::system::own_act;
 
     fn ask(engine: &Engine, request: Request) -> Response {
-        let cancel = std::sync::atomic::AtomicBool::new(false);
-        let call = Call {
-            actor: "tester".to_owned(),
-            origin: Origin::CommandLine,
-            notify: &|_| {},
-            cancel: &cancel,
-        };
-        engine.handle(request, &call).unwrap()
+        crate::engine::ask(engine, request).unwrap()
     }
 
     fn flipped(sealed: &str) -> String {
